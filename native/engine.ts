@@ -1,0 +1,381 @@
+// The engine as TypeScript sees it: the contract of the Rust addon, in the words of both sides.
+//
+// What crosses: numbers, typed arrays, handles. What does not: objects per row, number[], callbacks per row, JSON per row.
+// Ownership: every typed array belongs to JavaScript; Rust borrows it for the call and copies what it keeps. Nothing the
+// engine owns is ever mapped into JavaScript.
+//
+// Waiting: no call blocks the event loop. A call that would have to wait (row lock, table lock, log sync, index build)
+// returns a wait token (> 0); the channel of the worker delivers the token when the wait is over and the caller repeats the
+// call (locks) or asks for the result (commit, index build). A cancelled or deadlocked wait is delivered too; the
+// repeated call then throws 57014 or 40P01. 0 always means "done at once".
+//
+// Errors: thrown `Error` objects whose `code` is the SQLSTATE; constraint failures name `relationId`/`indexId`.
+//
+// Row ids (rid) are dense u32 per relation, given at INSERT, stable over UPDATE, never reused while a snapshot can see them.
+// Bitmaps hold one bit per rid, least significant bit first: bit rid & 7 of byte rid >> 3.
+
+/** How a column is stored; several SQL types share one (see `common/types`). */
+export type StorageKind = "bool" | "i32" | "i64" | "f64" | "bytes" | "vector";
+
+/** How an index column is ordered, where the storage kind alone does not say. */
+export type KeyKind = "bool" | "int" | "float" | "bytes" | "numeric" | "interval";
+
+/**
+ * One column of up to `capacity` rows, owned by JavaScript and reused between calls.
+ * `values` by kind: bool Uint8Array, i32 Int32Array, i64 Float64Array, f64 Float64Array, vector Float32Array (rows x dim,
+ * row-major), bytes: empty. `wide` views the same memory as `values` for i64.
+ */
+export interface ColumnBuffer {
+  readonly kind: StorageKind;
+  /** Vector dimension; 0 for other kinds. */
+  readonly dim: number;
+  readonly values: Uint8Array | Int32Array | Float64Array | Float32Array;
+  /** i64 only: the same bytes seen as int64. When `isWide[0]` is 1 a value needed more than 53 bits and only this view is valid. */
+  readonly wide: BigInt64Array;
+  readonly isWide: Uint8Array;
+  /** One byte a row, 1 = NULL. The value under a NULL is unspecified. */
+  readonly nulls: Uint8Array;
+  /** bytes only: `rowCount + 1` offsets into `bytes`. */
+  readonly offsets: Uint32Array;
+  /** bytes only. */
+  bytes: Uint8Array;
+}
+
+export interface ColumnSpec {
+  readonly kind: StorageKind;
+  readonly dim: number;
+}
+
+export interface IndexColumnSpec {
+  /** Position of the column in the relation, from 0. */
+  readonly column: number;
+  readonly keyKind: KeyKind;
+  readonly descending: boolean;
+  readonly nullsFirst: boolean;
+}
+
+export type Metric = "l2" | "ip" | "cosine";
+
+export interface IndexSpec {
+  readonly indexId: number;
+  readonly relationId: number;
+  readonly method: "btree" | "hnsw" | "bm25";
+  readonly columns: readonly IndexColumnSpec[];
+  readonly unique: boolean;
+  readonly nullsNotDistinct: boolean;
+  /** hnsw only. */
+  readonly m?: number;
+  readonly efConstruction?: number;
+  readonly metric?: Metric;
+  /** bm25 only. */
+  readonly textConfig?: "english" | "simple";
+  readonly k1?: number;
+  readonly b?: number;
+}
+
+export interface SequenceSpec {
+  readonly sequenceId: number;
+  readonly start: bigint;
+  readonly increment: bigint;
+  readonly min: bigint;
+  readonly max: bigint;
+  readonly cycle: boolean;
+  readonly temporary: boolean;
+}
+
+/** A range of a btree index. Bounds are one-row columns for a prefix of the index columns; NULL bounds match nothing. */
+export interface IndexRange {
+  readonly low: readonly ColumnBuffer[] | undefined;
+  readonly lowInclusive: boolean;
+  readonly high: readonly ColumnBuffer[] | undefined;
+  readonly highInclusive: boolean;
+  /** When low = high = undefined: 'all', or only the entries whose first column is (not) NULL. */
+  readonly nulls?: "all" | "only" | "none";
+}
+
+export type Isolation = "read committed" | "repeatable read";
+
+/** Row lock strengths in PostgreSQL's order. */
+export const RowLock = { keyShare: 0, share: 1, noKeyUpdate: 2, update: 3 } as const;
+/** What to do when a lock is held: wait (a token comes back), fail with 55P03, or skip the row. */
+export const LockPolicy = { wait: 0, nowait: 1, skip: 2 } as const;
+/** Outcome of lockRows per row, in the `outcomes` array. */
+export const RowLockOutcome = {
+  /** Locked; the version seen by the statement is the newest. */
+  locked: 0,
+  /** Locked, but a newer version was committed since: READ COMMITTED re-evaluates on it (fetch with `newest`). */
+  changed: 1,
+  /** Deleted by a concurrent transaction: the statement goes on without the row. */
+  gone: 2,
+  /** LockPolicy.skip and held by somebody else. */
+  skipped: 3,
+} as const;
+
+/** Slots of the `status` array of the write calls. */
+export const WriteStatus = {
+  /** status[reason]: why fewer rows than asked were done. */
+  reason: 0,
+  /** reason conflict: the unique index; */
+  indexId: 1,
+  /** and the row that is in the way (a committed row or one of this transaction). */
+  conflictingRid: 2,
+  /** reason wait: the token. */
+  token: 3,
+} as const;
+export const WriteReason = { done: 0, conflict: 1, wait: 2 } as const;
+
+export interface EngineOptions {
+  /** Data folder; undefined = in memory, nothing survives. */
+  readonly path: string | undefined;
+  /** Number of threads of the native pool; default cores - 1, at least 1. */
+  readonly poolThreads?: number;
+}
+
+export interface RelationStatistics {
+  /** Live committed rows. */
+  readonly rowCount: number;
+  readonly sizeBytes: number;
+}
+
+export interface IndexStatistics {
+  readonly entryCount: number;
+  readonly sizeBytes: number;
+  /** hnsw: vectors already linked into the graph; the rest is searched exactly. */
+  readonly linkedCount: number;
+}
+
+export interface BuildProgress {
+  readonly indexId: number;
+  readonly relationId: number;
+  readonly phase: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+/** One committed catalogue change: `value` undefined = removed. */
+export interface CatalogChange {
+  readonly key: string;
+  readonly value: string | undefined;
+}
+
+/** One per process; the main thread opens it, workers attach to the same one. */
+export interface Engine {
+  /** A channel delivers finished wait tokens to one worker thread, in batches. */
+  openChannel(deliver: (tokens: Uint32Array) => void): Channel;
+  /** Registers a session: process id and cancel key live here so that any worker can serve a CancelRequest. */
+  openSession(channel: Channel): EngineSession;
+  /** Sets the cancel flag of a session and wakes its wait; false when no such session or the secret is wrong. */
+  cancelSession(processId: number, secretKey: number | undefined): boolean;
+  /** As cancel, but the session ends with 57P01. */
+  terminateSession(processId: number): boolean;
+  /** Next object id, never given twice, also after a crash. */
+  allocateOid(): number;
+  /** Committed catalogue version; changes whenever a catalogue commit is published. */
+  catalogVersion(): number;
+  /** Committed changes after `version` in commit order (from 0: the whole catalogue, one change per live key). */
+  catalogChanges(version: number): { readonly version: number; readonly changes: readonly CatalogChange[] };
+  relationStatistics(relationId: number): RelationStatistics;
+  indexStatistics(indexId: number): IndexStatistics;
+  buildProgress(): readonly BuildProgress[];
+  /** Writes a checkpoint now (KV, vector segments, graph and text files, log recycling). Returns a wait token. */
+  checkpoint(): number;
+  /** Flushes, writes a clean checkpoint and stops the pool. Every session must be closed. Returns a wait token. */
+  shutdown(): number;
+}
+
+export interface Channel {
+  close(): void;
+}
+
+export interface EngineSession {
+  readonly processId: number;
+  readonly secretKey: number;
+  /** 0 none, 1 cancel requested, 2 terminate requested. Cheap: polled once per batch. */
+  interrupt(): number;
+  /** Forgets a cancel that came too late. */
+  clearCancel(): void;
+  /** 0 granted, -1 not available (tryOnly), else a wait token (repeat the call). Transaction scope needs an open transaction. */
+  advisoryLock(key: bigint, classId: number, shared: boolean, transactionScope: boolean, tryOnly: boolean): number;
+  /** false when the session does not hold it. `classId` -1: one-key space; otherwise the two-key space (classId, key). */
+  advisoryUnlock(key: bigint, classId: number, shared: boolean): boolean;
+  advisoryUnlockAll(): void;
+  /** At most one open transaction per session. */
+  begin(isolation: Isolation, readOnly: boolean): EngineTransaction;
+  /** Aborts what is open, releases locks, drops temporary relations and their catalogue entries. */
+  close(): void;
+}
+
+/** A btree walk in key order; gives rids visible to the statement, keys rechecked. */
+export interface IndexCursor {
+  /** Fills `rids`; returns the count, 0 at the end. */
+  next(rids: Uint32Array): number;
+  close(): void;
+}
+
+/** A full scan in row-id order of chunks, own rows last. */
+export interface ScanCursor {
+  /**
+   * Fills one batch (at most 4,096 rows and at most the buffers' capacity); returns the row count, 0 at the end. When a
+   * `bytes` buffer is too small nothing is consumed, the call returns -(position in columns + 1) and `needed[0]` is the
+   * size wanted.
+   */
+  next(buffers: readonly ColumnBuffer[], rids: Uint32Array, needed: Float64Array): number;
+  close(): void;
+}
+
+/** Query terms with the statistics (N, average length, document frequencies) captured when it was made. */
+export interface TextQuery {
+  readonly termCount: number;
+  /** Sum of document frequencies: an upper bound of the matches. */
+  readonly matchBound: number;
+  close(): void;
+}
+
+/** Why and how a search ran, for EXPLAIN ANALYZE; slots of the `stats` array. */
+export const SearchStat = {
+  /** 0 graph, 1 graph then exact, 2 exact, (text: 0 pruned, 2 exhaustive). */
+  path: 0,
+  visited: 1,
+  distances: 2,
+  /** Fresh rows searched outside the graph or segments. */
+  tail: 3,
+  /** Posting blocks read / skipped (text). */
+  blocksRead: 4,
+  blocksSkipped: 5,
+  size: 8,
+} as const;
+
+export const SearchMode = { auto: 0, graph: 1, exact: 2 } as const;
+
+export interface EngineTransaction {
+  /** Starts a statement: READ COMMITTED takes a new snapshot; the command number moves so that a statement does not see its own writes. */
+  beginStatement(): void;
+  savepoint(): number;
+  /** Undoes everything since the savepoint, which stays. */
+  rollbackTo(savepoint: number): void;
+  release(savepoint: number): void;
+  /** 0 = committed; else a token, after which commitResult() returns or throws. The handle is dead afterwards. */
+  commit(): number;
+  commitResult(): void;
+  abort(): void;
+  /** True once something was written or locked. */
+  hasWrites(): boolean;
+
+  // Locks
+  /** PostgreSQL's table lock modes 1 (ACCESS SHARE) .. 8 (ACCESS EXCLUSIVE). 0 granted, -1 not available, else a token. */
+  lockRelation(objectId: number, mode: number, policy: number): number;
+  /**
+   * Locks rows in order and says per row what was found. Returns how many were done; fewer than `count` means
+   * `status[WriteStatus.token]` holds a wait token: repeat from there. REPEATABLE READ throws 40001 on a changed row.
+   */
+  lockRows(relationId: number, rids: Uint32Array, from: number, count: number, mode: number, policy: number, outcomes: Uint8Array, status: Int32Array): number;
+
+  // Reading. `columns` are positions in the relation.
+  openScan(relationId: number, columns: Uint16Array): ScanCursor;
+  openIndexScan(indexId: number, range: IndexRange, backward: boolean): IndexCursor;
+  /** Sets the bits of the visible rows in the range; returns how many. */
+  indexBitmap(indexId: number, range: IndexRange, bitmap: Uint8Array): number;
+  /** Counts index entries in the range up to `limit`, visibility unchecked: an estimate for the planner. */
+  indexCount(indexId: number, range: IndexRange, limit: number): number;
+  /**
+   * Reads rows by rid in the given order, skipping those not visible; `found` receives the rids read. `newest` reads the
+   * newest version of rows this transaction has locked. Returns the count, or the too-small-buffer answer of ScanCursor.
+   */
+  fetchRows(relationId: number, rids: Uint32Array, from: number, count: number, newest: boolean, columns: Uint16Array, buffers: readonly ColumnBuffer[], found: Uint32Array, needed: Float64Array): number;
+  /** One above the largest rid in use, own rows included: the size of a bitmap in bits. */
+  ridLimit(relationId: number): number;
+
+  // Writing. All columns of the relation in order. Unique indexes are checked row by row.
+  /** Inserts rows [from, from+count); returns how many were done, see WriteStatus. `rids` receives the new row ids at the same positions. */
+  insertRows(relationId: number, columns: readonly ColumnBuffer[], from: number, count: number, rids: Uint32Array, status: Int32Array): number;
+  /** Replaces the columns `changed` of locked rows; `columns[i]` belongs to `changed[i]`. Same protocol. */
+  updateRows(relationId: number, rids: Uint32Array, changed: Uint16Array, columns: readonly ColumnBuffer[], from: number, count: number, status: Int32Array): number;
+  /** Deletes locked rows. */
+  deleteRows(relationId: number, rids: Uint32Array, from: number, count: number): void;
+
+  // Search
+  /**
+   * The k nearest visible rows with a vector in the column of an hnsw index, optionally only rids of `filter`. Never fewer
+   * than min(k, matches): the search finishes exactly when the graph cannot. Sorted by (distance, rid); rows whose
+   * distance is NaN are left out. `maxDistances` is the budget of the graph before the exact finish (0 = none).
+   */
+  vectorSearch(indexId: number, query: Float32Array, k: number, ef: number, filter: Uint8Array | undefined, mode: number, maxDistances: number, rids: Uint32Array, distances: Float64Array, stats: Float64Array): number;
+  /** Distances of given visible rows to `query`; NULL and NaN both come back as NaN. */
+  vectorDistances(relationId: number, column: number, metric: Metric, rids: Uint32Array, count: number, query: Float32Array, distances: Float64Array): void;
+  textQuery(indexId: number, query: string): TextQuery;
+  /** The k best visible matching rows, best first, ties by rid. Scores are positive BM25; SQL shows them negated. */
+  textSearch(indexId: number, query: TextQuery, k: number, filter: Uint8Array | undefined, mode: number, rids: Uint32Array, scores: Float64Array, stats: Float64Array): number;
+  /** Sets the bits of all visible rows that contain a term of the query; returns how many. */
+  textBitmap(indexId: number, query: TextQuery, bitmap: Uint8Array): number;
+  /** Scores any texts with the query's statistics: equal to what textSearch gives for the same text; 0 where no term matches or NULL. */
+  textScore(query: TextQuery, texts: ColumnBuffer, count: number, scores: Float64Array): void;
+
+  // Definition. All of it is undone by abort and rollbackTo.
+  createRelation(relationId: number, columns: readonly ColumnSpec[], temporary: boolean): void;
+  dropRelation(relationId: number): void;
+  /** Appends a column; existing rows read `initial` (one row, may be NULL). */
+  addColumn(relationId: number, column: ColumnSpec, initial: ColumnBuffer): void;
+  /** 0 = built; else a token, after which indexResult() returns or throws (23505 with the rid of a duplicate, 57014). */
+  createIndex(spec: IndexSpec): number;
+  indexResult(): void;
+  dropIndex(indexId: number): void;
+  createSequence(spec: SequenceSpec): void;
+  dropSequence(sequenceId: number): void;
+  /** A sequence's own counter moves outside transactions, as PostgreSQL's does. */
+  sequenceNext(sequenceId: number): bigint;
+  sequenceSet(sequenceId: number, value: bigint, isCalled: boolean): void;
+  sequenceState(sequenceId: number): { readonly lastValue: bigint; readonly isCalled: boolean };
+  /** Catalogue entry under a key such as "table/16384"; undefined removes. `temporary` entries are never logged and end with the session. */
+  catalogPut(key: string, value: string | undefined, temporary: boolean): void;
+}
+
+/** What the addon exports. */
+export interface EngineBinding {
+  /** Opens the process's only engine: throws when one is open, 55006 when another process holds the folder. */
+  openEngine(options: EngineOptions): Engine;
+  /** The engine opened by another thread of this process. */
+  attachEngine(): Engine;
+  /** Duplicates a file descriptor (socket hand-off between threads). */
+  dup(fd: number): number;
+  /** Incremental decoder of COPY data (see CopyDecoder). */
+  createCopyDecoder(options: CopyDecoderOptions): CopyDecoder;
+  /** Exact distances of two embeddings with the kernels the index uses. */
+  distance(metric: Metric, a: Float32Array, b: Float32Array): number;
+  /** Which kernels run: "avx2+fma", "scalar", ... */
+  simdName(): string;
+  /** Regular expression in linear time (no back-references or look-around: 0A000). */
+  compileRegex(pattern: string, caseInsensitive: boolean): CompiledRegex;
+}
+
+export interface CompiledRegex {
+  test(text: string): boolean;
+  /** UTF-16 positions [start, end) of the first match at or after `from` and its groups, -1 where a group did not match; undefined = none. */
+  exec(text: string, from: number): Int32Array | undefined;
+}
+
+/** How COPY decodes a field: parsed natively, or left as text for the type's own input function. */
+export type CopyFieldKind = "bool" | "i32" | "i64" | "f64" | "text" | "vector" | "raw";
+
+export interface CopyDecoderOptions {
+  readonly format: "text" | "csv" | "binary";
+  readonly fields: readonly { readonly kind: CopyFieldKind; readonly dim: number; readonly name: string }[];
+  readonly delimiter: string;
+  readonly nullString: string;
+  readonly header: boolean;
+  readonly quote: string;
+  readonly escape: string;
+  /** csv: positions of FORCE_NOT_NULL / FORCE_NULL columns. */
+  readonly forceNotNull: readonly number[];
+  readonly forceNull: readonly number[];
+}
+
+export interface CopyDecoder {
+  /** Takes one CopyData payload (any split). Throws 22P04, 22P02, 22021 ... with `line` and `column` for the CONTEXT line. */
+  push(chunk: Uint8Array): void;
+  /** No more input: an unfinished last line becomes a row, an unfinished binary tuple is 22P04. */
+  finish(): void;
+  /** Rows ready to be taken. */
+  rowCount(): number;
+  /** Takes up to `max` rows into fresh columns (fields of kind text and raw as bytes columns). `line` is that of the first row. */
+  take(max: number): { readonly rowCount: number; readonly line: number; readonly columns: readonly ColumnBuffer[] };
+}
