@@ -1,0 +1,185 @@
+// What exists, as plain data: one entry per user object, stored in the engine as JSON under `key` and committed with the
+// transaction that made it. Everything pg_catalog shows is computed from these and from generated PostgreSQL 15 data.
+// Expressions stay SQL text here; planner/binder turns them into trees. Entries are immutable: a change is a new entry
+// with a higher `version`, and plans remember the versions they were made from.
+import type { SqlType } from "../common/types/type.ts";
+
+interface EntryBase {
+  readonly oid: number;
+  readonly name: string;
+  /** Moves with every change of this entry: plans and caches compare it. */
+  readonly version: number;
+}
+
+export interface DatabaseEntry extends EntryBase {
+  readonly kind: "database";
+  readonly owner: number;
+  readonly allowConnections: boolean;
+}
+
+export interface SchemaEntry extends EntryBase {
+  readonly kind: "schema";
+  readonly database: number;
+  readonly owner: number;
+}
+
+export interface ColumnEntry {
+  readonly name: string;
+  /** 1-based, never reused; its position in the engine's relation is attnum - 1. */
+  readonly attnum: number;
+  readonly type: SqlType;
+  readonly notNull: boolean;
+  /** DEFAULT as SQL text (fully qualified where it matters), e.g. "nextval('public.t_id_seq'::regclass)". */
+  readonly default: string | undefined;
+  /** a = GENERATED ALWAYS AS IDENTITY, d = BY DEFAULT. */
+  readonly identity: "" | "a" | "d";
+  /** Stored generated column: its expression as SQL text. */
+  readonly generated: string | undefined;
+  readonly collation: number;
+  readonly isDropped: boolean;
+  /** Sequence owned through serial or identity; 0 = none. */
+  readonly ownedSequence: number;
+}
+
+export interface ConstraintEntry {
+  readonly oid: number;
+  readonly name: string;
+  /** p primary key, u unique, c check */
+  readonly type: "p" | "u" | "c";
+  /** attnums */
+  readonly columns: readonly number[];
+  /** p, u: the index behind it; 0 otherwise. */
+  readonly indexOid: number;
+  /** c: the expression as SQL text, deparsed as PostgreSQL prints it. */
+  readonly expression: string | undefined;
+}
+
+export interface TableEntry extends EntryBase {
+  readonly kind: "table";
+  readonly database: number;
+  readonly schema: number;
+  readonly owner: number;
+  /** Relation id in the engine; changes with TRUNCATE. */
+  readonly storageId: number;
+  /** Row type and its array type. */
+  readonly rowTypeOid: number;
+  readonly arrayTypeOid: number;
+  readonly persistence: "p" | "t";
+  readonly columns: readonly ColumnEntry[];
+  readonly constraints: readonly ConstraintEntry[];
+}
+
+export interface IndexColumn {
+  /** attnum of the column. */
+  readonly attnum: number;
+  readonly opclass: number;
+  readonly descending: boolean;
+  readonly nullsFirst: boolean;
+}
+
+export interface IndexEntry extends EntryBase {
+  readonly kind: "index";
+  readonly database: number;
+  readonly schema: number;
+  readonly owner: number;
+  readonly tableOid: number;
+  /** Index id in the engine. */
+  readonly storageId: number;
+  readonly method: "btree" | "hnsw" | "bm25";
+  readonly columns: readonly IndexColumn[];
+  /** Number of key columns; the rest are INCLUDE columns. */
+  readonly keyCount: number;
+  readonly isUnique: boolean;
+  readonly isPrimary: boolean;
+  readonly nullsNotDistinct: boolean;
+  /** WITH (...) in order, e.g. [["m","16"],["ef_construction","200"]]. */
+  readonly options: readonly (readonly [string, string])[];
+  readonly persistence: "p" | "t";
+}
+
+export interface SequenceEntry extends EntryBase {
+  readonly kind: "sequence";
+  readonly database: number;
+  readonly schema: number;
+  readonly owner: number;
+  readonly storageId: number;
+  readonly typeOid: number;
+  /** int64 as decimal text. */
+  readonly start: string;
+  readonly increment: string;
+  readonly min: string;
+  readonly max: string;
+  readonly cache: string;
+  readonly cycle: boolean;
+  /** Column it belongs to; 0 = none. */
+  readonly ownerTable: number;
+  readonly ownerAttnum: number;
+  /** i = identity (internal), a = serial (auto) */
+  readonly dependency: "i" | "a" | "";
+  readonly persistence: "p" | "t";
+}
+
+export interface ExtensionEntry extends EntryBase {
+  readonly kind: "extension";
+  readonly database: number;
+  readonly schema: number;
+  readonly extensionVersion: string;
+}
+
+/** COMMENT ON; `classOid` is the catalogue's oid (pg_class 1259, pg_namespace 2615, pg_database 1262, ...). */
+export interface CommentEntry extends EntryBase {
+  readonly kind: "comment";
+  readonly database: number;
+  readonly classOid: number;
+  readonly objectOid: number;
+  readonly subId: number;
+  readonly text: string;
+}
+
+/** What ANALYZE found about a column. */
+export interface ColumnStatistics {
+  readonly attnum: number;
+  readonly nullFraction: number;
+  readonly averageWidth: number;
+  /** > 0 a count, < 0 minus a fraction of the rows, as pg_stats.n_distinct. */
+  readonly distinct: number;
+  /** Most common values in the type's text form with their frequencies. */
+  readonly commonValues: readonly string[];
+  readonly commonFrequencies: readonly number[];
+  /** Equal-frequency bounds in text form, common values left out. */
+  readonly histogram: readonly string[];
+  readonly correlation: number;
+}
+
+export interface StatisticsEntry extends EntryBase {
+  readonly kind: "statistics";
+  readonly database: number;
+  readonly tableOid: number;
+  readonly rowCount: number;
+  readonly columns: readonly ColumnStatistics[];
+}
+
+/** Roles: the bootstrap superuser, and users made by CREATE ROLE later. */
+export interface RoleEntry extends EntryBase {
+  readonly kind: "role";
+  readonly isSuperuser: boolean;
+  readonly canLogin: boolean;
+  /** SCRAM-SHA-256 verifier; undefined = no password. */
+  readonly password: string | undefined;
+}
+
+export type CatalogEntry =
+  | DatabaseEntry
+  | SchemaEntry
+  | TableEntry
+  | IndexEntry
+  | SequenceEntry
+  | ExtensionEntry
+  | CommentEntry
+  | StatisticsEntry
+  | RoleEntry;
+
+/** The key of an entry in the engine's catalogue: "table/16384". */
+export function entryKey(entry: CatalogEntry): string {
+  return `${entry.kind}/${entry.oid}`;
+}
