@@ -1,0 +1,216 @@
+//! Plain data of the engine's public face: the Rust words of `native/engine.ts`.
+
+pub use omen_kernels::Metric;
+
+/// How a column is stored; several SQL types share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageKind {
+    Bool,
+    I32,
+    I64,
+    F64,
+    Bytes,
+    Vector,
+}
+
+/// Kind of one column; `dim` is the vector dimension and 0 for other kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ColumnSpec {
+    pub kind: StorageKind,
+    pub dim: u32,
+}
+
+/// How an index column is ordered, where the storage kind alone does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    Bool,
+    Int,
+    Float,
+    Bytes,
+    Numeric,
+    Interval,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexColumnSpec {
+    /// Position of the column in the relation, from 0.
+    pub column: u16,
+    pub key_kind: KeyKind,
+    pub descending: bool,
+    pub nulls_first: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextConfig {
+    English,
+    Simple,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum IndexMethod {
+    Btree { unique: bool, nulls_not_distinct: bool },
+    Hnsw { m: u16, ef_construction: u16, metric: Metric },
+    Bm25 { config: TextConfig, k1: f32, b: f32 },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct IndexSpec {
+    pub index_id: u32,
+    pub relation_id: u32,
+    pub method: IndexMethod,
+    pub columns: Vec<IndexColumnSpec>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SequenceSpec {
+    pub sequence_id: u32,
+    pub start: i64,
+    pub increment: i64,
+    pub min: i64,
+    pub max: i64,
+    pub cycle: bool,
+    pub temporary: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SequenceState {
+    pub last_value: i64,
+    pub is_called: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    ReadCommitted,
+    RepeatableRead,
+}
+
+/// What to do when a lock is held by somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockPolicy {
+    Wait,
+    /// 55P03 for rows; `Acquire::Unavailable` for relations.
+    NoWait,
+    Skip,
+}
+
+/// Row lock strengths in PostgreSQL's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RowLockMode {
+    KeyShare,
+    Share,
+    NoKeyUpdate,
+    Update,
+}
+
+/// Answer of a lock call. A token is always greater than 0 and fits an i32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acquire {
+    Granted,
+    Unavailable,
+    /// Repeat the call when the session's channel has delivered the token.
+    Wait(u32),
+}
+
+/// What `lock_rows` found per row; the numbers are those of `RowLockOutcome` in `native/engine.ts`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RowOutcome {
+    Locked = 0,
+    Changed = 1,
+    Gone = 2,
+    Skipped = 3,
+}
+
+/// How far `lock_rows` came: `token` > 0 when it stopped to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LockedRows {
+    pub done: usize,
+    pub token: u32,
+}
+
+/// Why a write call did fewer rows than asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteStop {
+    Done,
+    /// A unique index has the key already, in a committed row or one of this transaction.
+    Conflict { index_id: u32, rid: u32 },
+    Wait(u32),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    pub done: usize,
+    pub stop: WriteStop,
+}
+
+/// Answer of a call that fills column buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filled {
+    Rows(usize),
+    /// Nothing was consumed: the bytes buffer at position `column` must hold `needed` bytes.
+    TooSmall { column: usize, needed: usize },
+}
+
+/// Which entries of an index a range without bounds takes, by NULL in the first column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NullEntries {
+    #[default]
+    All,
+    Only,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchMode {
+    Auto,
+    Graph,
+    Exact,
+}
+
+/// Why and how a search ran; the fields are the slots of `SearchStat`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SearchStats {
+    /// 0 graph, 1 graph then exact, 2 exact; text: 0 pruned, 2 exhaustive.
+    pub path: u32,
+    pub visited: u64,
+    pub distances: u64,
+    pub tail: u64,
+    pub blocks_read: u64,
+    pub blocks_skipped: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RelationStatistics {
+    pub row_count: u64,
+    pub size_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IndexStatistics {
+    pub entry_count: u64,
+    pub size_bytes: u64,
+    pub linked_count: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildProgress {
+    pub index_id: u32,
+    pub relation_id: u32,
+    pub phase: &'static str,
+    pub done: u64,
+    pub total: u64,
+}
+
+/// One committed catalogue change; `value` None = removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogChange {
+    pub key: String,
+    pub value: Option<String>,
+}
+
+/// Result of `commit`: either done or a token after which `commit_result` answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pending {
+    Done,
+    Wait(u32),
+}
