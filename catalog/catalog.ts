@@ -54,7 +54,13 @@ export interface EngineStatistics {
   relationRows(storageId: number): { readonly rowCount: number; readonly sizeBytes: number };
   indexRows(storageId: number): { readonly entryCount: number; readonly sizeBytes: number };
   sequence(storageId: number): { readonly lastValue: bigint; readonly isCalled: boolean };
-  builds(): readonly { readonly indexId: number; readonly relationId: number; readonly phase: string; readonly done: number; readonly total: number }[];
+  builds(): readonly {
+    readonly indexId: number;
+    readonly relationId: number;
+    readonly phase: string;
+    readonly done: number;
+    readonly total: number;
+  }[];
 }
 
 /** A table of pg_catalog or information_schema that is computed. */
@@ -67,7 +73,10 @@ export interface VirtualRelation {
    * All rows, or, where the relation supports it, those with `equal.column` = `equal.value` (a hint: more rows may come,
    * the filter is applied again).
    */
-  rows(context: VirtualContext, equal?: { readonly column: string; readonly value: Datum }): Iterable<readonly Datum[]>;
+  rows(
+    context: VirtualContext,
+    equal?: { readonly column: string; readonly value: Datum },
+  ): Iterable<readonly Datum[]>;
   /** Columns for which `equal` is a look-up and not a scan. */
   readonly lookups: readonly string[];
 }
@@ -128,10 +137,18 @@ export interface CatalogSnapshot {
   typeByOid(oid: number): TypeEntry | undefined;
   typeByName(schema: string | undefined, name: string, searchPath: readonly string[]): TypeEntry | undefined;
   types(): Iterable<TypeEntry>;
-  functionsByName(schema: string | undefined, name: string, searchPath: readonly string[]): readonly FunctionEntry[];
+  functionsByName(
+    schema: string | undefined,
+    name: string,
+    searchPath: readonly string[],
+  ): readonly FunctionEntry[];
   functionByOid(oid: number): FunctionEntry | undefined;
   functions(): Iterable<FunctionEntry>;
-  operatorsByName(schema: string | undefined, name: string, searchPath: readonly string[]): readonly OperatorEntry[];
+  operatorsByName(
+    schema: string | undefined,
+    name: string,
+    searchPath: readonly string[],
+  ): readonly OperatorEntry[];
   operatorByOid(oid: number): OperatorEntry | undefined;
   cast(source: number, target: number): CastEntry | undefined;
   /** btree, hnsw, bm25 operator classes by method and input type or by name. */

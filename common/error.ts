@@ -196,7 +196,11 @@ export function toSqlError(thrown: unknown): SqlError {
     const code: unknown = (thrown as { code?: unknown }).code;
     const engine = thrown as { detail?: string; hint?: string; constraint?: string };
     if (typeof code === "string" && /^[0-9A-Z]{5}$/.test(code)) {
-      return new SqlError(code, thrown.message, { detail: engine.detail, hint: engine.hint, constraint: engine.constraint });
+      return new SqlError(code, thrown.message, {
+        detail: engine.detail,
+        hint: engine.hint,
+        constraint: engine.constraint,
+      });
     }
     const error = new SqlError(SqlState.internalError, thrown.message);
     if (thrown.stack !== undefined) error.stack = thrown.stack;

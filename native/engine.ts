@@ -195,7 +195,13 @@ export interface EngineSession {
   /** Forgets a cancel that came too late. */
   clearCancel(): void;
   /** 0 granted, -1 not available (tryOnly), else a wait token (repeat the call). Transaction scope needs an open transaction. */
-  advisoryLock(key: bigint, classId: number, shared: boolean, transactionScope: boolean, tryOnly: boolean): number;
+  advisoryLock(
+    key: bigint,
+    classId: number,
+    shared: boolean,
+    transactionScope: boolean,
+    tryOnly: boolean,
+  ): number;
   /** false when the session does not hold it. `classId` -1: one-key space; otherwise the two-key space (classId, key). */
   advisoryUnlock(key: bigint, classId: number, shared: boolean): boolean;
   advisoryUnlockAll(): void;
@@ -268,7 +274,16 @@ export interface EngineTransaction {
    * Locks rows in order and says per row what was found. Returns how many were done; fewer than `count` means
    * `status[WriteStatus.token]` holds a wait token: repeat from there. REPEATABLE READ throws 40001 on a changed row.
    */
-  lockRows(relationId: number, rids: Uint32Array, from: number, count: number, mode: number, policy: number, outcomes: Uint8Array, status: Int32Array): number;
+  lockRows(
+    relationId: number,
+    rids: Uint32Array,
+    from: number,
+    count: number,
+    mode: number,
+    policy: number,
+    outcomes: Uint8Array,
+    status: Int32Array,
+  ): number;
 
   // Reading. `columns` are positions in the relation.
   openScan(relationId: number, columns: Uint16Array): ScanCursor;
@@ -281,15 +296,40 @@ export interface EngineTransaction {
    * Reads rows by rid in the given order, skipping those not visible; `found` receives the rids read. `newest` reads the
    * newest version of rows this transaction has locked. Returns the count, or the too-small-buffer answer of ScanCursor.
    */
-  fetchRows(relationId: number, rids: Uint32Array, from: number, count: number, newest: boolean, columns: Uint16Array, buffers: readonly ColumnBuffer[], found: Uint32Array, needed: Float64Array): number;
+  fetchRows(
+    relationId: number,
+    rids: Uint32Array,
+    from: number,
+    count: number,
+    newest: boolean,
+    columns: Uint16Array,
+    buffers: readonly ColumnBuffer[],
+    found: Uint32Array,
+    needed: Float64Array,
+  ): number;
   /** One above the largest rid in use, own rows included: the size of a bitmap in bits. */
   ridLimit(relationId: number): number;
 
   // Writing. All columns of the relation in order. Unique indexes are checked row by row.
   /** Inserts rows [from, from+count); returns how many were done, see WriteStatus. `rids` receives the new row ids at the same positions. */
-  insertRows(relationId: number, columns: readonly ColumnBuffer[], from: number, count: number, rids: Uint32Array, status: Int32Array): number;
+  insertRows(
+    relationId: number,
+    columns: readonly ColumnBuffer[],
+    from: number,
+    count: number,
+    rids: Uint32Array,
+    status: Int32Array,
+  ): number;
   /** Replaces the columns `changed` of locked rows; `columns[i]` belongs to `changed[i]`. Same protocol. */
-  updateRows(relationId: number, rids: Uint32Array, changed: Uint16Array, columns: readonly ColumnBuffer[], from: number, count: number, status: Int32Array): number;
+  updateRows(
+    relationId: number,
+    rids: Uint32Array,
+    changed: Uint16Array,
+    columns: readonly ColumnBuffer[],
+    from: number,
+    count: number,
+    status: Int32Array,
+  ): number;
   /** Deletes locked rows. */
   deleteRows(relationId: number, rids: Uint32Array, from: number, count: number): void;
 
@@ -299,12 +339,40 @@ export interface EngineTransaction {
    * than min(k, matches): the search finishes exactly when the graph cannot. Sorted by (distance, rid); rows whose
    * distance is NaN are left out. `maxDistances` is the budget of the graph before the exact finish (0 = none).
    */
-  vectorSearch(indexId: number, query: Float32Array, k: number, ef: number, filter: Uint8Array | undefined, mode: number, maxDistances: number, rids: Uint32Array, distances: Float64Array, stats: Float64Array): number;
+  vectorSearch(
+    indexId: number,
+    query: Float32Array,
+    k: number,
+    ef: number,
+    filter: Uint8Array | undefined,
+    mode: number,
+    maxDistances: number,
+    rids: Uint32Array,
+    distances: Float64Array,
+    stats: Float64Array,
+  ): number;
   /** Distances of given visible rows to `query`; NULL and NaN both come back as NaN. */
-  vectorDistances(relationId: number, column: number, metric: Metric, rids: Uint32Array, count: number, query: Float32Array, distances: Float64Array): void;
+  vectorDistances(
+    relationId: number,
+    column: number,
+    metric: Metric,
+    rids: Uint32Array,
+    count: number,
+    query: Float32Array,
+    distances: Float64Array,
+  ): void;
   textQuery(indexId: number, query: string): TextQuery;
   /** The k best visible matching rows, best first, ties by rid. Scores are positive BM25; SQL shows them negated. */
-  textSearch(indexId: number, query: TextQuery, k: number, filter: Uint8Array | undefined, mode: number, rids: Uint32Array, scores: Float64Array, stats: Float64Array): number;
+  textSearch(
+    indexId: number,
+    query: TextQuery,
+    k: number,
+    filter: Uint8Array | undefined,
+    mode: number,
+    rids: Uint32Array,
+    scores: Float64Array,
+    stats: Float64Array,
+  ): number;
   /** Sets the bits of all visible rows that contain a term of the query; returns how many. */
   textBitmap(indexId: number, query: TextQuery, bitmap: Uint8Array): number;
   /** Scores any texts with the query's statistics: equal to what textSearch gives for the same text; 0 where no term matches or NULL. */
@@ -377,5 +445,9 @@ export interface CopyDecoder {
   /** Rows ready to be taken. */
   rowCount(): number;
   /** Takes up to `max` rows into fresh columns (fields of kind text and raw as bytes columns). `line` is that of the first row. */
-  take(max: number): { readonly rowCount: number; readonly line: number; readonly columns: readonly ColumnBuffer[] };
+  take(max: number): {
+    readonly rowCount: number;
+    readonly line: number;
+    readonly columns: readonly ColumnBuffer[];
+  };
 }

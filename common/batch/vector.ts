@@ -62,7 +62,12 @@ export class Int64Vector {
   readonly wide: BigInt64Array | undefined;
   readonly nulls: Nulls;
   readonly length: number;
-  constructor(values: Float64Array | undefined, wide: BigInt64Array | undefined, nulls: Nulls, length: number) {
+  constructor(
+    values: Float64Array | undefined,
+    wide: BigInt64Array | undefined,
+    nulls: Nulls,
+    length: number,
+  ) {
     assert((values === undefined) !== (wide === undefined), "an Int64Vector is narrow or wide");
     this.values = values;
     this.wide = wide;

@@ -4,7 +4,13 @@ import type { SqlType, Datum } from "../../common/types/type.ts";
 import type { CatalogEntry, IndexEntry, TableEntry } from "../../catalog/entries.ts";
 import type { VirtualRelation } from "../../catalog/catalog.ts";
 import type { FunctionEntry } from "../../catalog/functions/function.ts";
-import type { AggregateCall, BoundExpression, OuterBinding, OutputColumn, SortKey } from "../logical/expression.ts";
+import type {
+  AggregateCall,
+  BoundExpression,
+  OuterBinding,
+  OutputColumn,
+  SortKey,
+} from "../logical/expression.ts";
 
 /** In PostgreSQL's cost units (1 = one sequential page read). */
 export interface Estimate {
@@ -74,8 +80,18 @@ export interface IndexScanPlan extends PlanBase {
 
 /** A set of rows as a bitmap over rids. */
 export type BitmapSource =
-  | { readonly kind: "index"; readonly index: IndexEntry; readonly condition: IndexCondition; readonly conditionText: readonly BoundExpression[] }
-  | { readonly kind: "text"; readonly indexStorageId: number; readonly indexName: string; readonly query: BoundExpression }
+  | {
+      readonly kind: "index";
+      readonly index: IndexEntry;
+      readonly condition: IndexCondition;
+      readonly conditionText: readonly BoundExpression[];
+    }
+  | {
+      readonly kind: "text";
+      readonly indexStorageId: number;
+      readonly indexName: string;
+      readonly query: BoundExpression;
+    }
   | { readonly kind: "and" | "or"; readonly inputs: readonly BitmapSource[] };
 
 export interface BitmapScanPlan extends PlanBase {
@@ -91,7 +107,9 @@ export interface SearchFilter {
   /** Index part, if any: an exact superset of the matching rows. */
   readonly bitmap: BitmapSource | undefined;
   /** What the bitmap does not decide: evaluated on the bitmap's rows, or on a full scan; over `attnums`. */
-  readonly residual: { readonly expression: BoundExpression; readonly attnums: readonly number[] } | undefined;
+  readonly residual:
+    | { readonly expression: BoundExpression; readonly attnums: readonly number[] }
+    | undefined;
   /** The whole predicate as written, for EXPLAIN. */
   readonly text: readonly BoundExpression[];
   /** Estimated fraction of rows that pass. */
@@ -191,7 +209,12 @@ export interface CteScanPlan extends PlanBase {
 /** Runs `input` with materialised CTEs at hand. Data-modifying CTEs always run to the end. */
 export interface WithPlan extends PlanBase {
   readonly kind: "with";
-  readonly ctes: readonly { readonly id: number; readonly name: string; readonly plan: PhysicalPlan; readonly modifies: boolean }[];
+  readonly ctes: readonly {
+    readonly id: number;
+    readonly name: string;
+    readonly plan: PhysicalPlan;
+    readonly modifies: boolean;
+  }[];
   readonly input: PhysicalPlan;
 }
 
@@ -410,7 +433,11 @@ export interface PlannedStatement {
   readonly result: readonly OutputColumn[] | undefined;
   readonly parameterTypes: readonly SqlType[];
   /** (oid, version) of every relation used: a plan is stale when one moved. */
-  readonly dependencies: readonly { readonly kind: CatalogEntry["kind"]; readonly oid: number; readonly version: number }[];
+  readonly dependencies: readonly {
+    readonly kind: CatalogEntry["kind"];
+    readonly oid: number;
+    readonly version: number;
+  }[];
   /** Tables to lock before running: PostgreSQL's mode numbers (1 ACCESS SHARE, 3 ROW EXCLUSIVE ...). */
   readonly locks: readonly { readonly oid: number; readonly mode: number }[];
   readonly isReadOnly: boolean;
