@@ -1,0 +1,261 @@
+//! The graph's storage: link slots, levels, the entry node, and which nodes are in.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use omen_kernels::Metric;
+
+use crate::pool::Pool;
+use crate::{EF_CONSTRUCTION_RANGE, HnswParams, M_RANGE};
+
+/// With M = 2, level 16 is reached by one node in 65,536; more levels would only lengthen the descent.
+pub(crate) const MAX_LEVEL: u8 = 16;
+/// Locks that writers share nodes over. Far more than threads, so that two writers rarely meet.
+const STRIPES: usize = 1024;
+
+/// See the crate's documentation for the shape and the invariants.
+pub struct HnswGraph {
+    pub(crate) params: HnswParams,
+    /// 2M slots a node.
+    base_links: Pool,
+    /// One word a node: the first of its blocks in `upper_links`, zero when it lives on level 0 only.
+    upper_blocks: Pool,
+    /// M slots a block, one block for each level above 0 of each node; block 0 is never used.
+    upper_links: Pool,
+    next_upper_block: AtomicU32,
+    /// One word a node: the next node with an equal vector, plus one.
+    twins: Pool,
+    /// How many nodes hang in a chain; while zero, readers need not look at `twins`.
+    pub(crate) twin_count: AtomicU32,
+    /// One word a node under cosine, none otherwise: the bits of the inverse norm.
+    pub(crate) scales: Pool,
+    /// The entry node plus one; zero in an empty graph.
+    entry: AtomicU32,
+    /// Held while the entry node is replaced, by the insertion that replaces it.
+    entry_lock: Mutex<()>,
+    stripes: Box<[Mutex<()>]>,
+    completion: Mutex<Completion>,
+    len: AtomicU32,
+}
+
+/// Which insertions have finished: all below `len`, and those in `ahead`.
+#[derive(Default)]
+struct Completion {
+    len: u32,
+    ahead: BinaryHeap<Reverse<u32>>,
+}
+
+/// Takes a lock that only a panic can poison; a panic while linking takes the process down, recovery decides.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("a panic while linking aborts the process")
+}
+
+impl HnswGraph {
+    /// An empty graph.
+    ///
+    /// Panics when `params` are outside their ranges: the caller checks what users write.
+    pub fn new(params: HnswParams) -> Self {
+        assert!(M_RANGE.contains(&params.m), "m within its limits");
+        assert!(
+            EF_CONSTRUCTION_RANGE.contains(&params.ef_construction),
+            "ef_construction within its limits"
+        );
+        assert!(params.alpha >= 1.0, "alpha of at least one");
+        Self {
+            params,
+            base_links: Pool::new(2 * params.m as usize),
+            upper_blocks: Pool::new(1),
+            upper_links: Pool::new(params.m as usize),
+            next_upper_block: AtomicU32::new(1),
+            twins: Pool::new(1),
+            twin_count: AtomicU32::new(0),
+            scales: Pool::new(usize::from(params.metric == Metric::Cosine)),
+            entry: AtomicU32::new(0),
+            entry_lock: Mutex::new(()),
+            stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
+            completion: Mutex::default(),
+            len: AtomicU32::new(0),
+        }
+    }
+
+    pub fn params(&self) -> &HnswParams {
+        &self.params
+    }
+
+    /// Every node below this number is in the graph (or was skipped).
+    pub fn len(&self) -> u32 {
+        self.len.load(Ordering::Acquire)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes this graph keeps in memory, vectors not included.
+    pub fn memory_bytes(&self) -> usize {
+        let len = self.len();
+        let per_node = [&self.base_links, &self.upper_blocks, &self.twins, &self.scales];
+        per_node.iter().map(|pool| pool.used_bytes(len)).sum::<usize>()
+            + self.upper_links.used_bytes(self.next_upper_block.load(Ordering::Relaxed))
+            + self.stripes.len() * size_of::<Mutex<()>>()
+            + size_of::<Self>()
+    }
+
+    /// Leaves `node` out for good, so that [`HnswGraph::len`] can move past a number that got no vector.
+    pub fn skip(&self, node: u32) {
+        self.prepare(node);
+        self.complete(node);
+    }
+
+    /// The level of `node`: P(level >= l) = M^-l. In integers, because a logarithm may round differently elsewhere and a
+    /// checkpoint must mean the same on every machine.
+    pub(crate) fn level_of(&self, node: u32) -> u8 {
+        let draw = split_mix(self.params.seed ^ split_mix(node as u64));
+        let m = self.params.m as u64;
+        let mut level = 0;
+        let mut threshold = u64::MAX / m;
+        while level < MAX_LEVEL && draw < threshold {
+            level += 1;
+            threshold /= m;
+        }
+        level
+    }
+
+    pub(crate) fn entry(&self) -> Option<u32> {
+        self.entry.load(Ordering::Acquire).checked_sub(1)
+    }
+
+    pub(crate) fn set_entry(&self, node: u32) {
+        self.entry.store(node + 1, Ordering::Release);
+    }
+
+    pub(crate) fn lock_entry(&self) -> MutexGuard<'_, ()> {
+        lock(&self.entry_lock)
+    }
+
+    /// The lock under which `node`'s slots and the head of its chain change.
+    pub(crate) fn lock_node(&self, node: u32) -> MutexGuard<'_, ()> {
+        lock(&self.stripes[node as usize % STRIPES])
+    }
+
+    /// Makes room for a node that nobody can reach yet.
+    pub(crate) fn prepare(&self, node: u32) {
+        assert!(node < u32::MAX, "a node number leaves room for the empty slot");
+        for pool in [&self.base_links, &self.upper_blocks, &self.twins, &self.scales] {
+            pool.ensure(node);
+        }
+    }
+
+    /// Makes room for the links of levels 1..=`level` of a node that nobody can reach yet.
+    pub(crate) fn prepare_upper(&self, node: u32, level: u8) {
+        if level == 0 {
+            return;
+        }
+        let first = self.next_upper_block.fetch_add(level as u32, Ordering::Relaxed);
+        for block in first..first + level as u32 {
+            self.upper_links.ensure(block);
+        }
+        self.upper_blocks.row(node)[0].store(first, Ordering::Relaxed);
+    }
+
+    /// True when `node` has link slots above level 0.
+    pub(crate) fn has_upper(&self, node: u32) -> bool {
+        self.upper_blocks.row(node)[0].load(Ordering::Relaxed) != 0
+    }
+
+    /// The link slots of `node` on `level`, which must be one of its levels.
+    #[inline]
+    pub(crate) fn slots(&self, node: u32, level: u8) -> &[AtomicU32] {
+        if level == 0 {
+            return self.base_links.row(node);
+        }
+        let first = self.upper_blocks.row(node)[0].load(Ordering::Relaxed);
+        debug_assert!(first != 0, "a node linked on a level has slots there");
+        self.upper_links.row(first + level as u32 - 1)
+    }
+
+    /// The neighbours of `node` on `level`. While a writer changes the slots, a reader may see some neighbours twice or
+    /// not at all; every number it sees is a linked node.
+    #[inline]
+    pub(crate) fn neighbours(&self, node: u32, level: u8) -> impl Iterator<Item = u32> {
+        self.slots(node, level).iter().map_while(|slot| slot.load(Ordering::Acquire).checked_sub(1))
+    }
+
+    /// Stores `links` and empties the slots after them. The caller holds the node's lock, or nobody can reach the node.
+    pub(crate) fn write_links(&self, node: u32, level: u8, links: impl Iterator<Item = u32>) {
+        let mut slots = self.slots(node, level).iter();
+        for link in links {
+            let slot = slots.next().expect("no more links than slots");
+            slot.store(link + 1, Ordering::Release);
+        }
+        for slot in slots {
+            slot.store(0, Ordering::Release);
+        }
+    }
+
+    /// The word that holds the next node of `node`'s chain of equal vectors.
+    pub(crate) fn twin_slot(&self, node: u32) -> &AtomicU32 {
+        &self.twins.row(node)[0]
+    }
+
+    /// The next node with the same vector as `node`.
+    #[inline]
+    pub(crate) fn next_twin(&self, node: u32) -> Option<u32> {
+        if self.twin_count.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        self.twin_slot(node).load(Ordering::Acquire).checked_sub(1)
+    }
+
+    /// Notes that the insertion of `node` is finished.
+    pub(crate) fn complete(&self, node: u32) {
+        let mut completion = lock(&self.completion);
+        completion.ahead.push(Reverse(node));
+        while completion.ahead.peek() == Some(&Reverse(completion.len)) {
+            completion.ahead.pop();
+            completion.len += 1;
+        }
+        self.len.store(completion.len, Ordering::Release);
+    }
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): a bijection that mixes every bit.
+fn split_mix(value: u64) -> u64 {
+    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_thin_out_by_m() {
+        let graph = HnswGraph::new(HnswParams { m: 8, ..HnswParams::new(Metric::L2) });
+        let mut counts = [0u32; MAX_LEVEL as usize + 1];
+        for node in 0..80_000 {
+            for level in 0..=graph.level_of(node) {
+                counts[level as usize] += 1;
+            }
+        }
+        assert_eq!(counts[0], 80_000);
+        assert!((9_500..10_500).contains(&counts[1]), "{}", counts[1]);
+        assert!((1_100..1_400).contains(&counts[2]), "{}", counts[2]);
+    }
+
+    #[test]
+    fn len_waits_for_the_insertion_that_is_behind() {
+        let graph = HnswGraph::new(HnswParams::new(Metric::L2));
+        graph.skip(1);
+        graph.skip(3);
+        assert_eq!(graph.len(), 0);
+        graph.skip(0);
+        assert_eq!(graph.len(), 2);
+        graph.skip(2);
+        assert_eq!(graph.len(), 4);
+    }
+}
