@@ -1,1 +1,31 @@
-//! omen-disk
+//! Everything durable stands on this crate: files, the write-ahead log, the ordered key-value store and the
+//! vector segments. It knows bytes and commit numbers, no SQL and no transactions.
+//!
+//! ```text
+//!   log        kv              vectors        what the store builds on
+//!     \         |  \             /
+//!      \        |   fjall       /             (fjall does its own I/O, below any trait of ours)
+//!       trait Disk / DiskFile                 os_disk | memory_disk | faulty_disk
+//! ```
+//!
+//! The commit point is the log: one `write_at` and one `sync_data` per group of commits. The key-value store and
+//! the vector segments are behind it and become durable at checkpoints; what lies between is replayed. Every file
+//! is described byte by byte in `docs/format.md`; numbers are little-endian.
+
+mod disk;
+mod error;
+pub mod faulty;
+pub mod kv;
+pub mod log;
+mod memory_disk;
+mod os_disk;
+pub mod vectors;
+
+pub use disk::{DirLock, Disk, DiskFile, Mapping, create_dir_durably};
+pub use error::{DiskError, DiskErrorKind, Result};
+pub use faulty::{CrashKind, CrashState, Fault, FaultyDisk};
+pub use kv::{FjallKv, Kv, KvBatch, KvBytes, KvIter, KvRange, KvSnapshot, MemoryKv};
+pub use log::{LogEnd, LogOptions, LogReader, LogRecord, LogWriter};
+pub use memory_disk::MemoryDisk;
+pub use os_disk::OsDisk;
+pub use vectors::{VectorOptions, VectorSegments};

@@ -1,0 +1,88 @@
+//! The layout of a vector segment (docs/format.md, "vec") and its header page.
+
+use crate::error::{DiskError, Result};
+use crc32c::crc32c;
+
+const PAGE: usize = 4096;
+const ROW_ALIGN: usize = 64;
+const MAGIC: &[u8; 8] = b"OMENVEC\0";
+const FORMAT_VERSION: u32 = 1;
+/// Element type f32; half, bit and sparse rows will get numbers of their own.
+const ELEMENT_F32: u32 = 1;
+const HEADER_BYTES: usize = 8 + 6 * 4 + 4;
+
+/// Bytes from one row to the next.
+pub fn stride(dim: usize) -> usize {
+    (dim * 4).next_multiple_of(ROW_ALIGN)
+}
+
+/// Where things lie in every segment of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    pub dim: usize,
+    pub rows: usize,
+    pub stride: usize,
+    rows_at: usize,
+}
+
+impl Layout {
+    pub fn new(dim: usize, rows: usize) -> Self {
+        Self { dim, rows, stride: stride(dim), rows_at: PAGE + (rows * 4).next_multiple_of(PAGE) }
+    }
+
+    pub fn sum_at(&self, slot: usize) -> usize {
+        PAGE + slot * 4
+    }
+
+    pub fn row_at(&self, slot: usize) -> usize {
+        self.rows_at + slot * self.stride
+    }
+
+    pub fn file_bytes(&self) -> u64 {
+        self.row_at(self.rows) as u64
+    }
+
+    /// The first bytes of segment `number`.
+    pub fn encode_header(&self, number: u32) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..8].copy_from_slice(MAGIC);
+        let fields = [
+            FORMAT_VERSION,
+            ELEMENT_F32,
+            self.dim as u32,
+            self.stride as u32,
+            self.rows as u32,
+            number,
+        ];
+        for (slot, field) in bytes[8..32].chunks_exact_mut(4).zip(fields) {
+            slot.copy_from_slice(&field.to_le_bytes());
+        }
+        let sum = crc32c(&bytes[..32]);
+        bytes[32..].copy_from_slice(&sum.to_le_bytes());
+        bytes
+    }
+
+    /// Corrupt unless `header` is exactly what `encode_header` gives: nothing in it may differ.
+    pub fn check_header(&self, header: &[u8; HEADER_BYTES], path: &str, number: u32) -> Result<()> {
+        if *header == self.encode_header(number) {
+            return Ok(());
+        }
+        Err(DiskError::corrupt(format!(
+            "vector segment \"{path}\" has not the header of segment {number} with {} dimensions",
+            self.dim
+        )))
+    }
+
+    pub const fn header_bytes() -> usize {
+        HEADER_BYTES
+    }
+}
+
+/// A row as it lies in the file: the numbers little-endian, then zeros up to the stride.
+pub fn encode_row(out: &mut Vec<u8>, vector: &[f32], stride: usize) {
+    let end = out.len() + stride;
+    for number in vector {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    out.resize(end, 0);
+}

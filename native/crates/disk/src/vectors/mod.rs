@@ -1,0 +1,245 @@
+//! Vector segments: the f32 rows of one vector column, stored once and read in place.
+//!
+//! `vec/{table}.{column}/{n}.seg`: a header page, an array of CRC32C sums, then rows of a fixed stride (a multiple
+//! of 64 bytes), a power-of-two number of them. Vector number (vid) v lies in segment v / rows, slot v % rows. Rows
+//! are written with `write_at` into the preallocated file and show through the mapping at once; the row store, the
+//! index and `SELECT` all read those same bytes.
+//!
+//! Invariant: a slot is written at most once in the life of the value, and `vector` gives out only written slots;
+//! that is what makes the returned slices sound. Writing a slot again with the same numbers is allowed, because
+//! replaying the log does so.
+//!
+//! Durability is the caller's plan: `sync` at checkpoints, and before that the log carries the vectors. On open only
+//! slots below the caller's high-water mark count; the file may hold more, which is ignored and overwritten.
+
+mod format;
+mod segment;
+mod table;
+
+use crate::disk::{Disk, create_dir_durably};
+use crate::error::{DiskError, DiskErrorKind, Result};
+use format::Layout;
+use segment::Segment;
+use std::sync::{Arc, Mutex, PoisonError};
+use table::SegmentTable;
+
+/// pgvector's limit for the type `vector`.
+pub const MAX_DIM: usize = 16_000;
+/// A segment's rows take about this much.
+const SEGMENT_BYTES: usize = 32 * 1024 * 1024;
+/// Short rows stop here, so that a small table does not reserve a large file.
+const MAX_SEGMENT_ROWS: usize = 16_384;
+
+/// How a column's segments are laid out.
+#[derive(Debug, Clone, Copy)]
+pub struct VectorOptions {
+    /// Numbers in a vector, 1 to `MAX_DIM`.
+    pub dim: usize,
+    /// Rows in a segment, a power of two; fixed for the life of the column.
+    pub segment_rows: usize,
+}
+
+impl VectorOptions {
+    /// The usual layout: segments of about 32 MB and at most 16,384 rows.
+    pub fn new(dim: usize) -> Self {
+        let fitting = (SEGMENT_BYTES / format::stride(dim).max(1)).max(1);
+        Self { dim, segment_rows: (1 << fitting.ilog2()).min(MAX_SEGMENT_ROWS) }
+    }
+}
+
+/// The vectors of one (table, column).
+pub struct VectorSegments {
+    disk: Arc<dyn Disk>,
+    dir: String,
+    layout: Layout,
+    segments: SegmentTable,
+    /// Held while a segment is added, so that two writers do not create the same file.
+    growing: Mutex<()>,
+}
+
+impl VectorSegments {
+    /// Opens the column `name` (`{table}.{column}`), creating it if it is new. Slots below `high_water` whose sum is
+    /// right count as written; the others may be written again, as replaying the log does, and `get` has nothing
+    /// for them until then. Corrupt if a file for them is missing or has another layout. Segments wholly above are
+    /// removed. Reads every row below the mark once.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        name: &str,
+        options: VectorOptions,
+        high_water: u32,
+    ) -> Result<Self> {
+        if options.dim == 0 || options.dim > MAX_DIM {
+            let context = format!("vector dimension {}, allowed are 1 to {MAX_DIM}", options.dim);
+            return Err(DiskError::new(DiskErrorKind::TooLarge, context));
+        }
+        assert!(options.segment_rows.is_power_of_two(), "segment_rows is a power of two");
+        let dir = format!("vec/{name}");
+        let column = Self {
+            layout: Layout::new(options.dim, options.segment_rows),
+            segments: SegmentTable::new(),
+            growing: Mutex::new(()),
+            disk,
+            dir,
+        };
+        create_dir_durably(&*column.disk, &column.dir)?;
+        column.load(high_water)?;
+        Ok(column)
+    }
+
+    fn load(&self, high_water: u32) -> Result<()> {
+        let rows = self.layout.rows as u32;
+        let needed = high_water.div_ceil(rows);
+        for number in 0..needed {
+            let segment = Segment::open(&*self.disk, &self.path(number), self.layout, number)?;
+            segment.mark_sound((high_water - number * rows).min(rows) as usize)?;
+            self.segments.insert(number, segment);
+        }
+        for name in self.disk.list(&self.dir)? {
+            let number: Option<u32> =
+                name.strip_suffix(".seg").and_then(|number| number.parse().ok());
+            if number.is_none_or(|number| number >= needed) {
+                self.disk.remove(&format!("{}/{name}", self.dir))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self, number: u32) -> String {
+        format!("{}/{number:08}.seg", self.dir)
+    }
+
+    pub fn dim(&self) -> usize {
+        self.layout.dim
+    }
+
+    /// Stores `vector` as number `vid`, visible to `vector(vid)` on return and durable after the next `sync`.
+    /// The same numbers again are accepted; other numbers in a written slot are Corrupt, for then two rows claim it.
+    pub fn write(&self, vid: u32, vector: &[f32]) -> Result<()> {
+        self.write_run(vid, vector)
+    }
+
+    /// Stores consecutive vectors, row-major, from number `first_vid` on.
+    pub fn write_run(&self, first_vid: u32, vectors: &[f32]) -> Result<()> {
+        assert!(vectors.len().is_multiple_of(self.layout.dim), "whole vectors");
+        let rows = self.layout.rows;
+        let mut vid = first_vid as usize;
+        let mut rest = vectors;
+        while !rest.is_empty() {
+            let slot = vid % rows;
+            let count = (rows - slot).min(rest.len() / self.layout.dim);
+            let (run, after) = rest.split_at(count * self.layout.dim);
+            let number = u32::try_from(vid / rows).ok().filter(|_| vid + count <= 1 << 32);
+            let number = number.ok_or_else(|| {
+                DiskError::new(DiskErrorKind::TooLarge, format!("\"{}\" is full", self.dir))
+            })?;
+            self.segment_for_write(number)?.write_run(slot, run)?;
+            vid += count;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    fn segment_for_write(&self, number: u32) -> Result<&Segment> {
+        if let Some(segment) = self.segments.get(number) {
+            return Ok(segment);
+        }
+        let _one = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(segment) = self.segments.get(number) {
+            return Ok(segment);
+        }
+        // Those below too, should a transaction that had numbers in them never have written: files have no gaps.
+        let mut created = None;
+        for number in 0..=number {
+            if self.segments.get(number).is_none() {
+                let segment =
+                    Segment::create(&*self.disk, &self.path(number), self.layout, number)?;
+                created = Some(self.segments.insert(number, segment));
+            }
+        }
+        let Some(segment) = created else { unreachable!("segment {number} was missing") };
+        Ok(segment)
+    }
+
+    /// The vector with number `vid`, in place; `None` if it was never written or was found damaged on open.
+    pub fn get(&self, vid: u32) -> Option<&[f32]> {
+        let segment = self.segments.get(vid >> self.layout.rows.trailing_zeros())?;
+        let slot = vid as usize & (self.layout.rows - 1);
+        // SAFETY: asked right before.
+        segment.is_written(slot).then(|| unsafe { segment.vector(slot) })
+    }
+
+    /// `get` for a number that is known to be written; panics otherwise.
+    pub fn vector(&self, vid: u32) -> &[f32] {
+        let Some(vector) = self.get(vid) else { panic!("vector {vid} is written") };
+        vector
+    }
+
+    /// `vector` without the look at the written-mark, which costs a cache line per call in a graph search.
+    ///
+    /// # Safety
+    /// `vid` must have been written, and that write must have happened before this call.
+    pub unsafe fn vector_unchecked(&self, vid: u32) -> &[f32] {
+        let (segment, slot) = self.locate(vid);
+        debug_assert!(segment.is_written(slot), "vector {vid} is written");
+        // SAFETY: the caller's promise.
+        unsafe { segment.vector(slot) }
+    }
+
+    fn locate(&self, vid: u32) -> (&Segment, usize) {
+        // A shift and a mask: the number of rows is a power of two.
+        let number = vid >> self.layout.rows.trailing_zeros();
+        let Some(segment) = self.segments.get(number) else {
+            panic!("vector {vid} is in a segment that exists")
+        };
+        (segment, vid as usize & (self.layout.rows - 1))
+    }
+
+    /// Checks the sums of the vectors from `first` up to but not including `end`, which must not be written meanwhile;
+    /// Corrupt names the first bad one. Slots that were never written pass.
+    pub fn verify(&self, first: u32, end: u32) -> Result<()> {
+        let rows = self.layout.rows as u32;
+        let mut vid = first;
+        while vid < end {
+            let (segment, slot) = self.locate(vid);
+            let count = (rows - slot as u32).min(end - vid);
+            if let Some(bad) = segment.first_damaged(slot, count as usize)? {
+                let bad = vid - slot as u32 + bad as u32;
+                let context =
+                    format!("vector {bad} in \"{}\" does not match its checksum", segment.path());
+                return Err(DiskError::corrupt(context));
+            }
+            vid += count;
+        }
+        Ok(())
+    }
+
+    /// Makes every vector written so far durable; returns how many segments had to be synced.
+    pub fn sync(&self) -> Result<usize> {
+        let mut synced = 0;
+        for segment in self.segments.iter() {
+            synced += usize::from(segment.sync()?);
+        }
+        if synced > 0 {
+            self.disk.sync_dir(&self.dir)?;
+        }
+        Ok(synced)
+    }
+
+    /// Bytes of the files.
+    pub fn disk_bytes(&self) -> u64 {
+        self.segments.iter().count() as u64 * self.layout.file_bytes()
+    }
+
+    /// Removes the column's files from `disk`. Values still open stay readable.
+    pub fn remove(disk: &dyn Disk, name: &str) -> Result<()> {
+        let dir = format!("vec/{name}");
+        let names = match disk.list(&dir) {
+            Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        for name in names {
+            disk.remove(&format!("{dir}/{name}"))?;
+        }
+        disk.remove_dir(&dir)
+    }
+}

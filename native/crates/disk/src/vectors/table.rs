@@ -1,0 +1,52 @@
+//! The list of segments: it only grows, and readers never take a lock.
+//!
+//! Bucket b holds 2^b places, so that a place, once there, never moves: segment n is place n + 1 - 2^b of bucket
+//! b = floor(log2(n + 1)).
+
+use super::segment::Segment;
+use std::sync::OnceLock;
+
+/// Room for every u32.
+const BUCKETS: usize = 33;
+
+type Bucket = Box<[OnceLock<Segment>]>;
+
+pub struct SegmentTable {
+    buckets: [OnceLock<Bucket>; BUCKETS],
+}
+
+fn place(number: u32) -> (usize, usize) {
+    let one_based = u64::from(number) + 1;
+    let bucket = one_based.ilog2();
+    (bucket as usize, (one_based - (1 << bucket)) as usize)
+}
+
+impl SegmentTable {
+    pub fn new() -> Self {
+        Self { buckets: [const { OnceLock::new() }; BUCKETS] }
+    }
+
+    #[inline]
+    pub fn get(&self, number: u32) -> Option<&Segment> {
+        let (bucket, index) = place(number);
+        self.buckets.get(bucket)?.get()?[index].get()
+    }
+
+    /// Puts `segment` at `number`, which must be free; returns it in place.
+    pub fn insert(&self, number: u32, segment: Segment) -> &Segment {
+        let (bucket, index) = place(number);
+        let bucket = self.buckets[bucket]
+            .get_or_init(|| (0..1 << bucket).map(|_| OnceLock::new()).collect());
+        let mut put = false;
+        let stored = bucket[index].get_or_init(|| {
+            put = true;
+            segment
+        });
+        assert!(put, "segment {number} was not there yet");
+        stored
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Segment> {
+        self.buckets.iter().filter_map(OnceLock::get).flatten().filter_map(OnceLock::get)
+    }
+}
