@@ -1,0 +1,280 @@
+// ALTER TABLE. Rows are never rewritten: an added column reads its initial value from the engine where a row is older than
+// the column, and a dropped one stays in storage, hidden. The caller holds ACCESS EXCLUSIVE on the table.
+import type { ColumnEntry, IndexEntry, TableEntry } from "../../../catalog/entries.ts";
+import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
+import { unreachable } from "../../../common/assert.ts";
+import { quoteIdentifier } from "../../../common/identifier.ts";
+import type {
+  AlterTableCommand,
+  AlterTablePlan,
+  RenameIndexPlan,
+} from "../../../planner/physical/definition.ts";
+import { columnSpec } from "../../storage/column-spec.ts";
+import { singleValueBuffer } from "../../storage/column-buffer.ts";
+import type { DefinitionContext } from "./context.ts";
+import { addChecks, addKeys, attnumOf, makeColumn } from "./create-table.ts";
+import { removeIndex, removeSequence } from "./drop.ts";
+import { lockName } from "./name-lock.ts";
+import { relationExists } from "./names.ts";
+
+export async function alterTable(plan: AlterTablePlan, context: DefinitionContext): Promise<void> {
+  let table = plan.table;
+  for (const command of plan.commands) {
+    const changed = await runCommand(command, table, context);
+    if (changed === table) continue;
+    table = { ...changed, version: table.version + 1 };
+    context.put(table);
+  }
+}
+
+async function runCommand(
+  command: AlterTableCommand,
+  table: TableEntry,
+  context: DefinitionContext,
+): Promise<TableEntry> {
+  switch (command.kind) {
+    case "add-column":
+      return addColumn(command, table, context);
+    case "drop-column":
+      return dropColumn(command, table, context);
+    case "rename-column":
+      return renameColumn(table, command.name, command.to);
+    case "rename-table":
+      await lockName(context, table.schema, command.to);
+      if (relationExists(context.catalog(), table.schema, command.to)) {
+        throw new SqlError(SqlState.duplicateTable, `relation "${command.to}" already exists`);
+      }
+      return { ...table, name: command.to };
+    case "set-default":
+      return withColumn(table, command.name, (column) => ({ ...column, default: command.default }));
+    case "set-not-null":
+      return setNotNull(table, command.name, command.notNull, context);
+    case "add-key": {
+      const keyed = await addKeys(table, [command.key], context);
+      if (command.key.kind === "primary") {
+        for (const name of command.key.columns) await requireNoNulls(table, name, context);
+      }
+      return keyed;
+    }
+    case "add-check": {
+      const changed = addChecks(table, [command.check], context);
+      const constraint = changed.constraints.at(-1);
+      if ((await context.findViolation(table.oid, command.check.expression)) !== undefined) {
+        throw new SqlError(
+          SqlState.checkViolation,
+          `check constraint "${constraint?.name}" of relation "${table.name}" is violated by some row`,
+          { table: table.name, constraint: constraint?.name },
+        );
+      }
+      return changed;
+    }
+    case "drop-constraint":
+      return dropConstraint(table, command.name, command.ifExists, context);
+    default:
+      return unreachable(command);
+  }
+}
+
+async function addColumn(
+  command: Extract<AlterTableCommand, { kind: "add-column" }>,
+  table: TableEntry,
+  context: DefinitionContext,
+): Promise<TableEntry> {
+  const { column } = command;
+  if (table.columns.some((existing) => existing.name === column.name && !existing.isDropped)) {
+    const message = `column "${column.name}" of relation "${table.name}" already exists`;
+    if (!command.ifNotExists) throw new SqlError(SqlState.duplicateColumn, message);
+    context.notice({ severity: "NOTICE", code: SqlState.duplicateColumn, message: `${message}, skipping` });
+    return table;
+  }
+  const hasRows =
+    context.engine.relationStatistics(table.storageId).rowCount > 0 || context.transaction.hasWrites();
+  if (hasRows && (column.sequence !== undefined || column.generated !== undefined)) {
+    // One value for all old rows is not enough here, and rows are not rewritten.
+    throw notSupported("ADD COLUMN of a serial, identity or generated column on a table with rows");
+  }
+  const attnum = table.columns.length + 1;
+  const entry = makeColumn(column, attnum, {
+    context,
+    schemaOid: table.schema,
+    tableOid: table.oid,
+    table: table.name,
+    isTemporary: table.persistence === "t",
+    taken: new Set(),
+  });
+  const initial = command.initial === undefined ? null : await context.evaluate(command.initial);
+  const widened: TableEntry = { ...table, columns: [...table.columns, entry] };
+  context.transaction.addColumn(
+    table.storageId,
+    columnSpec(column.type),
+    singleValueBuffer(column.type, initial),
+  );
+  if (entry.notNull && initial === null && column.sequence === undefined) {
+    // Only rows that exist can break it; the column must be in the catalogue for the check to see it.
+    context.put({ ...widened, version: table.version + 1 });
+    await requireNoNulls(widened, column.name, context);
+  }
+  const keyed = await addKeys(widened, command.keys, context);
+  return addChecks(keyed, command.checks, context);
+}
+
+async function requireNoNulls(table: TableEntry, column: string, context: DefinitionContext): Promise<void> {
+  if ((await context.findViolation(table.oid, `${quoteIdentifier(column)} IS NOT NULL`)) === undefined)
+    return;
+  throw new SqlError(
+    SqlState.notNullViolation,
+    `column "${column}" of relation "${table.name}" contains null values`,
+    {
+      table: table.name,
+      column,
+    },
+  );
+}
+
+async function setNotNull(
+  table: TableEntry,
+  name: string,
+  notNull: boolean,
+  context: DefinitionContext,
+): Promise<TableEntry> {
+  const attnum = attnumOf(table, name);
+  if (notNull) await requireNoNulls(table, name, context);
+  else if (
+    table.constraints.some((constraint) => constraint.type === "p" && constraint.columns.includes(attnum))
+  ) {
+    throw new SqlError(SqlState.invalidTableDefinition, `column "${name}" is in a primary key`);
+  } else if (table.columns[attnum - 1]?.identity !== "") {
+    throw new SqlError(
+      SqlState.syntaxError,
+      `column "${name}" of relation "${table.name}" is an identity column`,
+    );
+  }
+  return withColumn(table, name, (column) => ({ ...column, notNull }));
+}
+
+/** Dropping a column takes its indexes and constraints along, as in PostgreSQL; views cannot exist yet. */
+function dropColumn(
+  command: Extract<AlterTableCommand, { kind: "drop-column" }>,
+  table: TableEntry,
+  context: DefinitionContext,
+): TableEntry {
+  const column = table.columns.find((candidate) => candidate.name === command.name && !candidate.isDropped);
+  if (column === undefined) {
+    const message = `column "${command.name}" of relation "${table.name}" does not exist`;
+    if (!command.ifExists) throw new SqlError(SqlState.undefinedColumn, message);
+    context.notice({ severity: "NOTICE", code: "00000", message: `${message}, skipping` });
+    return table;
+  }
+  const generatedFrom = table.columns.find(
+    (other) => other !== column && !other.isDropped && other.generated !== undefined,
+  );
+  if (generatedFrom !== undefined) throw notSupported("dropping a column of a table with generated columns");
+  for (const index of context.catalog().indexesOf(table.oid)) {
+    if (index.columns.some((part) => part.attnum === column.attnum)) removeIndex(index, context);
+  }
+  if (column.ownedSequence !== 0) {
+    const sequence = context.catalog().entry("sequence", column.ownedSequence);
+    if (sequence?.kind === "sequence") removeSequence(sequence, context);
+  }
+  return {
+    ...table,
+    constraints: table.constraints.filter((constraint) => !constraint.columns.includes(column.attnum)),
+    columns: table.columns.map((other) => (other === column ? droppedColumn(column) : other)),
+  };
+}
+
+/** PostgreSQL's name for what is left of a dropped column. */
+function droppedColumn(column: ColumnEntry): ColumnEntry {
+  return {
+    ...column,
+    name: `........pg.dropped.${column.attnum}........`,
+    notNull: false,
+    default: undefined,
+    identity: "",
+    generated: undefined,
+    isDropped: true,
+    ownedSequence: 0,
+  };
+}
+
+/** CHECK and DEFAULT texts name columns: those that name this one would go stale, so they are refused rather than broken. */
+function renameColumn(table: TableEntry, name: string, to: string): TableEntry {
+  const attnum = attnumOf(table, name);
+  if (table.columns.some((column) => column.name === to && !column.isDropped)) {
+    throw new SqlError(SqlState.duplicateColumn, `column "${to}" of relation "${table.name}" already exists`);
+  }
+  const from = new RegExp(`(?<![\\w".])${escapeRegex(quoteIdentifier(name))}(?![\\w".(])`, "g");
+  return {
+    ...table,
+    columns: table.columns.map((column) => (column.attnum === attnum ? { ...column, name: to } : column)),
+    constraints: table.constraints.map((constraint) =>
+      constraint.expression !== undefined && constraint.columns.includes(attnum)
+        ? {
+            ...constraint,
+            expression: replaceOutsideLiterals(constraint.expression, from, quoteIdentifier(to)),
+          }
+        : constraint,
+    ),
+  };
+}
+
+const escapeRegex = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
+/** Deparsed text has only '...' literals: replaces in the parts between them. */
+function replaceOutsideLiterals(text: string, from: RegExp, to: string): string {
+  return text
+    .split(/('(?:[^']|'')*')/)
+    .map((part, index) => (index % 2 === 1 ? part : part.replace(from, () => to)))
+    .join("");
+}
+
+function dropConstraint(
+  table: TableEntry,
+  name: string,
+  ifExists: boolean,
+  context: DefinitionContext,
+): TableEntry {
+  const constraint = table.constraints.find((candidate) => candidate.name === name);
+  if (constraint === undefined) {
+    const message = `constraint "${name}" of relation "${table.name}" does not exist`;
+    if (!ifExists) throw new SqlError(SqlState.undefinedObject, message);
+    context.notice({ severity: "NOTICE", code: "00000", message: `${message}, skipping` });
+    return table;
+  }
+  const index = constraint.indexOid === 0 ? undefined : context.catalog().entry("index", constraint.indexOid);
+  if (index?.kind === "index") removeIndex(index, context);
+  return { ...table, constraints: table.constraints.filter((candidate) => candidate !== constraint) };
+}
+
+function withColumn(
+  table: TableEntry,
+  name: string,
+  change: (column: ColumnEntry) => ColumnEntry,
+): TableEntry {
+  const attnum = attnumOf(table, name);
+  return {
+    ...table,
+    columns: table.columns.map((column) => (column.attnum === attnum ? change(column) : column)),
+  };
+}
+
+/** ALTER INDEX ... RENAME TO; a constraint behind the index is renamed with it. */
+export async function renameIndex(plan: RenameIndexPlan, context: DefinitionContext): Promise<void> {
+  const { index } = plan;
+  await lockName(context, index.schema, plan.to);
+  if (relationExists(context.catalog(), index.schema, plan.to)) {
+    throw new SqlError(SqlState.duplicateTable, `relation "${plan.to}" already exists`);
+  }
+  const renamed: IndexEntry = { ...index, name: plan.to, version: index.version + 1 };
+  context.put(renamed);
+  const table = context.catalog().entry("table", index.tableOid);
+  if (table?.kind !== "table") return;
+  if (!table.constraints.some((constraint) => constraint.indexOid === index.oid)) return;
+  context.put({
+    ...table,
+    version: table.version + 1,
+    constraints: table.constraints.map((constraint) =>
+      constraint.indexOid === index.oid ? { ...constraint, name: plan.to } : constraint,
+    ),
+  });
+}

@@ -1,0 +1,37 @@
+// What executing a definition needs of the session: the open engine transaction, the catalogue with the transaction's own
+// changes, and ways to wait. Entries written here reach the engine and the session's overlay together.
+import type { CatalogSnapshot } from "../../../catalog/catalog.ts";
+import type { CatalogEntry } from "../../../catalog/entries.ts";
+import type { Notice } from "../../../common/error.ts";
+import type { FunctionContext } from "../../../common/function-context.ts";
+import type { Datum } from "../../../common/types/type.ts";
+import type { Engine, EngineTransaction } from "../../../native/engine.ts";
+import type { BoundExpression } from "../../../planner/logical/expression.ts";
+
+export interface DefinitionContext {
+  readonly engine: Engine;
+  readonly transaction: EngineTransaction;
+  readonly functions: FunctionContext;
+  /** The session's user. */
+  readonly roleOid: number;
+  /** Schema of this session's temporary objects, made on first use. */
+  temporarySchema(): number;
+  /** Newest committed entries and own changes so far. */
+  catalog(): CatalogSnapshot;
+  put(entry: CatalogEntry): void;
+  remove(entry: CatalogEntry): void;
+  /** Resolves when the engine delivers the token; 57014 when the statement is cancelled meanwhile. */
+  wait(token: number): Promise<void>;
+  /** Waits for a table lock in one of PostgreSQL's modes (8 = ACCESS EXCLUSIVE, 5 = SHARE). */
+  lockRelation(oid: number, mode: number): Promise<void>;
+  notice(notice: Notice): void;
+  /** Value of an expression without columns, in this transaction. */
+  evaluate(expression: BoundExpression): Promise<Datum>;
+  /**
+   * First row of `table` for which the condition text is false, or whose column is NULL, as its values; undefined = none.
+   * Checks existing rows before SET NOT NULL and ADD CHECK.
+   */
+  findViolation(tableOid: number, condition: string): Promise<readonly Datum[] | undefined>;
+  /** Removes every entry and relation of another database; 55006 while sessions are connected to it. */
+  dropDatabaseContents(databaseOid: number): void;
+}

@@ -1,0 +1,190 @@
+// CREATE INDEX, and the indexes behind keys. The caller of CREATE INDEX holds a SHARE lock on the table: nobody writes while the
+// engine builds; readers go on. The engine builds in its own pool and answers with a token.
+import type { IndexColumn, IndexEntry, TableEntry } from "../../../catalog/entries.ts";
+import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
+import { Oid } from "../../../common/types/oid.ts";
+import { codecOf } from "../../../common/types/registry.ts";
+import type { IndexColumnSpec, IndexSpec, Metric } from "../../../native/engine.ts";
+import type { CreateIndexPlan } from "../../../planner/physical/definition.ts";
+import type { DefinitionContext } from "./context.ts";
+import { attnumOf } from "./create-table.ts";
+import { lockName } from "./name-lock.ts";
+import { chooseRelationName, relationExists } from "./names.ts";
+import { duplicateKeyError } from "./duplicate-key.ts";
+
+/** pgvector's limits and defaults for WITH (m, ef_construction). */
+const HNSW_DEFAULTS = { m: 16, efConstruction: 64 } as const;
+
+export async function createIndex(plan: CreateIndexPlan, context: DefinitionContext): Promise<void> {
+  const { table } = plan;
+  const columnNames = plan.columns.map((column) => column.column);
+  const name =
+    plan.name ??
+    chooseRelationName(context.catalog(), table.schema, table.name, columnNames.join("_"), "idx", new Set());
+  await lockName(context, table.schema, name);
+  if (relationExists(context.catalog(), table.schema, name)) {
+    const message = `relation "${name}" already exists`;
+    if (!plan.ifNotExists) throw new SqlError(SqlState.duplicateTable, message);
+    context.notice({ severity: "NOTICE", code: SqlState.duplicateTable, message: `${message}, skipping` });
+    return;
+  }
+  await buildIndex(context, table, {
+    name,
+    method: plan.method,
+    columns: plan.columns.map((column) => ({
+      attnum: attnumOf(table, column.column),
+      opclass: column.opclass,
+      descending: column.descending,
+      nullsFirst: column.nullsFirst,
+    })),
+    isUnique: plan.isUnique,
+    isPrimary: false,
+    nullsNotDistinct: plan.nullsNotDistinct,
+    options: plan.options,
+  });
+}
+
+interface KeyIndex {
+  readonly name: string;
+  readonly attnums: readonly number[];
+  readonly isPrimary: boolean;
+  readonly nullsNotDistinct: boolean;
+}
+
+/** The unique btree index behind a PRIMARY KEY or UNIQUE constraint. */
+export async function createKeyIndex(
+  context: DefinitionContext,
+  table: TableEntry,
+  key: KeyIndex,
+): Promise<IndexEntry> {
+  const columns = key.attnums.map((attnum): IndexColumn => {
+    const column = table.columns[attnum - 1];
+    const typeOid = column?.type.oid ?? 0;
+    const opclass = context.catalog().operatorClass("btree", typeOid, undefined);
+    if (opclass === undefined) {
+      throw new SqlError(
+        SqlState.undefinedObject,
+        `data type ${codecOf(typeOid).name} has no default operator class for access method "btree"`,
+        {
+          hint: "You must specify an operator class for the index or define a default operator class for the data type.",
+        },
+      );
+    }
+    return { attnum, opclass: opclass.oid, descending: false, nullsFirst: false };
+  });
+  return buildIndex(context, table, {
+    name: key.name,
+    method: "btree",
+    columns,
+    isUnique: true,
+    isPrimary: key.isPrimary,
+    nullsNotDistinct: key.nullsNotDistinct,
+    options: [],
+  });
+}
+
+type IndexPlan = Pick<
+  IndexEntry,
+  "name" | "method" | "columns" | "isUnique" | "isPrimary" | "nullsNotDistinct" | "options"
+>;
+
+async function buildIndex(
+  context: DefinitionContext,
+  table: TableEntry,
+  plan: IndexPlan,
+): Promise<IndexEntry> {
+  const oid = context.engine.allocateOid();
+  const entry: IndexEntry = {
+    kind: "index",
+    oid,
+    version: 1,
+    database: table.database,
+    schema: table.schema,
+    owner: table.owner,
+    tableOid: table.oid,
+    storageId: oid,
+    keyCount: plan.columns.length,
+    persistence: table.persistence,
+    ...plan,
+  };
+  await buildInEngine(context, table, entry);
+  context.put(entry);
+  return entry;
+}
+
+/** Builds `index` over the rows of `table` in the engine; also used by TRUNCATE for the new storage. */
+export async function buildInEngine(
+  context: DefinitionContext,
+  table: TableEntry,
+  index: IndexEntry,
+): Promise<void> {
+  const token = context.transaction.createIndex(indexSpec(context, table, index));
+  if (token === 0) return;
+  await context.wait(token);
+  try {
+    context.transaction.indexResult();
+  } catch (error) {
+    throw await duplicateKeyError(error, context, table, index);
+  }
+}
+
+/** What the engine needs to know of an index. */
+export function indexSpec(context: DefinitionContext, table: TableEntry, index: IndexEntry): IndexSpec {
+  const option = (name: string): string | undefined => index.options.find(([key]) => key === name)?.[1];
+  const base = {
+    indexId: index.storageId,
+    relationId: table.storageId,
+    unique: index.isUnique,
+    nullsNotDistinct: index.nullsNotDistinct,
+    columns: index.columns.map((column) => columnSpecOf(table, index, column)),
+  };
+  switch (index.method) {
+    case "btree":
+      return { ...base, method: "btree" };
+    case "hnsw":
+      return {
+        ...base,
+        method: "hnsw",
+        m: Number(option("m") ?? HNSW_DEFAULTS.m),
+        efConstruction: Number(option("ef_construction") ?? HNSW_DEFAULTS.efConstruction),
+        metric: metricOf(context, index),
+      };
+    case "bm25":
+      return {
+        ...base,
+        method: "bm25",
+        textConfig: option("text_config") === "simple" ? "simple" : "english",
+        k1: Number(option("k1") ?? 1.2),
+        b: Number(option("b") ?? 0.75),
+      };
+  }
+}
+
+function columnSpecOf(table: TableEntry, index: IndexEntry, column: IndexColumn): IndexColumnSpec {
+  const type = table.columns[column.attnum - 1]?.type;
+  const keyKind = type === undefined ? undefined : codecOf(type.oid).keyKind;
+  if (index.method === "btree" && keyKind === undefined) {
+    throw notSupported(`a btree index on type ${codecOf(type?.oid ?? Oid.unknown).name}`);
+  }
+  return {
+    column: column.attnum - 1,
+    keyKind: keyKind ?? "bytes",
+    descending: column.descending,
+    nullsFirst: column.nullsFirst,
+  };
+}
+
+/** The metric of an hnsw operator class. */
+export function metricOf(context: DefinitionContext, index: IndexEntry): Metric {
+  const opclass = context.catalog().operatorClassByOid(index.columns[0]?.opclass ?? 0);
+  switch (opclass?.name) {
+    case "vector_l2_ops":
+      return "l2";
+    case "vector_ip_ops":
+      return "ip";
+    case "vector_cosine_ops":
+      return "cosine";
+    default:
+      throw notSupported(`operator class "${opclass?.name ?? ""}" of access method hnsw`);
+  }
+}

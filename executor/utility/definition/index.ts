@@ -1,0 +1,86 @@
+// Executes bound definitions. The session takes `definitionLocks` first and binds again when an entry moved meanwhile.
+import { unreachable } from "../../../common/assert.ts";
+import type { DefinitionPlan } from "../../../planner/physical/definition.ts";
+import { alterTable, renameIndex } from "./alter-table.ts";
+import type { DefinitionContext } from "./context.ts";
+import { createIndex } from "./create-index.ts";
+import { createTable } from "./create-table.ts";
+import { drop } from "./drop.ts";
+import { comment, createDatabase, createExtension, createSchema, dropDatabase } from "./namespace.ts";
+import { createSequence } from "./sequence.ts";
+import { truncate } from "./truncate.ts";
+
+export type { DefinitionContext } from "./context.ts";
+
+const SHARE = 5;
+const ACCESS_EXCLUSIVE = 8;
+
+/** Tables to lock before the plan runs, with the entry versions it was bound against. */
+export function definitionLocks(
+  plan: DefinitionPlan,
+): readonly { readonly oid: number; readonly version: number; readonly mode: number }[] {
+  switch (plan.kind) {
+    case "create-index":
+      return [{ oid: plan.table.oid, version: plan.table.version, mode: SHARE }];
+    case "alter-table":
+      return [{ oid: plan.table.oid, version: plan.table.version, mode: ACCESS_EXCLUSIVE }];
+    case "truncate":
+      return plan.tables.map((table) => ({ oid: table.oid, version: table.version, mode: ACCESS_EXCLUSIVE }));
+    case "drop":
+      return plan.targets.flatMap((target) => {
+        if (target.kind === "table") {
+          return [{ oid: target.table.oid, version: target.table.version, mode: ACCESS_EXCLUSIVE }];
+        }
+        return [];
+      });
+    default:
+      return [];
+  }
+}
+
+/** Runs the plan and returns its command tag. */
+export async function executeDefinition(plan: DefinitionPlan, context: DefinitionContext): Promise<string> {
+  switch (plan.kind) {
+    case "create-table":
+      await createTable(plan, context);
+      return "CREATE TABLE";
+    case "create-index":
+      await createIndex(plan, context);
+      return "CREATE INDEX";
+    case "create-schema":
+      await createSchema(plan, context);
+      return "CREATE SCHEMA";
+    case "create-database":
+      await createDatabase(plan, context);
+      return "CREATE DATABASE";
+    case "drop-database":
+      await dropDatabase(plan, context);
+      return "DROP DATABASE";
+    case "create-sequence":
+      await createSequence(plan, context);
+      return "CREATE SEQUENCE";
+    case "create-extension":
+      await createExtension(plan, context);
+      return "CREATE EXTENSION";
+    case "drop":
+      await drop(plan, context);
+      return plan.tag;
+    case "alter-table":
+      await alterTable(plan, context);
+      return "ALTER TABLE";
+    case "rename-index":
+      await renameIndex(plan, context);
+      return "ALTER INDEX";
+    case "truncate":
+      await truncate(plan, context);
+      return "TRUNCATE TABLE";
+    case "comment":
+      comment(plan, context);
+      return "COMMENT";
+    case "no-operation":
+      context.notice({ severity: "NOTICE", code: plan.code, message: plan.notice });
+      return plan.tag;
+    default:
+      return unreachable(plan);
+  }
+}

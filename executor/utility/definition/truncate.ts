@@ -1,0 +1,59 @@
+// TRUNCATE: the table gets new, empty storage under the same oid; the old one goes at commit, so ROLLBACK brings it back.
+import type { IndexEntry, TableEntry } from "../../../catalog/entries.ts";
+import type { TruncatePlan } from "../../../planner/physical/definition.ts";
+import { columnSpec } from "../../storage/column-spec.ts";
+import type { DefinitionContext } from "./context.ts";
+import { buildInEngine } from "./create-index.ts";
+
+const ACCESS_EXCLUSIVE = 8;
+
+export async function truncate(plan: TruncatePlan, context: DefinitionContext): Promise<void> {
+  for (const table of plan.tables) {
+    await context.lockRelation(table.oid, ACCESS_EXCLUSIVE);
+    await replaceStorage(table, context);
+    if (plan.restartIdentity) restartSequences(table, context);
+  }
+}
+
+async function replaceStorage(table: TableEntry, context: DefinitionContext): Promise<void> {
+  const storageId = context.engine.allocateOid();
+  context.transaction.createRelation(
+    storageId,
+    table.columns.map((column) => columnSpec(column.type)),
+    table.persistence === "t",
+  );
+  const fresh: TableEntry = { ...table, storageId, version: table.version + 1 };
+  context.put(fresh);
+  for (const index of context.catalog().indexesOf(table.oid)) {
+    context.transaction.dropIndex(index.storageId);
+    const renewed: IndexEntry = {
+      ...index,
+      storageId: context.engine.allocateOid(),
+      version: index.version + 1,
+    };
+    await buildInEngine(context, fresh, renewed);
+    context.put(renewed);
+  }
+  context.transaction.dropRelation(table.storageId);
+}
+
+function restartSequences(table: TableEntry, context: DefinitionContext): void {
+  for (const column of table.columns) {
+    const sequence =
+      column.ownedSequence === 0 ? undefined : context.catalog().entry("sequence", column.ownedSequence);
+    if (sequence?.kind !== "sequence") continue;
+    // As in PostgreSQL the restart is transactional: a new sequence takes the old one's place.
+    const storageId = context.engine.allocateOid();
+    context.transaction.createSequence({
+      sequenceId: storageId,
+      start: BigInt(sequence.start),
+      increment: BigInt(sequence.increment),
+      min: BigInt(sequence.min),
+      max: BigInt(sequence.max),
+      cycle: sequence.cycle,
+      temporary: sequence.persistence === "t",
+    });
+    context.transaction.dropSequence(sequence.storageId);
+    context.put({ ...sequence, storageId, version: sequence.version + 1 });
+  }
+}

@@ -1,0 +1,244 @@
+// CREATE INDEX over columns: btree, hnsw and bm25. Expression and partial indexes and the other access methods are 0A000.
+import type { TableEntry } from "../../../catalog/entries.ts";
+import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
+import { Oid } from "../../../common/types/oid.ts";
+import { type IndexElem, type IndexStmt, type Node, positionOf, stringsOf } from "../../../parser/tree.ts";
+import type { CreateIndexPlan, IndexColumnDefinition } from "../../physical/definition.ts";
+import { type DefinitionBindContext, findTable } from "./context.ts";
+
+/** PostgreSQL's INDEX_MAX_KEYS. */
+const MAX_INDEX_COLUMNS = 32;
+/** pgvector's HNSW_MAX_DIM for type vector. */
+const MAX_HNSW_DIMENSIONS = 2000;
+
+type Method = CreateIndexPlan["method"];
+
+interface OptionRange {
+  readonly kind: "int" | "real" | "enum";
+  readonly min?: number;
+  readonly max?: number;
+  readonly values?: readonly string[];
+}
+
+const OPTIONS: Readonly<Record<Method, Readonly<Record<string, OptionRange>>>> = {
+  btree: {
+    fillfactor: { kind: "int", min: 10, max: 100 },
+    deduplicate_items: { kind: "enum", values: ["on", "off", "true", "false"] },
+  },
+  hnsw: { m: { kind: "int", min: 2, max: 100 }, ef_construction: { kind: "int", min: 4, max: 1000 } },
+  bm25: {
+    text_config: { kind: "enum", values: ["english", "simple"] },
+    k1: { kind: "real", min: 0.1, max: 10 },
+    b: { kind: "real", min: 0, max: 1 },
+  },
+};
+
+export function bindCreateIndex(statement: IndexStmt, context: DefinitionBindContext): CreateIndexPlan {
+  const table = findTable(statement.relation ?? {}, context);
+  const method = methodOf(statement.accessMethod ?? "btree");
+  if (statement.whereClause !== undefined) throw notSupported("a partial index");
+  if (statement.indexIncludingParams !== undefined && statement.indexIncludingParams.length > 0) {
+    throw notSupported("INCLUDE columns");
+  }
+  if (statement.concurrent === true) throw notSupported("CREATE INDEX CONCURRENTLY");
+  if (statement.tableSpace !== undefined) throw notSupported("TABLESPACE");
+  const elements = statement.indexParams ?? [];
+  if (elements.length > MAX_INDEX_COLUMNS) {
+    throw new SqlError(
+      SqlState.tooManyColumns,
+      `cannot use more than ${MAX_INDEX_COLUMNS} columns in an index`,
+    );
+  }
+  if (method !== "btree" && elements.length > 1) {
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      `access method "${method}" does not support multicolumn indexes`,
+    );
+  }
+  if (method !== "btree" && statement.unique === true) {
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      `access method "${method}" does not support unique indexes`,
+    );
+  }
+  const options = bindOptions(statement.options, method);
+  const plan: CreateIndexPlan = {
+    kind: "create-index",
+    table,
+    name: statement.idxname,
+    ifNotExists: statement.if_not_exists === true,
+    method,
+    columns: elements.map((element) => bindIndexColumn(element, table, method, context)),
+    isUnique: statement.unique === true,
+    nullsNotDistinct: statement.nulls_not_distinct === true,
+    options,
+  };
+  if (method === "hnsw") checkHnsw(plan);
+  return plan;
+}
+
+function methodOf(name: string): Method {
+  switch (name) {
+    case "btree":
+    case "hnsw":
+    case "bm25":
+      return name;
+    case "hash":
+    case "gist":
+    case "gin":
+    case "spgist":
+    case "brin":
+    case "ivfflat":
+      throw notSupported(`access method "${name}"`);
+    default:
+      throw new SqlError(SqlState.undefinedObject, `access method "${name}" does not exist`);
+  }
+}
+
+function bindIndexColumn(
+  node: Node,
+  table: TableEntry,
+  method: Method,
+  context: DefinitionBindContext,
+): IndexColumnDefinition {
+  if (!("IndexElem" in node)) throw notSupported("this index element");
+  const element = node.IndexElem;
+  if (element.name === undefined) throw notSupported("an expression index");
+  const column = table.columns.find((candidate) => candidate.name === element.name && !candidate.isDropped);
+  if (column === undefined)
+    throw new SqlError(SqlState.undefinedColumn, `column "${element.name}" does not exist`);
+  refuseCollation(element);
+  const descending = element.ordering === "SORTBY_DESC";
+  const hasOrder = descending || element.ordering === "SORTBY_ASC";
+  const hasNullsOrder =
+    element.nulls_ordering === "SORTBY_NULLS_FIRST" || element.nulls_ordering === "SORTBY_NULLS_LAST";
+  if (method !== "btree" && hasOrder) {
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      `access method "${method}" does not support ASC/DESC options`,
+    );
+  }
+  if (method !== "btree" && hasNullsOrder) {
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      `access method "${method}" does not support NULLS FIRST/LAST options`,
+    );
+  }
+  return {
+    column: column.name,
+    opclass: operatorClassOf(element, column.type.oid, method, context),
+    descending,
+    nullsFirst:
+      element.nulls_ordering === "SORTBY_NULLS_FIRST" ||
+      (descending && element.nulls_ordering !== "SORTBY_NULLS_LAST"),
+  };
+}
+
+function refuseCollation(element: IndexElem): void {
+  const collation = stringsOf(element.collation).at(-1);
+  if (collation === undefined || ["C", "POSIX", "default"].includes(collation)) return;
+  throw notSupported(`collation "${collation}"`);
+}
+
+function operatorClassOf(
+  element: IndexElem,
+  typeOid: number,
+  method: Method,
+  context: DefinitionBindContext,
+): number {
+  const wanted = stringsOf(element.opclass).at(-1);
+  const found = context.catalog.operatorClass(method, typeOid, wanted);
+  if (found !== undefined) return found.oid;
+  const typeName = context.catalog.typeByOid(typeOid)?.name ?? String(typeOid);
+  if (wanted === undefined) {
+    throw new SqlError(
+      SqlState.undefinedObject,
+      `data type ${typeName} has no default operator class for access method "${method}"`,
+      {
+        hint: "You must specify an operator class for the index or define a default operator class for the data type.",
+      },
+    );
+  }
+  const exists = ["vector", "text", "varchar"].some(
+    (name) => context.catalog.operatorClass(method, Oid[name as "text"], wanted) !== undefined,
+  );
+  if (exists) {
+    throw new SqlError(
+      SqlState.datatypeMismatch,
+      `operator class "${wanted}" does not accept data type ${typeName}`,
+    );
+  }
+  throw new SqlError(
+    SqlState.undefinedObject,
+    `operator class "${wanted}" does not exist for access method "${method}"`,
+  );
+}
+
+function bindOptions(
+  options: readonly Node[] | undefined,
+  method: Method,
+): readonly (readonly [string, string])[] {
+  const known = OPTIONS[method];
+  return (options ?? []).map((node) => {
+    if (!("DefElem" in node)) throw notSupported("this index option");
+    const name = node.DefElem.defname ?? "";
+    const range = known[name];
+    if (range === undefined)
+      throw new SqlError(SqlState.invalidParameterValue, `unrecognized parameter "${name}"`);
+    const value = optionText(node.DefElem.arg);
+    checkOption(name, value, range, positionOf(node.DefElem.location));
+    return [name, value] as const;
+  });
+}
+
+function optionText(arg: Node | undefined): string {
+  if (arg === undefined) return "true";
+  if ("Integer" in arg) return String(arg.Integer.ival ?? 0);
+  if ("Float" in arg) return arg.Float.fval ?? "0";
+  if ("String" in arg) return arg.String.sval ?? "";
+  if ("Boolean" in arg) return String(arg.Boolean.boolval ?? false);
+  if ("TypeName" in arg) return stringsOf(arg.TypeName.names).at(-1) ?? "";
+  throw notSupported("this index option value");
+}
+
+/** PostgreSQL's reloption messages. */
+function checkOption(name: string, text: string, range: OptionRange, position: number): void {
+  if (range.kind === "enum") {
+    if (range.values?.includes(text.toLowerCase())) return;
+    throw new SqlError(SqlState.invalidParameterValue, `invalid value for option "${name}": ${text}`, {
+      hint: `Available values: ${(range.values ?? []).join(", ")}.`,
+      position: position || undefined,
+    });
+  }
+  const value = Number(text);
+  const isNumber =
+    text.trim() !== "" && Number.isFinite(value) && (range.kind === "real" || Number.isInteger(value));
+  if (!isNumber) {
+    const what = range.kind === "int" ? "integer" : "floating point";
+    throw new SqlError(SqlState.invalidParameterValue, `invalid value for ${what} option "${name}": ${text}`);
+  }
+  if (value < (range.min ?? -Infinity) || value > (range.max ?? Infinity)) {
+    throw new SqlError(SqlState.invalidParameterValue, `value ${text} out of bounds for option "${name}"`, {
+      detail: `Valid values are between "${range.min}" and "${range.max}".`,
+    });
+  }
+}
+
+/** pgvector's checks. */
+function checkHnsw(plan: CreateIndexPlan): void {
+  const option = (name: string, otherwise: number): number =>
+    Number(plan.options.find(([key]) => key === name)?.[1] ?? otherwise);
+  if (option("ef_construction", 64) < 2 * option("m", 16)) {
+    throw new SqlError(SqlState.internalError, "ef_construction must be greater than or equal to 2 * m");
+  }
+  const column = plan.table.columns.find((candidate) => candidate.name === plan.columns[0]?.column);
+  if (column?.type.oid !== Oid.vector) return;
+  if (column.type.typmod < 1)
+    throw new SqlError(SqlState.invalidParameterValue, "column does not have dimensions");
+  if (column.type.typmod > MAX_HNSW_DIMENSIONS) {
+    throw new SqlError(
+      SqlState.programLimitExceeded,
+      `column cannot have more than ${MAX_HNSW_DIMENSIONS} dimensions for hnsw index`,
+    );
+  }
+}

@@ -1,0 +1,359 @@
+// CREATE TABLE and the column and constraint definitions it shares with ALTER TABLE.
+import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
+import { Oid } from "../../../common/types/oid.ts";
+import type { SqlType } from "../../../common/types/type.ts";
+import {
+  type ColumnDef,
+  type Constraint,
+  type CreateStmt,
+  type Node,
+  positionOf,
+  stringsOf,
+  type TypeName,
+} from "../../../parser/tree.ts";
+import type {
+  CheckDefinition,
+  ColumnDefinition,
+  CreateTablePlan,
+  KeyDefinition,
+  SequenceDefinition,
+} from "../../physical/definition.ts";
+import type { BoundExpression } from "../../logical/expression.ts";
+import { creationSchema, type DefinitionBindContext, type NamedColumn } from "./context.ts";
+import { bindSequenceOptions } from "./sequence.ts";
+
+/** PostgreSQL's MaxHeapAttributeNumber. */
+const MAX_COLUMNS = 1600;
+
+const SERIAL_TYPES: ReadonlyMap<string, number> = new Map([
+  ["smallserial", Oid.int2],
+  ["serial2", Oid.int2],
+  ["serial", Oid.int4],
+  ["serial4", Oid.int4],
+  ["bigserial", Oid.int8],
+  ["serial8", Oid.int8],
+]);
+
+/** A column while its constraints are collected. */
+export interface BoundColumn {
+  readonly definition: ColumnDefinition;
+  /** The default, bound, for ALTER TABLE ADD COLUMN. */
+  readonly initial: BoundExpression | undefined;
+  readonly keys: readonly KeyDefinition[];
+  readonly checkNodes: readonly Constraint[];
+  readonly generatedNode: Node | undefined;
+}
+
+export function bindCreateTable(statement: CreateStmt, context: DefinitionBindContext): CreateTablePlan {
+  refuseTableClauses(statement);
+  const name = statement.relation ?? {};
+  const table = name.relname ?? "";
+  const columns: BoundColumn[] = [];
+  const tableConstraints: Constraint[] = [];
+  for (const element of statement.tableElts ?? []) {
+    if ("ColumnDef" in element) columns.push(bindColumn(element.ColumnDef, table, context));
+    else if ("Constraint" in element) tableConstraints.push(element.Constraint);
+    else throw notSupported("CREATE TABLE ... LIKE");
+  }
+  if (columns.length > MAX_COLUMNS) {
+    throw new SqlError(SqlState.tooManyColumns, `tables can have at most ${MAX_COLUMNS} columns`);
+  }
+  refuseDuplicateColumns(columns);
+  const named = columns.map((column): NamedColumn => column.definition);
+  const keys = columns.flatMap((column) => column.keys);
+  const checkNodes = columns.flatMap((column) => column.checkNodes);
+  for (const constraint of tableConstraints) {
+    if (constraint.contype === "CONSTR_CHECK") checkNodes.push(constraint);
+    else keys.push(bindKey(constraint, undefined));
+  }
+  checkKeys(keys, tableConstraints, named, table);
+  const primary = keys.filter((key) => key.kind === "primary").flatMap((key) => key.columns);
+  return {
+    kind: "create-table",
+    schema: creationSchema(name, context),
+    name: table,
+    ifNotExists: statement.if_not_exists === true,
+    onCommit: onCommitOf(statement),
+    columns: columns.map((column): ColumnDefinition => {
+      const generated =
+        column.generatedNode === undefined
+          ? undefined
+          : context.bindGenerated(column.generatedNode, column.definition, table, named);
+      return {
+        ...column.definition,
+        generated,
+        notNull: column.definition.notNull || primary.includes(column.definition.name),
+      };
+    }),
+    keys,
+    checks: checkNodes.map((node) => bindCheckConstraint(node, table, named, context)),
+  };
+}
+
+function refuseTableClauses(statement: CreateStmt): void {
+  const position = positionOf(statement.relation?.location);
+  if (statement.relation?.relpersistence === "u") throw notSupported("CREATE UNLOGGED TABLE", position);
+  if (statement.inhRelations !== undefined && statement.inhRelations.length > 0)
+    throw notSupported("table inheritance", position);
+  if (statement.partspec !== undefined) throw notSupported("PARTITION BY", position);
+  if (statement.partbound !== undefined) throw notSupported("PARTITION OF", position);
+  if (statement.ofTypename !== undefined) throw notSupported("CREATE TABLE OF", position);
+  if (statement.tablespacename !== undefined) throw notSupported("TABLESPACE", position);
+  if (statement.accessMethod !== undefined && statement.accessMethod !== "heap") {
+    throw new SqlError(SqlState.undefinedObject, `access method "${statement.accessMethod}" does not exist`);
+  }
+}
+
+function onCommitOf(statement: CreateStmt): CreateTablePlan["onCommit"] {
+  switch (statement.oncommit) {
+    case "ONCOMMIT_DELETE_ROWS":
+      return "delete";
+    case "ONCOMMIT_DROP":
+      return "drop";
+    default:
+      return "preserve";
+  }
+}
+
+function refuseDuplicateColumns(columns: readonly BoundColumn[]): void {
+  const seen = new Set<string>();
+  for (const { definition } of columns) {
+    if (seen.has(definition.name)) {
+      throw new SqlError(SqlState.duplicateColumn, `column "${definition.name}" specified more than once`);
+    }
+    seen.add(definition.name);
+  }
+}
+
+/** The columns of key constraints must exist once each; a table has one primary key. */
+function checkKeys(
+  keys: readonly KeyDefinition[],
+  nodes: readonly Constraint[],
+  columns: readonly NamedColumn[],
+  table: string,
+): void {
+  const positions = nodes
+    .filter((node) => node.contype !== "CONSTR_CHECK")
+    .map((node) => positionOf(node.location));
+  const columnKeys = keys.length - positions.length;
+  let primaries = 0;
+  for (const [index, key] of keys.entries()) {
+    const position = positions[index - columnKeys];
+    if (key.kind === "primary" && ++primaries > 1) {
+      throw new SqlError(
+        SqlState.invalidTableDefinition,
+        `multiple primary keys for table "${table}" are not allowed`,
+        { position },
+      );
+    }
+    const seen = new Set<string>();
+    for (const name of key.columns) {
+      if (!columns.some((column) => column.name === name)) {
+        throw new SqlError(SqlState.undefinedColumn, `column "${name}" named in key does not exist`, {
+          position,
+        });
+      }
+      if (seen.has(name)) {
+        const what = key.kind === "primary" ? "primary key" : "unique";
+        throw new SqlError(SqlState.duplicateColumn, `column "${name}" appears twice in ${what} constraint`, {
+          position,
+        });
+      }
+      seen.add(name);
+    }
+  }
+}
+
+/** One column with the constraints written behind it. */
+export function bindColumn(column: ColumnDef, table: string, context: DefinitionBindContext): BoundColumn {
+  const name = column.colname ?? "";
+  const serialOid = serialType(column.typeName);
+  if (column.typeName === undefined) throw new SqlError(SqlState.syntaxError, `column "${name}" has no type`);
+  const type: SqlType =
+    serialOid === undefined ? context.resolveType(column.typeName) : { oid: serialOid, typmod: -1 };
+  refuseTypes(type, name);
+  const collation = collationOf(column, type, context);
+  const bound: NamedColumn = { name, type, collation };
+  let sequence: SequenceDefinition | undefined;
+  let identity: "" | "a" | "d" = "";
+  let notNull = false;
+  let isNullable = false;
+  let defaultText: string | undefined;
+  let initial: BoundExpression | undefined;
+  let generatedNode: Node | undefined;
+  const keys: KeyDefinition[] = [];
+  const checkNodes: Constraint[] = [];
+  const both = (what: string, location: number | undefined): SqlError =>
+    new SqlError(
+      SqlState.syntaxError,
+      `both default and ${what} specified for column "${name}" of table "${table}"`,
+      {
+        position: positionOf(location) || undefined,
+      },
+    );
+  if (serialOid !== undefined) {
+    sequence = bindSequenceOptions(undefined, serialOid, context);
+    notNull = true;
+  }
+  for (const node of column.constraints ?? []) {
+    if (!("Constraint" in node)) continue;
+    const constraint = node.Constraint;
+    switch (constraint.contype) {
+      case "CONSTR_NULL":
+        isNullable = true;
+        break;
+      case "CONSTR_NOTNULL":
+        notNull = true;
+        break;
+      case "CONSTR_DEFAULT": {
+        if (defaultText !== undefined || sequence !== undefined) {
+          if (identity !== "") throw both("identity", constraint.location);
+          throw new SqlError(
+            SqlState.syntaxError,
+            `multiple default values specified for column "${name}" of table "${table}"`,
+            { position: positionOf(constraint.location) || undefined },
+          );
+        }
+        if (constraint.raw_expr === undefined) break;
+        const value = context.bindDefault(constraint.raw_expr, bound);
+        defaultText = value.text;
+        initial = value.expression;
+        break;
+      }
+      case "CONSTR_IDENTITY":
+        if (defaultText !== undefined) throw both("identity", constraint.location);
+        if (type.oid !== Oid.int2 && type.oid !== Oid.int4 && type.oid !== Oid.int8) {
+          throw new SqlError(
+            SqlState.invalidParameterValue,
+            "identity column type must be smallint, integer, or bigint",
+          );
+        }
+        identity = constraint.generated_when === "a" ? "a" : "d";
+        sequence = bindSequenceOptions(constraint.options, type.oid, context);
+        notNull = true;
+        break;
+      case "CONSTR_GENERATED":
+        if (defaultText !== undefined) throw both("generation expression", constraint.location);
+        generatedNode = constraint.raw_expr;
+        break;
+      case "CONSTR_CHECK":
+        checkNodes.push(constraint);
+        break;
+      case "CONSTR_PRIMARY":
+        notNull = true;
+        keys.push(bindKey(constraint, name));
+        break;
+      case "CONSTR_UNIQUE":
+        keys.push(bindKey(constraint, name));
+        break;
+      default:
+        throw unsupportedConstraint(constraint);
+    }
+  }
+  if (isNullable && notNull) {
+    throw new SqlError(
+      SqlState.syntaxError,
+      `conflicting NULL/NOT NULL declarations for column "${name}" of table "${table}"`,
+    );
+  }
+  return {
+    definition: {
+      name,
+      type,
+      collation,
+      notNull,
+      default: defaultText,
+      generated: undefined,
+      sequence,
+      identity,
+    },
+    initial,
+    keys,
+    checkNodes,
+    generatedNode,
+  };
+}
+
+function serialType(name: TypeName | undefined): number | undefined {
+  const parts = stringsOf(name?.names);
+  return parts.length === 1 ? SERIAL_TYPES.get(parts[0] ?? "") : undefined;
+}
+
+const PSEUDO_TYPES: ReadonlySet<number> = new Set([Oid.unknown, Oid.void, Oid.record, Oid.cstring]);
+
+function refuseTypes(type: SqlType, column: string): void {
+  if (PSEUDO_TYPES.has(type.oid)) {
+    throw new SqlError(SqlState.invalidTableDefinition, `column "${column}" has a pseudo-type`);
+  }
+}
+
+function collationOf(column: ColumnDef, type: SqlType, context: DefinitionBindContext): number {
+  const natural = context.catalog.typeByOid(type.oid)?.collation ?? 0;
+  const clause = column.collClause;
+  if (clause === undefined) return natural;
+  const parts = stringsOf(clause.collname);
+  const name = parts.at(-1) ?? "";
+  const position = positionOf(clause.location);
+  if (natural === 0) {
+    throw new SqlError(
+      SqlState.datatypeMismatch,
+      `collations are not supported by type ${context.catalog.typeByOid(type.oid)?.name ?? type.oid}`,
+      { position },
+    );
+  }
+  switch (name) {
+    case "default":
+      return 100;
+    case "C":
+      return 950;
+    case "POSIX":
+      return 951;
+    default:
+      throw notSupported(`collation "${name}"`, position);
+  }
+}
+
+/** PRIMARY KEY or UNIQUE, behind a column (`column`) or as a table constraint. */
+export function bindKey(constraint: Constraint, column: string | undefined): KeyDefinition {
+  if (constraint.contype !== "CONSTR_PRIMARY" && constraint.contype !== "CONSTR_UNIQUE")
+    throw unsupportedConstraint(constraint);
+  const position = positionOf(constraint.location);
+  if (constraint.deferrable === true) throw notSupported("DEFERRABLE constraints", position);
+  if (constraint.including !== undefined && constraint.including.length > 0)
+    throw notSupported("INCLUDE columns", position);
+  if (constraint.indexname !== undefined) throw notSupported("USING INDEX", position);
+  return {
+    kind: constraint.contype === "CONSTR_PRIMARY" ? "primary" : "unique",
+    name: constraint.conname,
+    columns: column === undefined ? stringsOf(constraint.keys) : [column],
+    nullsNotDistinct: constraint.nulls_not_distinct === true,
+  };
+}
+
+export function unsupportedConstraint(constraint: Constraint): SqlError {
+  const position = positionOf(constraint.location);
+  switch (constraint.contype) {
+    case "CONSTR_FOREIGN":
+      return notSupported("FOREIGN KEY", position);
+    case "CONSTR_EXCLUSION":
+      return notSupported("EXCLUDE", position);
+    case "CONSTR_ATTR_DEFERRABLE":
+    case "CONSTR_ATTR_DEFERRED":
+      return notSupported("DEFERRABLE constraints", position);
+    default:
+      return notSupported(`constraint kind ${constraint.contype}`, position);
+  }
+}
+
+export function bindCheckConstraint(
+  constraint: Constraint,
+  table: string,
+  columns: readonly NamedColumn[],
+  context: DefinitionBindContext,
+): CheckDefinition {
+  if (constraint.raw_expr === undefined)
+    throw new SqlError(SqlState.syntaxError, "CHECK without an expression");
+  if (constraint.skip_validation === true) throw notSupported("NOT VALID", positionOf(constraint.location));
+  const bound = context.bindCheck(constraint.raw_expr, table, columns);
+  return { name: constraint.conname, expression: bound.text, columns: bound.columns };
+}
