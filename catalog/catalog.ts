@@ -160,10 +160,14 @@ export interface CatalogSnapshot {
 export const CatalogOid = {
   pgCatalogSchema: 11,
   publicSchema: 2200,
-  informationSchema: 13381,
+  informationSchema: 13207,
+  pgToastSchema: 99,
   bootstrapRole: 10,
   templateDatabase: 1,
+  template0Database: 4,
   postgresDatabase: 5,
+  /** public of template1; oids are unique over all databases here, and 2200 belongs to the database postgres. */
+  templatePublicSchema: 8100,
   /** First oid for user objects. */
   firstUser: 16384,
   pgClass: 1259,

@@ -13,69 +13,56 @@ import pg from "pg";
 
 const OUTPUT = join(dirname(fileURLToPath(import.meta.url)), "..", "generated");
 
-/** Tables copied as they are, and what to leave out or to compute differently. */
-const TABLES: readonly { readonly name: string; readonly sql?: string; readonly order?: string }[] = [
+interface Source {
+  readonly name: string;
+  /** Instead of all columns and rows of the table. */
+  readonly sql?: string;
+  readonly order?: string;
+}
+
+/** What to copy, and what to leave out or to compute differently. */
+const SOURCES: readonly Source[] = [
   { name: "pg_type" },
   {
     name: "pg_proc",
     // Default expressions one by one, as text: the node trees mean nothing outside the server that wrote them.
-    sql: `SELECT oid, proname, pronamespace, proowner, prolang, procost, prorows, provariadic, prosupport::oid AS prosupport,
-            prokind, prosecdef, proleakproof, proisstrict, proretset, provolatile, proparallel, pronargs, pronargdefaults,
+    sql: `SELECT oid, proname, pronamespace, prolang, procost, prorows, provariadic, prosupport::oid AS prosupport,
+            prokind, proleakproof, proisstrict, proretset, provolatile, proparallel, pronargs, pronargdefaults,
             prorettype, proargtypes, proallargtypes, proargmodes, proargnames,
             (SELECT json_agg(pg_get_function_arg_default(p.oid, n) ORDER BY n)
                FROM generate_series(1, coalesce(cardinality(p.proallargtypes), p.pronargs)) n
               WHERE p.pronargdefaults > 0 AND pg_get_function_arg_default(p.oid, n) IS NOT NULL) AS proargdefaults,
-            prosrc, pg_get_function_sqlbody(oid) AS prosqlbody, proacl
+            prosrc, pg_get_function_sqlbody(oid) AS prosqlbody
           FROM pg_proc p`,
   },
-  {
-    name: "pg_operator",
-    sql: `SELECT oid, oprname, oprnamespace, oprowner, oprkind, oprcanmerge, oprcanhash, oprleft, oprright, oprresult,
-            oprcom, oprnegate, oprcode::oid AS oprcode, oprrest::oid AS oprrest, oprjoin::oid AS oprjoin FROM pg_operator`,
-  },
+  { name: "pg_operator" },
   { name: "pg_cast" },
-  {
-    name: "pg_aggregate",
-    order: "aggfnoid::oid",
-    sql: `SELECT aggfnoid::oid AS aggfnoid, aggkind, aggnumdirectargs, aggtransfn::oid AS aggtransfn,
-            aggfinalfn::oid AS aggfinalfn, aggcombinefn::oid AS aggcombinefn, aggserialfn::oid AS aggserialfn,
-            aggdeserialfn::oid AS aggdeserialfn, aggmtransfn::oid AS aggmtransfn, aggminvtransfn::oid AS aggminvtransfn,
-            aggmfinalfn::oid AS aggmfinalfn, aggfinalextra, aggmfinalextra, aggfinalmodify, aggmfinalmodify, aggsortop,
-            aggtranstype, aggtransspace, aggmtranstype, aggmtransspace, agginitval, aggminitval FROM pg_aggregate`,
-  },
+  { name: "pg_aggregate", order: "aggfnoid" },
   { name: "pg_opclass" },
   { name: "pg_opfamily" },
   { name: "pg_amop" },
-  {
-    name: "pg_amproc",
-    sql: "SELECT oid, amprocfamily, amproclefttype, amprocrighttype, amprocnum, amproc::oid AS amproc FROM pg_amproc",
-  },
-  { name: "pg_am", sql: "SELECT oid, amname, amhandler::oid AS amhandler, amtype FROM pg_am" },
+  { name: "pg_amproc" },
+  { name: "pg_am" },
   // ICU and libc locales differ from machine to machine; the product has byte order only.
-  { name: "pg_collation", sql: "SELECT * FROM pg_collation WHERE collname IN ('default', 'C', 'POSIX', 'ucs_basic')" },
+  {
+    name: "pg_collation",
+    sql: "SELECT * FROM pg_collation WHERE collname IN ('default', 'C', 'POSIX', 'ucs_basic')",
+  },
   { name: "pg_language" },
-  {
-    name: "pg_conversion",
-    sql: `SELECT oid, conname, connamespace, conowner, conforencoding, contoencoding, conproc::oid AS conproc, condefault
-          FROM pg_conversion`,
-  },
-  {
-    name: "pg_range",
-    order: "rngtypid",
-    sql: `SELECT rngtypid, rngsubtype, rngmultitypid, rngcollation, rngsubopc, rngcanonical::oid AS rngcanonical,
-            rngsubdiff::oid AS rngsubdiff FROM pg_range`,
-  },
+  { name: "pg_conversion" },
+  { name: "pg_range", order: "rngtypid" },
   { name: "pg_tablespace" },
   { name: "pg_ts_config" },
-  { name: "pg_ts_config_map", order: "mapcfg, maptokentype, mapseqno", sql: "SELECT mapcfg::oid AS mapcfg, maptokentype, mapseqno, mapdict::oid AS mapdict FROM pg_ts_config_map" },
+  { name: "pg_ts_config_map", order: "mapcfg, maptokentype, mapseqno" },
   { name: "pg_ts_dict" },
+  { name: "pg_ts_parser" },
+  { name: "pg_ts_template" },
   {
-    name: "pg_ts_parser",
-    sql: `SELECT oid, prsname, prsnamespace, prsstart::oid AS prsstart, prstoken::oid AS prstoken, prsend::oid AS prsend,
-            prsheadline::oid AS prsheadline, prslextype::oid AS prslextype FROM pg_ts_parser`,
+    name: "pg_description",
+    order: "classoid, objoid, objsubid",
+    sql: `SELECT objoid, classoid, objsubid, description FROM pg_description
+          WHERE classoid <> 'pg_collation'::regclass OR objoid IN (100, 950, 951)`,
   },
-  { name: "pg_ts_template", sql: "SELECT oid, tmplname, tmplnamespace, tmplinit::oid AS tmplinit, tmpllexize::oid AS tmpllexize FROM pg_ts_template" },
-  { name: "pg_description", order: "classoid, objoid, objsubid", sql: "SELECT objoid, classoid, objsubid, description FROM pg_description WHERE classoid <> 'pg_collation'::regclass OR objoid IN (100, 950, 951)" },
   {
     name: "pg_settings",
     order: "name",
@@ -84,39 +71,69 @@ const TABLES: readonly { readonly name: string; readonly sql?: string; readonly 
             min_val, max_val, enumvals, boot_val, boot_val AS reset_val, NULL AS sourcefile, NULL AS sourceline,
             false AS pending_restart FROM pg_settings`,
   },
-  { name: "pg_timezone_abbrevs", order: "abbrev", sql: "SELECT abbrev, utc_offset, is_dst FROM pg_timezone_abbrevs" },
+  { name: "pg_timezone_abbrevs", order: "abbrev" },
   // Every system relation with its columns as "name type typmod notnull" joined by commas.
   {
     name: "system_relations",
-    order: "c.oid",
-    sql: `SELECT c.oid, c.relname, c.relnamespace, c.reltype, c.relkind, c.relisshared, c.relacl IS NULL AS private,
-            (SELECT string_agg(concat_ws(' ', a.attname, a.atttypid, a.atttypmod, CASE WHEN a.attnotnull THEN 1 ELSE 0 END), ',' ORDER BY a.attnum)
+    sql: `SELECT c.oid, c.relname, c.relnamespace, c.reltype, c.relkind, c.relisshared,
+            (SELECT string_agg(concat_ws(' ', a.attname, a.atttypid, a.atttypmod, CASE WHEN a.attnotnull THEN 1 ELSE 0 END),
+                               ',' ORDER BY a.attnum)
                FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0) AS columns
-          FROM pg_class c WHERE c.relkind IN ('r', 'v') AND c.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`,
+          FROM pg_class c
+          WHERE c.relkind IN ('r', 'v') AND c.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`,
   },
 ];
 
 const url = process.argv[2];
 if (url === undefined) throw new Error("usage: generate.ts postgresql://user@host:port/fresh_database");
-const client = new pg.Client({ connectionString: url, types: { getTypeParser: () => (text: string) => text } });
+const client = new pg.Client({
+  connectionString: url,
+  types: { getTypeParser: () => (text: string) => text },
+});
 await client.connect();
-const version = (await client.query<{ server_version: string }>("SHOW server_version")).rows[0]?.server_version ?? "";
+const version =
+  (await client.query<{ server_version: string }>("SHOW server_version")).rows[0]?.server_version ?? "";
 if (!version.startsWith("15.")) throw new Error(`PostgreSQL 15 expected, found ${version}`);
 await client.query("SET search_path TO pg_catalog; SET quote_all_identifiers TO off");
 
-for (const table of TABLES) {
-  const sql = `${table.sql ?? `SELECT * FROM ${table.name}`} ORDER BY ${table.order ?? "oid"}`;
+for (const table of SOURCES) {
+  const sql = `${table.sql ?? (await plainSelect(table.name))} ORDER BY ${table.order ?? "oid"}`;
   const result = await client.query<(string | null)[]>({ text: sql, rowMode: "array" });
   const names = result.fields.map((field) => field.name);
-  writeFileSync(join(OUTPUT, `${table.name.replaceAll("_", "-")}.ts`), moduleText(table.name, names, result.rows, version));
+  writeFileSync(
+    join(OUTPUT, `${table.name.replaceAll("_", "-")}.ts`),
+    moduleText(table.name, names, result.rows, version),
+  );
 }
 await client.end();
 
-function moduleText(table: string, names: readonly string[], rows: readonly (string | null)[][], serverVersion: string): string {
+/** All columns; regproc as the number, since its text form depends on the search path. */
+async function plainSelect(table: string): Promise<string> {
+  const columns = await client.query<{ attname: string; atttypid: string }>(
+    "SELECT attname, atttypid::text FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 ORDER BY attnum",
+    [table],
+  );
+  const list = columns.rows.map(({ attname, atttypid }) =>
+    atttypid === "24" ? `${attname}::oid AS ${attname}` : attname,
+  );
+  return `SELECT ${list.join(", ")} FROM ${table}`;
+}
+
+function moduleText(
+  table: string,
+  names: readonly string[],
+  rows: readonly (string | null)[][],
+  serverVersion: string,
+): string {
   const defaults = names.map((_, column) => mostFrequent(rows.map((row) => encode(row[column] ?? null))));
   const lines = [names.join("\t"), defaults.join("\t")];
   for (const row of rows) {
-    lines.push(row.map((value, column) => (encode(value) === defaults[column] ? "" : encode(value))).join("\t").replace(/\t+$/, ""));
+    lines.push(
+      row
+        .map((value, column) => (encode(value) === defaults[column] ? "" : encode(value)))
+        .join("\t")
+        .replace(/\t+$/, ""),
+    );
   }
   const literal = lines.join("\n").replaceAll("\\", "\\\\").replaceAll("`", "\\`").replaceAll("${", "\\${");
   const name = table.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
@@ -127,7 +144,11 @@ function moduleText(table: string, names: readonly string[], rows: readonly (str
 function encode(value: string | null): string {
   if (value === null) return "\\N";
   if (value === "") return "\\e";
-  return value.replaceAll("\\", "\\\\").replaceAll("\t", "\\t").replaceAll("\n", "\\n").replaceAll("\r", "\\r");
+  return value
+    .replaceAll("\\", "\\\\")
+    .replaceAll("\t", "\\t")
+    .replaceAll("\n", "\\n")
+    .replaceAll("\r", "\\r");
 }
 
 function mostFrequent(values: readonly string[]): string {
@@ -141,5 +162,6 @@ function mostFrequent(values: readonly string[]): string {
       bestCount = count;
     }
   }
-  return best;
+  // A column of distinct values has no most frequent one; the empty string then stands for none.
+  return bestCount > 1 || values.length === 1 ? best : "\\e";
 }

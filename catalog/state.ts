@@ -1,0 +1,185 @@
+// The stored entries that one database sees, indexed for every look-up of CatalogSnapshot. Immutable: `with` makes the next
+// state and shares what did not change.
+import type {
+  CatalogEntry,
+  CommentEntry,
+  IndexEntry,
+  SequenceEntry,
+  StatisticsEntry,
+  TableEntry,
+} from "./entries.ts";
+import { LayeredMap } from "./layered-map.ts";
+
+export type StoredRelation = TableEntry | IndexEntry | SequenceEntry;
+
+/** `entry` undefined = removed. */
+export interface EntryChange {
+  readonly key: string;
+  readonly entry: CatalogEntry | undefined;
+}
+
+export class CatalogState {
+  readonly #byKey: LayeredMap<string, CatalogEntry>;
+  /** "schema oid/name" of a relation, "schema:name", "role:name", "extension:name". */
+  readonly #byName: LayeredMap<string, CatalogEntry>;
+  readonly #comments: LayeredMap<string, CommentEntry>;
+  readonly #statistics: LayeredMap<number, StatisticsEntry>;
+  readonly #indexes: LayeredMap<number, readonly IndexEntry[]>;
+  /** Row types and their array types. */
+  readonly #tablesByType: LayeredMap<number, TableEntry>;
+
+  private constructor(
+    byKey: LayeredMap<string, CatalogEntry>,
+    byName: LayeredMap<string, CatalogEntry>,
+    comments: LayeredMap<string, CommentEntry>,
+    statistics: LayeredMap<number, StatisticsEntry>,
+    indexes: LayeredMap<number, readonly IndexEntry[]>,
+    tablesByType: LayeredMap<number, TableEntry>,
+  ) {
+    this.#byKey = byKey;
+    this.#byName = byName;
+    this.#comments = comments;
+    this.#statistics = statistics;
+    this.#indexes = indexes;
+    this.#tablesByType = tablesByType;
+  }
+
+  static empty(): CatalogState {
+    return new CatalogState(
+      LayeredMap.empty(),
+      LayeredMap.empty(),
+      LayeredMap.empty(),
+      LayeredMap.empty(),
+      LayeredMap.empty(),
+      LayeredMap.empty(),
+    );
+  }
+
+  /** The state after these changes, later ones winning. */
+  with(changes: readonly EntryChange[]): CatalogState {
+    const last = new Map(changes.map((change) => [change.key, change.entry]));
+    const names = new Map<string, CatalogEntry | undefined>();
+    const comments = new Map<string, CommentEntry | undefined>();
+    const statistics = new Map<number, StatisticsEntry | undefined>();
+    const types = new Map<number, TableEntry | undefined>();
+    const indexes = new Map<number, Map<number, IndexEntry>>();
+    const indexesOf = (table: number): Map<number, IndexEntry> => {
+      let group = indexes.get(table);
+      if (group === undefined) {
+        group = new Map(this.indexesOf(table).map((index) => [index.oid, index]));
+        indexes.set(table, group);
+      }
+      return group;
+    };
+    // Old places are cleared before new ones are taken, so that two entries may swap names in one transaction.
+    for (const key of last.keys()) {
+      const old = this.#byKey.get(key);
+      if (old === undefined) continue;
+      const name = nameKey(old);
+      if (name !== undefined) names.set(name, undefined);
+      if (old.kind === "comment") comments.set(commentKey(old.classOid, old.objectOid, old.subId), undefined);
+      if (old.kind === "statistics") statistics.set(old.tableOid, undefined);
+      if (old.kind === "index") indexesOf(old.tableOid).delete(old.oid);
+      if (old.kind === "table") {
+        types.set(old.rowTypeOid, undefined);
+        types.set(old.arrayTypeOid, undefined);
+      }
+    }
+    for (const entry of last.values()) {
+      if (entry === undefined) continue;
+      const name = nameKey(entry);
+      if (name !== undefined) names.set(name, entry);
+      if (entry.kind === "comment")
+        comments.set(commentKey(entry.classOid, entry.objectOid, entry.subId), entry);
+      if (entry.kind === "statistics") statistics.set(entry.tableOid, entry);
+      if (entry.kind === "index") indexesOf(entry.tableOid).set(entry.oid, entry);
+      if (entry.kind === "table") {
+        types.set(entry.rowTypeOid, entry);
+        types.set(entry.arrayTypeOid, entry);
+      }
+    }
+    return new CatalogState(
+      this.#byKey.with(last),
+      this.#byName.with(names),
+      this.#comments.with(comments),
+      this.#statistics.with(statistics),
+      this.#indexes.with([...indexes].map(([table, group]) => [table, sortedIndexes(group)] as const)),
+      this.#tablesByType.with(types),
+    );
+  }
+
+  entry(key: string): CatalogEntry | undefined {
+    return this.#byKey.get(key);
+  }
+
+  entries(): Iterable<CatalogEntry> {
+    return this.#byKey.values();
+  }
+
+  relation(schema: number, name: string): StoredRelation | undefined {
+    const entry = this.#byName.get(`${schema}/${name}`);
+    return entry?.kind === "table" || entry?.kind === "index" || entry?.kind === "sequence"
+      ? entry
+      : undefined;
+  }
+
+  relationByOid(oid: number): StoredRelation | undefined {
+    const entry =
+      this.#byKey.get(`table/${oid}`) ??
+      this.#byKey.get(`index/${oid}`) ??
+      this.#byKey.get(`sequence/${oid}`);
+    return entry?.kind === "table" || entry?.kind === "index" || entry?.kind === "sequence"
+      ? entry
+      : undefined;
+  }
+
+  /** Schema, role or extension. */
+  named<K extends "schema" | "role" | "extension">(
+    kind: K,
+    name: string,
+  ): Extract<CatalogEntry, { kind: K }> | undefined {
+    const entry = this.#byName.get(`${kind}:${name}`);
+    return entry?.kind === kind ? (entry as Extract<CatalogEntry, { kind: K }>) : undefined;
+  }
+
+  indexesOf(table: number): readonly IndexEntry[] {
+    return this.#indexes.get(table) ?? [];
+  }
+
+  statisticsOf(table: number): StatisticsEntry | undefined {
+    return this.#statistics.get(table);
+  }
+
+  comment(classOid: number, objectOid: number, subId: number): string | undefined {
+    return this.#comments.get(commentKey(classOid, objectOid, subId))?.text;
+  }
+
+  tableOfType(typeOid: number): TableEntry | undefined {
+    return this.#tablesByType.get(typeOid);
+  }
+}
+
+/** Relations of one schema share a name space, as in PostgreSQL: an index cannot be named as a table beside it. */
+function nameKey(entry: CatalogEntry): string | undefined {
+  switch (entry.kind) {
+    case "table":
+    case "index":
+    case "sequence":
+      return `${entry.schema}/${entry.name}`;
+    case "schema":
+    case "role":
+    case "extension":
+      return `${entry.kind}:${entry.name}`;
+    default:
+      return undefined;
+  }
+}
+
+function commentKey(classOid: number, objectOid: number, subId: number): string {
+  return `${classOid}/${objectOid}/${subId}`;
+}
+
+/** By oid, so that plans do not depend on the order in which entries were read. */
+function sortedIndexes(group: ReadonlyMap<number, IndexEntry>): readonly IndexEntry[] | undefined {
+  return group.size === 0 ? undefined : [...group.values()].sort((a, b) => a.oid - b.oid);
+}
