@@ -1,0 +1,217 @@
+// Rewriting logical plans, and the questions rules ask of them: which columns a plan makes, which it needs from outside.
+import { unreachable } from "../../common/assert.ts";
+import type { BoundExpression } from "./expression.ts";
+import { outputColumns, type LogicalPlan, type ProjectItem } from "./plan.ts";
+import { childrenOf, mapExpression, mapSortKeys } from "./walk.ts";
+
+/** The plans directly below a node (sub-selects inside expressions are not among them). */
+export function inputsOf(plan: LogicalPlan): readonly LogicalPlan[] {
+  switch (plan.kind) {
+    case "result":
+    case "values":
+    case "scan":
+    case "virtual-scan":
+    case "function-scan":
+    case "cte-scan":
+      return [];
+    case "search":
+    case "hybrid":
+      return [plan.scan];
+    case "with":
+      return [...plan.ctes.map((cte) => cte.plan), plan.input];
+    case "join":
+    case "set-operation":
+      return [plan.left, plan.right];
+    case "append":
+      return plan.inputs;
+    case "recursive-union":
+      return [plan.initial, plan.recursive];
+    default:
+      return [plan.input];
+  }
+}
+
+/** The node with `f` applied to each plan directly below. */
+export function mapInputs(plan: LogicalPlan, f: (input: LogicalPlan) => LogicalPlan): LogicalPlan {
+  switch (plan.kind) {
+    case "result":
+    case "values":
+    case "scan":
+    case "virtual-scan":
+    case "function-scan":
+    case "cte-scan":
+    case "search":
+    case "hybrid":
+      return plan;
+    case "with":
+      return { ...plan, ctes: plan.ctes.map((cte) => ({ ...cte, plan: f(cte.plan) })), input: f(plan.input) };
+    case "join": {
+      const left = f(plan.left);
+      const right = f(plan.right);
+      return left === plan.left && right === plan.right ? plan : { ...plan, left, right };
+    }
+    case "set-operation":
+      return { ...plan, left: f(plan.left), right: f(plan.right) };
+    case "append":
+      return { ...plan, inputs: plan.inputs.map(f) };
+    case "recursive-union":
+      return { ...plan, initial: f(plan.initial), recursive: f(plan.recursive) };
+    default: {
+      const input = f(plan.input);
+      return input === plan.input ? plan : { ...plan, input };
+    }
+  }
+}
+
+/** Rewrites a plan bottom-up, the plans of sub-selects inside expressions included. */
+export function mapPlan(plan: LogicalPlan, f: (node: LogicalPlan) => LogicalPlan): LogicalPlan {
+  const below = mapInputs(plan, (input) => mapPlan(input, f));
+  return f(mapNodeExpressions(below, (e) => mapSubplans(e, (subplan) => mapPlan(subplan, f))));
+}
+
+/** Applies `f` to the plan of every sub-select inside an expression. */
+export function mapSubplans(e: BoundExpression, f: (plan: LogicalPlan) => LogicalPlan): BoundExpression {
+  return mapExpression(e, (node) => {
+    if (node.kind !== "subquery" || node.logical === undefined) return node;
+    const logical = f(node.logical);
+    return logical === node.logical ? node : { ...node, logical };
+  });
+}
+
+/** The node with `f` applied to each expression it holds itself. */
+export function mapNodeExpressions(plan: LogicalPlan, f: (e: BoundExpression) => BoundExpression): LogicalPlan {
+  const list = (items: readonly BoundExpression[]): readonly BoundExpression[] => items.map(f);
+  const maybe = (e: BoundExpression | undefined): BoundExpression | undefined => (e === undefined ? undefined : f(e));
+  const projected = (items: readonly ProjectItem[]): readonly ProjectItem[] =>
+    items.map((item) => ({ ...item, expression: f(item.expression) }));
+  switch (plan.kind) {
+    case "result":
+    case "cte-scan":
+    case "with":
+    case "append":
+    case "set-operation":
+    case "recursive-union":
+      return plan;
+    case "values":
+      return { ...plan, rows: plan.rows.map(list) };
+    case "scan":
+    case "virtual-scan":
+      return plan.filter.length === 0 ? plan : { ...plan, filter: list(plan.filter) };
+    case "function-scan":
+      return { ...plan, functions: plan.functions.map((item) => ({ ...item, call: f(item.call) })) };
+    case "filter":
+      return { ...plan, conditions: list(plan.conditions) };
+    case "project":
+    case "project-set":
+      return { ...plan, items: projected(plan.items) };
+    case "join":
+      return { ...plan, conditions: list(plan.conditions) };
+    case "aggregate":
+      return {
+        ...plan,
+        keys: projected(plan.keys),
+        aggregates: plan.aggregates.map(({ column, call }) => ({
+          column,
+          call: { ...call, args: list(call.args), filter: maybe(call.filter), orderBy: mapSortKeys(call.orderBy, f) },
+        })),
+      };
+    case "distinct":
+      return { ...plan, on: plan.on === undefined ? undefined : list(plan.on) };
+    case "sort":
+      return { ...plan, keys: mapSortKeys(plan.keys, f) };
+    case "limit":
+      return {
+        ...plan,
+        count: maybe(plan.count),
+        skip: maybe(plan.skip),
+        withTies: plan.withTies === undefined ? undefined : mapSortKeys(plan.withTies, f),
+      };
+    case "search":
+    case "hybrid":
+      // The scan's filter is what these nodes evaluate besides their queries, which are constant per execution.
+      return { ...plan, scan: { ...plan.scan, filter: list(plan.scan.filter) } };
+    case "insert":
+      return { ...plan, returning: plan.returning === undefined ? undefined : projected(plan.returning) };
+    case "update":
+      return {
+        ...plan,
+        recheck: maybe(plan.recheck),
+        assignments: plan.assignments.map((a) => ({ ...a, expression: f(a.expression) })),
+        returning: plan.returning === undefined ? undefined : projected(plan.returning),
+      };
+    case "delete":
+      return {
+        ...plan,
+        recheck: maybe(plan.recheck),
+        returning: plan.returning === undefined ? undefined : projected(plan.returning),
+      };
+    default:
+      return unreachable(plan);
+  }
+}
+
+/** The expressions a node holds itself. */
+export function nodeExpressions(plan: LogicalPlan): readonly BoundExpression[] {
+  const found: BoundExpression[] = [];
+  mapNodeExpressions(plan, (e) => {
+    found.push(e);
+    return e;
+  });
+  return found;
+}
+
+/** Ids an expression reads, those its sub-selects read from outside included. */
+export function columnsIn(e: BoundExpression, into: Set<number> = new Set()): Set<number> {
+  if (e.kind === "column") into.add(e.index);
+  if (e.kind === "subquery" && e.logical !== undefined) {
+    for (const id of freeColumns(e.logical)) into.add(id);
+  }
+  for (const child of childrenOf(e)) columnsIn(child, into);
+  return into;
+}
+
+const freeColumnsMemo = new WeakMap<LogicalPlan, ReadonlySet<number>>();
+
+/** Ids a plan reads but no node in it makes: its correlation with the query around it. */
+export function freeColumns(plan: LogicalPlan): ReadonlySet<number> {
+  const known = freeColumnsMemo.get(plan);
+  if (known !== undefined) return known;
+  const made = new Set<number>();
+  const used = new Set<number>();
+  collect(plan, made, used);
+  const free = new Set([...used].filter((id) => !made.has(id)));
+  freeColumnsMemo.set(plan, free);
+  return free;
+}
+
+function collect(plan: LogicalPlan, made: Set<number>, used: Set<number>): void {
+  for (const column of outputColumns(plan)) made.add(column.id);
+  if (plan.kind === "insert") for (const column of [...plan.rowColumns, ...plan.excludedColumns]) made.add(column.id);
+  for (const e of nodeExpressions(plan)) columnsIn(e, used);
+  if (plan.kind === "search" || plan.kind === "hybrid") {
+    const branches = plan.kind === "search" ? [plan.branch] : plan.branches;
+    for (const branch of branches) columnsIn(branch.query, used);
+  }
+  for (const input of inputsOf(plan)) collect(input, made, used);
+}
+
+/** Ids a plan makes for whoever is above it. */
+export function producedIds(plan: LogicalPlan): Set<number> {
+  return new Set(outputColumns(plan).map((column) => column.id));
+}
+
+/** Replaces column references by expressions, also inside sub-selects. */
+export function substituteColumns(
+  e: BoundExpression,
+  replacement: ReadonlyMap<number, BoundExpression>,
+): BoundExpression {
+  return mapExpression(e, (node) => {
+    if (node.kind === "column") return replacement.get(node.index) ?? node;
+    if (node.kind !== "subquery" || node.logical === undefined) return node;
+    if (![...freeColumns(node.logical)].some((id) => replacement.has(id))) return node;
+    return {
+      ...node,
+      logical: mapPlan(node.logical, (inner) => mapNodeExpressions(inner, (x) => substituteColumns(x, replacement))),
+    };
+  });
+}
