@@ -1,0 +1,126 @@
+// Cuts the byte stream of a client into frames: a type byte and a 32-bit length that counts itself, or, before the session
+// starts, the length alone. Chunks of the socket are used in place; only a frame that crosses a chunk border is joined, once,
+// when all its bytes are here, so memory grows with the bytes received and never with the length announced.
+//
+// A frame is checked against the limit of its kind as soon as its header is here. What a frame means is no affair of this file.
+import { SqlError, SqlState } from "../../common/error.ts";
+
+/** PostgreSQL's MAX_STARTUP_PACKET_LENGTH. */
+export const MAX_STARTUP_BYTES = 10_000;
+/** Passwords and SASL responses: PostgreSQL takes 64 KB, no client sends more than a few hundred bytes. */
+export const MAX_AUTH_BYTES = 65_535;
+/** PostgreSQL's PQ_SMALL_MESSAGE_LIMIT: messages that carry a name at most. */
+export const MAX_SMALL_BYTES = 10_000;
+/** PostgreSQL's PQ_LARGE_MESSAGE_LIMIT (1 GB): statements, parameters, COPY data. */
+export const MAX_LARGE_BYTES = 0x3fff_ffff;
+
+const EMPTY = Buffer.alloc(0);
+const LENGTH_BYTES = 4;
+
+/** Reads the limit of a message kind; undefined = no such kind, the stream is lost. */
+export type FrameLimit = (type: number) => number | undefined;
+
+/** The startup packet and its cousins have no type byte. */
+export type FrameShape = "untyped" | "typed";
+
+export class FrameReader {
+  /** Type byte of the current frame; 0 for untyped ones. */
+  type = 0;
+  /** The current frame's body is `buffer[start .. end)`, valid until it is let go of by the caller. */
+  buffer: Buffer = EMPTY;
+  start = 0;
+  end = 0;
+
+  #shape: FrameShape = "untyped";
+  #limit: FrameLimit = () => MAX_STARTUP_BYTES;
+  #head: Buffer = EMPTY;
+  #offset = 0;
+  #rest: Buffer[] = [];
+  #restBytes = 0;
+
+  /** What the frames from here on look like. */
+  expect(shape: FrameShape, limit: FrameLimit): void {
+    this.#shape = shape;
+    this.#limit = limit;
+  }
+
+  /** Takes a chunk of the socket. The reader keeps it until its frames are read. */
+  push(chunk: Buffer): void {
+    if (this.#offset === this.#head.length && this.#restBytes === 0) {
+      this.#head = chunk;
+      this.#offset = 0;
+    } else {
+      this.#rest.push(chunk);
+      this.#restBytes += chunk.length;
+    }
+  }
+
+  /** Bytes received and not yet given out as frames. */
+  get bufferedBytes(): number {
+    return this.#head.length - this.#offset + this.#restBytes;
+  }
+
+  /** Moves to the next whole frame; false when its bytes are not all here. Throws FATAL 08P01 for an impossible header. */
+  next(): boolean {
+    const typeBytes = this.#shape === "typed" ? 1 : 0;
+    const headerBytes = typeBytes + LENGTH_BYTES;
+    if (this.bufferedBytes < headerBytes) {
+      this.#letGo();
+      return false;
+    }
+    if (this.#head.length - this.#offset < headerBytes) this.#join();
+    const type = typeBytes === 1 ? (this.#head[this.#offset] as number) : 0;
+    const length = this.#head.readInt32BE(this.#offset + typeBytes);
+    this.#check(type, length);
+    const frameBytes = typeBytes + length;
+    if (this.bufferedBytes < frameBytes) return false;
+    if (this.#head.length - this.#offset < frameBytes) this.#join();
+    this.type = type;
+    this.buffer = this.#head;
+    this.start = this.#offset + headerBytes;
+    this.end = this.#offset + frameBytes;
+    this.#offset = this.end;
+    return true;
+  }
+
+  /** What came after the current frame, taken out of the reader: the bytes of a TLS handshake follow an SSLRequest. */
+  takeRest(): Buffer {
+    this.#join();
+    const rest = this.#head.subarray(this.#offset);
+    this.#head = EMPTY;
+    this.#offset = 0;
+    this.buffer = EMPTY;
+    return rest;
+  }
+
+  #check(type: number, length: number): void {
+    const limit = this.#limit(type);
+    if (limit === undefined) {
+      throw new SqlError(SqlState.protocolViolation, `invalid frontend message type ${type}`, {
+        severity: "FATAL",
+      });
+    }
+    if (length < LENGTH_BYTES || length - LENGTH_BYTES > limit) {
+      const what = this.#shape === "typed" ? "invalid message length" : "invalid length of startup packet";
+      throw new SqlError(SqlState.protocolViolation, what, { severity: "FATAL" });
+    }
+  }
+
+  #join(): void {
+    if (this.#restBytes === 0) return;
+    this.#head = Buffer.concat([this.#head.subarray(this.#offset), ...this.#rest]);
+    this.#offset = 0;
+    this.#rest = [];
+    this.#restBytes = 0;
+  }
+
+  /** An idle connection must not hold on to the last 64 KB chunk it received. */
+  #letGo(): void {
+    if (this.bufferedBytes > 0) return;
+    this.#head = EMPTY;
+    this.#offset = 0;
+    this.buffer = EMPTY;
+    this.start = 0;
+    this.end = 0;
+  }
+}

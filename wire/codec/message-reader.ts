@@ -1,0 +1,121 @@
+// Reads the fields of one message body. One reader per connection is pointed at frame after frame, so that reading a
+// message makes no object. Every read is checked against the end of the body: running over it is PostgreSQL's 08P01.
+import { isUtf8 } from "node:buffer";
+import { decodeUtf8 } from "../../common/batch/vector.ts";
+import { SqlError, SqlState } from "../../common/error.ts";
+
+const EMPTY = Buffer.alloc(0);
+
+export class MessageReader {
+  #buffer: Buffer = EMPTY;
+  #position = 0;
+  #end = 0;
+
+  /** Points the reader at `buffer[start .. end)`. */
+  open(buffer: Buffer, start: number, end: number): void {
+    this.#buffer = buffer;
+    this.#position = start;
+    this.#end = end;
+  }
+
+  /** Lets go of the message's memory. */
+  close(): void {
+    this.#buffer = EMPTY;
+    this.#position = 0;
+    this.#end = 0;
+  }
+
+  get remaining(): number {
+    return this.#end - this.#position;
+  }
+
+  byte(): number {
+    this.#need(1);
+    return this.#buffer[this.#position++] as number;
+  }
+
+  int16(): number {
+    this.#need(2);
+    const value = this.#buffer.readInt16BE(this.#position);
+    this.#position += 2;
+    return value;
+  }
+
+  uint16(): number {
+    return this.int16() & 0xffff;
+  }
+
+  int32(): number {
+    this.#need(4);
+    const value = this.#buffer.readInt32BE(this.#position);
+    this.#position += 4;
+    return value;
+  }
+
+  uint32(): number {
+    return this.int32() >>> 0;
+  }
+
+  /** A view of the next `count` bytes; copy what must outlive the frame. */
+  bytes(count: number): Uint8Array {
+    this.#need(count);
+    const view = this.#buffer.subarray(this.#position, this.#position + count);
+    this.#position += count;
+    return view;
+  }
+
+  /** Everything up to the end of the message. */
+  rest(): Uint8Array {
+    return this.bytes(this.remaining);
+  }
+
+  /** A zero-terminated string in UTF-8; 22021 when it is not UTF-8. */
+  cstring(): string {
+    const terminator = this.#buffer.indexOf(0, this.#position);
+    if (terminator < 0 || terminator >= this.#end) {
+      throw new SqlError(SqlState.protocolViolation, "invalid string in message");
+    }
+    const text = decodeChecked(this.#buffer, this.#position, terminator);
+    this.#position = terminator + 1;
+    return text;
+  }
+
+  /** The message must be used up. */
+  finish(): void {
+    if (this.remaining !== 0) throw new SqlError(SqlState.protocolViolation, "invalid message format");
+  }
+
+  #need(count: number): void {
+    if (count < 0 || this.#end - this.#position < count) {
+      throw new SqlError(SqlState.protocolViolation, "insufficient data left in message");
+    }
+  }
+}
+
+/** bytes[start .. end) as a string; 22021 with PostgreSQL's words when they are not UTF-8. */
+export function decodeChecked(buffer: Buffer, start: number, end: number): string {
+  const bytes = buffer.subarray(start, end);
+  if (!isUtf8(bytes)) throw invalidUtf8(bytes);
+  return decodeUtf8(buffer, start, end);
+}
+
+/** 22021 naming the first offending bytes as PostgreSQL does: the sequence its lead byte announces, cut at the end. */
+export function invalidUtf8(bytes: Uint8Array): SqlError {
+  let at = 0;
+  while (at < bytes.length) {
+    const length = sequenceLength(bytes[at] as number);
+    if (!isUtf8(bytes.subarray(at, at + length)) || at + length > bytes.length) break;
+    at += length;
+  }
+  const shown = bytes.subarray(at, Math.min(bytes.length, at + sequenceLength(bytes[at] ?? 0)));
+  const hex = Array.from(shown, (byte) => `0x${byte.toString(16).padStart(2, "0")}`).join(" ");
+  return new SqlError(SqlState.characterNotInRepertoire, `invalid byte sequence for encoding "UTF8": ${hex}`);
+}
+
+function sequenceLength(lead: number): number {
+  if ((lead & 0x80) === 0) return 1;
+  if ((lead & 0xe0) === 0xc0) return 2;
+  if ((lead & 0xf0) === 0xe0) return 3;
+  if ((lead & 0xf8) === 0xf0) return 4;
+  return 1;
+}

@@ -1,0 +1,459 @@
+// One client connection as a written-out state machine over frames:
+//
+//   startup ── session open ──> ready ── error in P B D E C ──> skip ── Sync ──> ready
+//                                 │ Query or Execute runs COPY FROM STDIN: `copy` takes d c f until it ends
+//                                 └ X, FATAL, a lost stream, a vanished client ──> closed
+//
+// Invariants: at most one message is being worked on; its answer is written before the next message is looked at; everything
+// one received chunk causes leaves in one socket write (unless it is large). While a message is being worked on the socket
+// goes on being read up to MAX_READ_AHEAD_BYTES, so that a vanished client is noticed, and then waits.
+// A connection with thousands of messages at hand gives way to the others of its worker after SLICE_MS.
+import type { Socket } from "node:net";
+import { type SecureContext, TLSSocket } from "node:tls";
+import { must } from "../common/assert.ts";
+import { SqlError, SqlState, toSqlError } from "../common/error.ts";
+import type { WireSession } from "../session/wire-session.ts";
+import { FrameReader } from "./codec/frame-reader.ts";
+import { MessageReader } from "./codec/message-reader.ts";
+import type { CopyInbox } from "./copy.ts";
+import { ReadyForQuery, Reply } from "./messages/backend.ts";
+import { writeErrorResponse } from "./messages/error-response.ts";
+import { FrontendType, PORTAL, STATEMENT, readBind, readParse } from "./messages/frontend.ts";
+import { writeParameterDescription, writeRowDescription } from "./messages/row-description.ts";
+import { Outlet } from "./outlet.ts";
+import { WireReceiver } from "./receiver.ts";
+import { type ConnectionHost, Handshake } from "./startup.ts";
+
+/** Unread input beyond this stops the socket while a message is being worked on. */
+const MAX_READ_AHEAD_BYTES = 1024 * 1024;
+/** A connection that has not logged in after this long is closed (PostgreSQL's authentication_timeout). */
+const LOGIN_TIMEOUT_MS = 60_000;
+/** Time a client has to take the last answer before the socket is destroyed. */
+const FAREWELL_TIMEOUT_MS = 5_000;
+/** A pipeline gives way to other connections after this long. */
+const SLICE_MS = 4;
+
+export interface ConnectionOptions {
+  readonly host: ConnectionHost;
+  readonly secureContext?: SecureContext | undefined;
+  /** Called once, when the socket is closed and the session has ended. */
+  readonly onClosed: () => void;
+}
+
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #reader = new FrameReader();
+  readonly #message = new MessageReader();
+  readonly #outlet: Outlet;
+  readonly #receiver: WireReceiver;
+  readonly #handshake: Handshake;
+  #socket: Socket;
+  #state: "startup" | "ready" | "skip" | "closed" = "startup";
+  #session: WireSession | undefined;
+  /** A message is being worked on. */
+  #isBusy = false;
+  /** The socket is gone. */
+  #isGone = false;
+  /** Another turn of #pump is already arranged. */
+  #isPumpArranged = false;
+  #isReadPaused = false;
+  #copy: CopyInbox | undefined;
+  /** Why the server ends this connection once the running statement has stopped. */
+  #shutDownError: SqlError | undefined;
+  #isOver = false;
+  #sliceStart = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  readonly #pumpAgain = (): void => {
+    this.#isPumpArranged = false;
+    this.#sliceStart = performance.now();
+    this.#pump();
+  };
+
+  constructor(socket: Socket, options: ConnectionOptions) {
+    this.#options = options;
+    this.#socket = socket;
+    this.#outlet = new Outlet(socket);
+    this.#receiver = new WireReceiver(
+      this.#outlet,
+      (inbox) => {
+        this.#copy = inbox;
+        this.#arrangePump();
+      },
+      () => this.#arrangePump(),
+      () => this.#isGone,
+    );
+    this.#handshake = new Handshake(options.host, this.#receiver, this.#outlet, this.#reader);
+    socket.setNoDelay(true);
+    this.#timer = setTimeout(() => this.#socket.destroy(), LOGIN_TIMEOUT_MS);
+    this.#listen(socket);
+  }
+
+  /** Ends the connection from the server's side: at once when idle, else as soon as the statement notices. */
+  shutDown(error: SqlError): void {
+    if (this.#state === "closed") return;
+    if (this.#isBusy) {
+      this.#session?.interrupt();
+      this.#shutDownError = error;
+      return;
+    }
+    this.#report(error);
+    this.#end();
+  }
+
+  #listen(socket: Socket): void {
+    socket.on("data", (chunk: Buffer) => {
+      this.#reader.push(chunk);
+      this.#sliceStart = performance.now();
+      this.#pump();
+    });
+    socket.on("error", () => undefined);
+    socket.on("close", () => this.#onSocketClosed());
+    socket.resume();
+  }
+
+  // The loop
+
+  #pump(): void {
+    try {
+      while (this.#mayTakeFrame() && this.#reader.next()) {
+        this.#message.open(this.#reader.buffer, this.#reader.start, this.#reader.end);
+        this.#onFrame(this.#reader.type);
+        if (performance.now() - this.#sliceStart > SLICE_MS) {
+          this.#arrangePump();
+          break;
+        }
+      }
+    } catch (error) {
+      this.#report(error);
+      this.#end();
+    }
+    this.#message.close();
+    if (!this.#isBusy && !this.#outlet.flush()) void this.#outlet.drained().then(() => this.#arrangePump());
+    this.#regulateInput();
+  }
+
+  #mayTakeFrame(): boolean {
+    if (this.#state === "closed" || this.#isPumpArranged || this.#outlet.isBlocked) return false;
+    if (!this.#isBusy) return true;
+    return this.#copy !== undefined && !this.#copy.isFinished && !this.#copy.isFull;
+  }
+
+  #arrangePump(): void {
+    if (this.#isPumpArranged || this.#isGone) return;
+    this.#isPumpArranged = true;
+    setImmediate(this.#pumpAgain);
+  }
+
+  /** A frame that is still arriving needs the socket; frames that wait for their turn do not. */
+  #regulateInput(): void {
+    if (this.#isGone) return;
+    const mustWait = !this.#mayTakeFrame() && this.#reader.bufferedBytes > MAX_READ_AHEAD_BYTES;
+    if (mustWait === this.#isReadPaused) return;
+    this.#isReadPaused = mustWait;
+    if (mustWait) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  #onFrame(type: number): void {
+    switch (this.#state) {
+      case "startup":
+        this.#onStartupFrame();
+        break;
+      case "ready":
+        if (this.#isBusy)
+          this.#onCopyFrame(must(this.#copy, "a busy connection takes frames for COPY only"), type);
+        else this.#onSessionFrame(must(this.#session, "ready means a session"), type);
+        break;
+      case "skip":
+        this.#onSkippedFrame(must(this.#session, "skip means a session"), type);
+        break;
+      case "closed":
+        break;
+    }
+  }
+
+  // Startup
+
+  #onStartupFrame(): void {
+    const step = this.#handshake.frame(this.#message);
+    switch (step.kind) {
+      case "more":
+        break;
+      case "tls":
+        this.#startTls();
+        break;
+      case "end":
+        this.#end();
+        break;
+      case "ready":
+        clearTimeout(this.#timer);
+        this.#session = step.session;
+        this.#state = "ready";
+        this.#outlet.writer.raw(ReadyForQuery.I);
+        break;
+    }
+  }
+
+  #startTls(): void {
+    if (this.#reader.takeRest().length > 0) {
+      // Plain bytes behind the request could have been put there by somebody in between (CVE-2021-23214).
+      throw new SqlError(SqlState.protocolViolation, "received unencrypted data after SSL request", {
+        severity: "FATAL",
+        detail:
+          "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.",
+      });
+    }
+    this.#outlet.flush();
+    const plain = this.#socket;
+    plain.removeAllListeners("data");
+    plain.removeAllListeners("close");
+    const secure = new TLSSocket(plain, { isServer: true, secureContext: this.#options.secureContext });
+    this.#socket = secure;
+    this.#outlet.replaceSocket(secure);
+    this.#listen(secure);
+  }
+
+  // Session
+
+  #onSessionFrame(session: WireSession, type: number): void {
+    switch (type) {
+      case FrontendType.query:
+        this.#work(this.#query(session));
+        break;
+      case FrontendType.parse:
+        this.#extended(session, () => {
+          const { name, sql, parameterTypes } = readParse(this.#message);
+          session.parse(name, sql, parameterTypes);
+          this.#outlet.writer.raw(Reply.parseComplete);
+        });
+        break;
+      case FrontendType.bind:
+        this.#extended(session, () => {
+          const { portal, statement, parameterFormats, values, resultFormats } = readBind(this.#message);
+          session.bind(portal, statement, parameterFormats, values, resultFormats);
+          this.#outlet.writer.raw(Reply.bindComplete);
+        });
+        break;
+      case FrontendType.describe:
+        this.#extended(session, () => this.#describe(session));
+        break;
+      case FrontendType.execute:
+        this.#work(this.#execute(session));
+        break;
+      case FrontendType.close:
+        this.#extended(session, () => this.#close(session));
+        break;
+      case FrontendType.flush:
+        this.#outlet.flush();
+        break;
+      case FrontendType.sync:
+        this.#work(this.#sync(session));
+        break;
+      case FrontendType.functionCall:
+        session.fail();
+        this.#report(new SqlError(SqlState.featureNotSupported, "fastpath function calls are not supported"));
+        this.#readyForQuery(session);
+        break;
+      case FrontendType.terminate:
+        this.#end();
+        break;
+      default:
+        // d c f: a client still sending for a COPY that already failed. PostgreSQL ignores these too.
+        break;
+    }
+  }
+
+  #onSkippedFrame(session: WireSession, type: number): void {
+    if (type === FrontendType.sync) {
+      this.#state = "ready";
+      this.#work(this.#sync(session));
+    } else if (type === FrontendType.terminate) this.#end();
+  }
+
+  /** A message that does not wait; an error skips everything up to Sync. */
+  #extended(session: WireSession, handle: () => void): void {
+    try {
+      handle();
+    } catch (error) {
+      session.fail();
+      this.#state = "skip";
+      this.#report(error);
+    }
+  }
+
+  #work(work: Promise<void>): void {
+    this.#isBusy = true;
+    // The handlers report their own errors: what arrives here is a bug of ours, and the connection cannot be trusted.
+    work.then(
+      () => this.#workDone(),
+      (error: unknown) => {
+        this.#report(error);
+        this.#end();
+        this.#workDone();
+      },
+    );
+  }
+
+  #workDone(): void {
+    this.#isBusy = false;
+    this.#copy = undefined;
+    this.#settle();
+    if (this.#isGone) return;
+    if (this.#shutDownError !== undefined && this.#state !== "closed") {
+      this.#report(this.#shutDownError);
+      this.#end();
+    }
+    this.#pump();
+  }
+
+  async #query(session: WireSession): Promise<void> {
+    this.#receiver.announcesRows = true;
+    try {
+      const sql = this.#message.cstring();
+      this.#message.finish();
+      await session.simpleQuery(sql, this.#receiver);
+    } catch (error) {
+      session.fail();
+      this.#report(error);
+    }
+    this.#readyForQuery(session);
+  }
+
+  async #execute(session: WireSession): Promise<void> {
+    this.#receiver.announcesRows = false;
+    try {
+      const portal = this.#message.cstring();
+      const maxRows = this.#message.int32();
+      this.#message.finish();
+      await session.execute(portal, maxRows, this.#receiver);
+    } catch (error) {
+      session.fail();
+      this.#state = "skip";
+      this.#report(error);
+    }
+  }
+
+  async #sync(session: WireSession): Promise<void> {
+    try {
+      await session.sync();
+    } catch (error) {
+      session.fail();
+      this.#report(error);
+    }
+    this.#readyForQuery(session);
+  }
+
+  #describe(session: WireSession): void {
+    const kind = this.#message.byte();
+    const name = this.#message.cstring();
+    this.#message.finish();
+    const { writer } = this.#outlet;
+    if (kind === STATEMENT) {
+      const { parameterTypes, columns } = session.describeStatement(name);
+      writeParameterDescription(writer, parameterTypes);
+      if (columns === undefined) writer.raw(Reply.noData);
+      else writeRowDescription(writer, columns, []);
+    } else if (kind === PORTAL) {
+      const { columns, formats } = session.describePortal(name);
+      if (columns === undefined) writer.raw(Reply.noData);
+      else writeRowDescription(writer, columns, formats);
+    } else throw invalidSubtype("DESCRIBE", kind);
+  }
+
+  #close(session: WireSession): void {
+    const kind = this.#message.byte();
+    const name = this.#message.cstring();
+    this.#message.finish();
+    if (kind === STATEMENT) session.closeStatement(name);
+    else if (kind === PORTAL) session.closePortal(name);
+    else throw invalidSubtype("CLOSE", kind);
+    this.#outlet.writer.raw(Reply.closeComplete);
+  }
+
+  #readyForQuery(session: WireSession): void {
+    if (this.#state !== "closed") this.#outlet.writer.raw(ReadyForQuery[session.transactionStatus]);
+  }
+
+  // COPY FROM STDIN
+
+  #onCopyFrame(copy: CopyInbox, type: number): void {
+    switch (type) {
+      case FrontendType.copyData:
+        copy.offer(this.#message.rest());
+        break;
+      case FrontendType.copyDone:
+        copy.done();
+        break;
+      case FrontendType.copyFail:
+        copy.fail(this.#copyFailed());
+        break;
+      case FrontendType.flush:
+      case FrontendType.sync:
+        // Clients that sent Sync with their Execute do not know yet that it is a COPY.
+        break;
+      default: {
+        const code = type.toString(16).toUpperCase().padStart(2, "0");
+        const text = `unexpected message type 0x${code} during COPY from stdin`;
+        copy.fail(new SqlError(SqlState.protocolViolation, text));
+        if (type === FrontendType.terminate) this.#socket.destroy();
+        break;
+      }
+    }
+  }
+
+  #copyFailed(): SqlError {
+    try {
+      return new SqlError(SqlState.queryCanceled, `COPY from stdin failed: ${this.#message.cstring()}`);
+    } catch (error) {
+      return toSqlError(error);
+    }
+  }
+
+  // The end
+
+  #report(thrown: unknown): void {
+    if (this.#isGone || this.#state === "closed") return;
+    const error = toSqlError(thrown);
+    this.#outlet.writer.abandon();
+    writeErrorResponse(this.#outlet.writer, error);
+    if (error.severity !== "ERROR") this.#end();
+  }
+
+  #end(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    clearTimeout(this.#timer);
+    this.#outlet.flush();
+    this.#socket.end();
+    this.#timer = setTimeout(() => this.#socket.destroy(), FAREWELL_TIMEOUT_MS);
+    // What the client still sends is read and dropped, else its bytes would turn our last answer into a reset.
+    this.#socket.removeAllListeners("data");
+    this.#socket.resume();
+    this.#settle();
+  }
+
+  #onSocketClosed(): void {
+    this.#isGone = true;
+    this.#state = "closed";
+    clearTimeout(this.#timer);
+    this.#copy?.fail(new SqlError(SqlState.connectionException, "unexpected EOF on client connection"));
+    if (this.#isBusy) this.#session?.interrupt();
+    this.#settle();
+  }
+
+  /** Gives the session back as soon as nothing runs in it, and reports the end of the connection once. */
+  #settle(): void {
+    if (this.#isBusy || this.#state !== "closed") return;
+    const session = this.#session;
+    this.#session = undefined;
+    session?.close();
+    if (!this.#isGone || this.#isOver) return;
+    this.#isOver = true;
+    this.#options.onClosed();
+  }
+}
+
+function invalidSubtype(message: string, subtype: number): SqlError {
+  return new SqlError(SqlState.protocolViolation, `invalid ${message} message subtype ${subtype}`);
+}

@@ -1,0 +1,64 @@
+// The way out of a connection: one writer, one socket, and who must wait when the client does not read.
+//
+// Everything a received chunk causes is collected in the writer and leaves with one flush(). A flush that the socket cannot
+// take at once says so; then nobody produces more until drained() resolves.
+import type { Socket } from "node:net";
+import { MessageWriter } from "./codec/message-writer.ts";
+
+/** Rows are flushed in pieces of about this size: large enough to be rare, small enough to stay in the caches. */
+export const FLUSH_BYTES = 64 * 1024;
+
+export class Outlet {
+  readonly writer = new MessageWriter();
+  #socket: Socket;
+  #drain: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    this.#listen(socket);
+  }
+
+  /** The same connection goes on over TLS. */
+  replaceSocket(socket: Socket): void {
+    this.#socket = socket;
+    this.#listen(socket);
+  }
+
+  /** Sends what is written; false when the client has to read first. */
+  flush(): boolean {
+    if (this.writer.length > 0 && this.#socket.writable) {
+      const filled = this.writer.take();
+      this.#socket.write(filled);
+      // A plain socket usually hands the bytes to the kernel inside write(); then the buffer is ours again.
+      if (this.#socket.writableLength === 0) this.writer.reuse();
+    }
+    return !this.isBlocked;
+  }
+
+  /** True while the socket holds more than its high-water mark. */
+  get isBlocked(): boolean {
+    return this.#socket.writableNeedDrain && !this.#socket.destroyed;
+  }
+
+  /** Resolves when the client has read, or is gone. */
+  drained(): Promise<void> {
+    if (!this.isBlocked) return Promise.resolve();
+    if (this.#drain === undefined) {
+      let resolve: () => void = () => undefined;
+      const promise = new Promise<void>((done) => {
+        resolve = done;
+      });
+      this.#drain = { promise, resolve };
+    }
+    return this.#drain.promise;
+  }
+
+  #listen(socket: Socket): void {
+    const release = (): void => {
+      this.#drain?.resolve();
+      this.#drain = undefined;
+    };
+    socket.on("drain", release);
+    socket.on("close", release);
+  }
+}
