@@ -272,7 +272,7 @@ impl DiskFile for MemoryFile {
         // SAFETY: the block holds `end` bytes; readers of the file wait for the lock, and those of a mapping have
         // promised not to hold slices over bytes being written.
         unsafe {
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), block.at(end - bytes.len()), bytes.len())
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), block.at(end - bytes.len()), bytes.len());
         }
         state.len = state.len.max(end);
         Ok(())

@@ -162,7 +162,7 @@ impl Model {
                 self.files[*file].pending.push(change);
             }
             Operation::SetLen { file, len } => {
-                self.files[*file].pending.push(Change::SetLen(*len as usize))
+                self.files[*file].pending.push(Change::SetLen(*len as usize));
             }
             Operation::SyncData { file } => {
                 let file = &mut self.files[*file];
@@ -174,7 +174,7 @@ impl Model {
                 self.pend(from, NameChange::Rename { from: from.clone(), to: to.clone() });
             }
             Operation::Remove { path } => {
-                self.pend(path, NameChange::Remove { path: path.clone() })
+                self.pend(path, NameChange::Remove { path: path.clone() });
             }
             Operation::CreateDir { dir } => {
                 // The folders above come into being first, each a name in its own parent.
@@ -184,7 +184,7 @@ impl Model {
                 }
             }
             Operation::RemoveDir { dir } => {
-                self.pend(dir, NameChange::RemoveDir { dir: dir.clone() })
+                self.pend(dir, NameChange::RemoveDir { dir: dir.clone() });
             }
             Operation::SyncDir { dir } => {
                 for change in self.pending_names.remove(dir).unwrap_or_default() {

@@ -43,7 +43,7 @@ pub struct LogWriter {
 impl LogWriter {
     /// Starts a fresh segment behind `end`, the result of `LogReader::replay` (or `LogEnd::empty()` for a new
     /// database). What replay accepted is made durable first, because it may have come from the page cache.
-    pub fn start(disk: Arc<dyn Disk>, options: LogOptions, end: LogEnd) -> Result<Self> {
+    pub fn start(disk: Arc<dyn Disk>, options: LogOptions, end: &LogEnd) -> Result<Self> {
         let smallest = (HEADER_PAGE + GROUP_HEADER_BYTES * 2) as u64;
         assert!(options.segment_bytes >= smallest, "a segment holds its header and a group");
         create_dir_durably(&*disk, LOG_DIR)?;

@@ -30,7 +30,7 @@ impl Layout {
         Self { dim, rows, stride: stride(dim), rows_at: PAGE + (rows * 4).next_multiple_of(PAGE) }
     }
 
-    pub fn sum_at(&self, slot: usize) -> usize {
+    pub fn sum_at(slot: usize) -> usize {
         PAGE + slot * 4
     }
 

@@ -56,7 +56,7 @@ impl Segment {
     fn map(file: Arc<dyn DiskFile>, path: &str, layout: Layout, dirty: bool) -> Result<Self> {
         let mapping = file.map_read_only()?;
         assert!(mapping.len() as u64 >= layout.file_bytes(), "the whole segment is mapped");
-        assert!(mapping.as_ptr() as usize % 64 == 0, "rows are aligned to cache lines");
+        assert!((mapping.as_ptr() as usize).is_multiple_of(64), "rows are aligned to cache lines");
         let bits = || Bits::new(layout.rows);
         let path = path.to_owned();
         Ok(Self {
@@ -89,7 +89,7 @@ impl Segment {
     /// What the bytes of `count` slots from `first` on say. Nobody may be writing them.
     fn states(&self, first: usize, count: usize) -> Result<impl Iterator<Item = SlotState>> {
         let mut sums = vec![0; count * 4];
-        self.file.read_at(self.layout.sum_at(first) as u64, &mut sums)?;
+        self.file.read_at(Layout::sum_at(first) as u64, &mut sums)?;
         Ok((0..count).map(move |index| {
             // SAFETY: no write to these slots is under way, says the caller.
             let row = unsafe {
@@ -137,7 +137,7 @@ impl Segment {
         let sums: Vec<u8> =
             rows.chunks_exact(stride).flat_map(|row| row_sum(row).to_le_bytes()).collect();
         let written = (self.file.write_at(self.layout.row_at(first) as u64, &rows))
-            .and_then(|()| self.file.write_at(self.layout.sum_at(first) as u64, &sums));
+            .and_then(|()| self.file.write_at(Layout::sum_at(first) as u64, &sums));
         // After the write, so that a sync which starts once this call is over has to see it.
         self.dirty.store(true, Ordering::Release);
         for slot in first..first + count {
@@ -170,6 +170,7 @@ impl Segment {
 
     /// # Safety
     /// The slot must be written, and the write must have happened before this call.
+    #[allow(clippy::cast_ptr_alignment)] // rows start at multiples of 64, asserted in `map`
     pub unsafe fn vector(&self, slot: usize) -> &[f32] {
         assert!(slot < self.layout.rows, "slot inside the segment");
         // SAFETY: rows lie inside the mapping (asserted in `map` for all slots) and are 64-byte aligned; any bits are
