@@ -64,13 +64,14 @@ impl DiskError {
         Self { kind, context: format!("{action} \"{path}\""), source: Some(Box::new(source)) }
     }
 
-    /// The SQLSTATE a user sees. A missing file is 58P01 and a held folder F0001, as in PostgreSQL.
+    /// The SQLSTATE a user sees. A missing file is 58P01, as in PostgreSQL; a held folder is
+    /// 55006, object in use.
     pub fn sqlstate(&self) -> &'static str {
         match self.kind {
             DiskErrorKind::Io | DiskErrorKind::Poisoned => "58030",
             DiskErrorKind::NoSpace => "53100",
             DiskErrorKind::Corrupt => "XX001",
-            DiskErrorKind::Locked => "F0001",
+            DiskErrorKind::Locked => "55006",
             DiskErrorKind::NotFound => "58P01",
             DiskErrorKind::AlreadyExists => "58P02",
             DiskErrorKind::TooLarge => "54000",

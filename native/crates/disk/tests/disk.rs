@@ -81,7 +81,7 @@ fn a_folder_is_held_once() {
     every_disk(|disk| {
         let held = disk.lock().unwrap();
         let refused = disk.lock().err().unwrap();
-        assert_eq!((refused.kind, refused.sqlstate()), (DiskErrorKind::Locked, "F0001"));
+        assert_eq!((refused.kind, refused.sqlstate()), (DiskErrorKind::Locked, "55006"));
         if disk.os_path().is_some() {
             assert!(refused.to_string().ends_with(&format!("process {}", std::process::id())));
         }

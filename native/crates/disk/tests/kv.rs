@@ -17,7 +17,9 @@ fn pairs(iter: KvIter) -> Pairs {
 
 fn put(kv: &dyn Kv, entries: &[(&[u8], &[u8])]) {
     let mut batch = KvBatch::new();
-    entries.iter().for_each(|(key, value)| batch.put(*key, *value));
+    for (key, value) in entries {
+        batch.put(*key, *value);
+    }
     kv.apply(batch).unwrap();
 }
 
@@ -67,7 +69,9 @@ fn reads_and_writes(home: &dyn Home) {
 fn ranges(home: &dyn Home) {
     let kv = home.open();
     let keys: [&[u8]; 7] = [b"a", b"a\0", b"a\xFF", b"a\xFF\xFF", b"b", b"\xFF", b"\xFF\xFF"];
-    keys.iter().for_each(|key| put(&*kv, &[(key, key)]));
+    for key in keys {
+        put(&*kv, &[(key, key)]);
+    }
     let found = |range| pairs(kv.scan(range)).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
     assert_eq!(found(KvRange::all()), keys);
     assert_eq!(found(KvRange::prefix(b"a")), keys[..4]);
@@ -181,15 +185,12 @@ fn behaves_like_a_map(home: &dyn Home, steps: &[Step]) {
             Step::Apply(operations) => {
                 let mut batch = KvBatch::new();
                 for (key, value) in operations {
-                    match value {
-                        Some(value) => {
-                            batch.put(&[*key, 1][..], &[*value][..]);
-                            model.insert(vec![*key, 1], vec![*value]);
-                        }
-                        None => {
-                            batch.delete(&[*key, 1][..]);
-                            model.remove(&vec![*key, 1]);
-                        }
+                    if let Some(value) = value {
+                        batch.put(&[*key, 1][..], &[*value][..]);
+                        model.insert(vec![*key, 1], vec![*value]);
+                    } else {
+                        batch.delete(&[*key, 1][..]);
+                        model.remove(&vec![*key, 1]);
                     }
                 }
                 kv.apply(batch).unwrap();
