@@ -24,7 +24,18 @@ import type { Numeric } from "./numeric.ts";
 import type { SqlArray } from "./array.ts";
 import type { SqlRecord } from "./record.ts";
 
-export type Datum = null | boolean | number | bigint | string | Uint8Array | Float32Array | Numeric | Interval | SqlArray | SqlRecord;
+export type Datum =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | Float32Array
+  | Numeric
+  | Interval
+  | SqlArray
+  | SqlRecord;
 
 /** A type with its modifier, as a column or expression has it. `typmod` -1 = none. */
 export interface SqlType {
@@ -43,7 +54,10 @@ export type KeyKind = "bool" | "int" | "float" | "bytes" | "numeric" | "interval
 
 /** Settings that change how values print and parse. */
 export interface TypeContext {
-  readonly dateStyle: { readonly format: "ISO" | "SQL" | "Postgres" | "German"; readonly order: "DMY" | "MDY" | "YMD" };
+  readonly dateStyle: {
+    readonly format: "ISO" | "SQL" | "Postgres" | "German";
+    readonly order: "DMY" | "MDY" | "YMD";
+  };
   readonly intervalStyle: "postgres" | "postgres_verbose" | "sql_standard" | "iso_8601";
   /** IANA name, or a fixed offset such as "+03". */
   readonly timeZone: string;
@@ -60,7 +74,18 @@ export interface RegNames {
   parse(kind: RegKind, text: string): number;
   format(kind: RegKind, oid: number): string;
 }
-export type RegKind = "regclass" | "regtype" | "regproc" | "regprocedure" | "regnamespace" | "regoper" | "regoperator" | "regrole" | "regconfig" | "regdictionary" | "regcollation";
+export type RegKind =
+  | "regclass"
+  | "regtype"
+  | "regproc"
+  | "regprocedure"
+  | "regnamespace"
+  | "regoper"
+  | "regoperator"
+  | "regrole"
+  | "regconfig"
+  | "regdictionary"
+  | "regcollation";
 
 /** Behaviour of one type. Pure: no I/O, no globals. */
 export interface TypeCodec {

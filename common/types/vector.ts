@@ -1,0 +1,147 @@
+// pgvector's `vector`: up to 16,000 float4 values; the modifier is the dimension. The codec in plain TypeScript; start-up
+// may replace it by the native one. Values are Float32Array and must not be changed.
+// Binary: int16 dimension, int16 0, dimension big-endian floats. Storage kind `vector` keeps the floats themselves.
+import { SqlError, SqlState } from "../error.ts";
+import { ByteReader, ByteWriter } from "./bytes.ts";
+import { formatFloat4 } from "./float.ts";
+import { Oid } from "./oid.ts";
+import type { Datum, TypeCodec } from "./type.ts";
+
+/** VECTOR_MAX_DIM. */
+export const MAX_DIMENSIONS = 16000;
+
+export function checkDimensions(dimensions: number): void {
+  if (dimensions < 1) throw new SqlError(SqlState.dataException, "vector must have at least 1 dimension");
+  if (dimensions > MAX_DIMENSIONS) {
+    throw new SqlError(
+      SqlState.programLimitExceeded,
+      `vector cannot have more than ${MAX_DIMENSIONS} dimensions`,
+    );
+  }
+}
+
+/** vector(n): the dimension must be n. */
+export function applyVectorModifier(value: Float32Array, typmod: number): Float32Array {
+  if (typmod >= 0 && typmod !== value.length) {
+    throw new SqlError(SqlState.dataException, `expected ${typmod} dimensions, not ${value.length}`);
+  }
+  return value;
+}
+
+/** NaN and infinities are not allowed in a vector. */
+export function checkElement(value: number): void {
+  if (Number.isNaN(value)) throw new SqlError(SqlState.dataException, "NaN not allowed in vector");
+  if (!Number.isFinite(value))
+    throw new SqlError(SqlState.dataException, "infinite value not allowed in vector");
+}
+
+function invalid(text: string, detail?: string): SqlError {
+  return new SqlError(SqlState.invalidTextRepresentation, `invalid input syntax for type vector: "${text}"`, {
+    detail,
+  });
+}
+
+const ELEMENT =
+  /[ \t\n\r\v\f]*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf(?:inity)?))[ \t\n\r\v\f]*/iy;
+
+export function parseVector(text: string): Float32Array {
+  const start = /^[ \t\n\r\v\f]*/.exec(text)?.[0].length ?? 0;
+  if (text[start] !== "[") throw invalid(text, 'Vector contents must start with "[".');
+  let at = start + 1;
+  while (/[ \t\n\r\v\f]/.test(text[at] ?? "")) at += 1;
+  if (text[at] === "]") throw new SqlError(SqlState.dataException, "vector must have at least 1 dimension");
+  const values: number[] = [];
+  for (;;) {
+    if (values.length === MAX_DIMENSIONS) checkDimensions(MAX_DIMENSIONS + 1);
+    ELEMENT.lastIndex = at;
+    const match = ELEMENT.exec(text);
+    if (match === null) throw invalid(text);
+    const word = match[1] as string;
+    values.push(parseElement(word));
+    at += match[0].length;
+    const symbol = text[at];
+    at += 1;
+    if (symbol === "]") break;
+    if (symbol !== ",") throw invalid(text);
+  }
+  if (/[^ \t\n\r\v\f]/.test(text.slice(at))) throw invalid(text, "Junk after closing right brace.");
+  return Float32Array.from(values);
+}
+
+function parseElement(word: string): number {
+  const lower = word.toLowerCase().replace(/^[+-]/, "");
+  if (lower === "nan") checkElement(Number.NaN);
+  if (lower.startsWith("inf")) checkElement(Number.POSITIVE_INFINITY);
+  const single = Math.fround(Number(word));
+  const isUnderflow = single === 0 && /[1-9]/.test(word.replace(/[eE].*$/, ""));
+  if (!Number.isFinite(single) || isUnderflow) {
+    throw new SqlError(SqlState.numericValueOutOfRange, `"${word}" is out of range for type vector`);
+  }
+  return single;
+}
+
+export function formatVector(value: Float32Array): string {
+  let text = "[";
+  for (let i = 0; i < value.length; i++) {
+    if (i > 0) text += ",";
+    text += formatFloat4(value[i] as number, 1);
+  }
+  return `${text}]`;
+}
+
+function receive(bytes: Uint8Array): Float32Array {
+  const reader = new ByteReader(bytes, "vector");
+  const dimensions = reader.int16();
+  const unused = reader.int16();
+  checkDimensions(dimensions);
+  if (unused !== 0) throw new SqlError(SqlState.dataException, `expected unused to be 0, not ${unused}`);
+  const payload = reader.bytes(dimensions * 4);
+  reader.end();
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  const out = new Float32Array(dimensions);
+  for (let i = 0; i < dimensions; i++) {
+    const value = view.getFloat32(i * 4);
+    checkElement(value);
+    out[i] = value;
+  }
+  return out;
+}
+
+function send(value: Datum): Uint8Array {
+  const floats = value as Float32Array;
+  const out = new ByteWriter();
+  out.uint16(floats.length);
+  out.uint16(0);
+  const payload = new Uint8Array(floats.length * 4);
+  const view = new DataView(payload.buffer);
+  for (let i = 0; i < floats.length; i++) view.setFloat32(i * 4, floats[i] as number);
+  out.bytes(payload);
+  return out.finish();
+}
+
+/** Element by element over the shared length, then the shorter first (vector_cmp_internal). */
+export function compareVectors(a: Float32Array, b: Float32Array): number {
+  const shared = Math.min(a.length, b.length);
+  for (let i = 0; i < shared; i++) {
+    if ((a[i] as number) < (b[i] as number)) return -1;
+    if ((a[i] as number) > (b[i] as number)) return 1;
+  }
+  return a.length - b.length;
+}
+
+export const vectorCodec: TypeCodec = {
+  oid: Oid.vector,
+  name: "vector",
+  vectorKind: "embedding",
+  storageKind: "vector",
+  keyKind: undefined,
+  parse: (text, typmod) => applyVectorModifier(parseVector(text), typmod),
+  format: (value) => formatVector(value as Float32Array),
+  receive: (bytes, typmod) => applyVectorModifier(receive(bytes), typmod),
+  send,
+  toStorage: send,
+  fromStorage: receive,
+  compare: (a, b) => compareVectors(a as Float32Array, b as Float32Array),
+  // -0 equals 0.
+  hashKey: (value) => (value as Float32Array).map((x) => x + 0).join(","),
+};
