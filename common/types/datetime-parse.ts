@@ -404,6 +404,13 @@ class Decoder {
       return this.#setTime(Number(digits), 0, 0, undefined);
     }
     if (
+      this.#typeName === "time" &&
+      this.#micros === undefined &&
+      (digits.length === 6 || digits.length === 4)
+    ) {
+      return this.#concatenatedTime(digits, undefined);
+    }
+    if (
       !this.#hasDate() &&
       this.#year === undefined &&
       this.#month === undefined &&

@@ -151,13 +151,13 @@ function timeMicros(text: string, whole: string): bigint {
   return match[1] === "-" ? -total : total;
 }
 
-const TOKEN =
-  /\s*(?:([+-]?\d+-\d+)|([+-]?\d+:[\d:.]*)|([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)|([a-z]+)|(@))/iy;
+const TOKEN = /\s*(?:([+-]?\d+-\d+)|([+-]?\d+:[\d:.]*)|([+-]?(?:\d+\.?\d*|\.\d+))|([a-z]+)|(@))/iy;
 
 class IntervalParser {
   readonly #text: string;
   readonly #bareUnit: IntervalUnit;
   readonly #parts: Parts;
+  readonly #seen = new Set<IntervalUnit>();
 
   constructor(text: string, bareUnit: IntervalUnit) {
     this.#text = text;
@@ -194,6 +194,9 @@ class IntervalParser {
       } else if (word !== undefined) {
         const unit = intervalUnit(word);
         if (unit === undefined || pending === undefined) throw invalid(this.#text);
+        // A unit may come once: PostgreSQL's field mask.
+        if (this.#seen.has(unit)) throw invalid(this.#text);
+        this.#seen.add(unit);
         this.#parts.add(pending, unit);
         pending = undefined;
       } else continue;

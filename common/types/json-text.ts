@@ -110,8 +110,8 @@ class JsonReader {
       this.#at += 1;
       return elements;
     }
-    for (let expectation = 'Expected array element or "]"'; ; expectation = "Expected JSON value") {
-      elements.push(this.#value(expectation));
+    for (;;) {
+      elements.push(this.#value("Expected JSON value"));
       this.#blanks();
       if (this.#text[this.#at] === "]") break;
       if (this.#text[this.#at] !== ",") throw this.#unexpected('Expected "," or "]"');

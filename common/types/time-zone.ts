@@ -13,7 +13,8 @@ import { abbreviationOffset } from "./time-zone-abbreviations.ts";
 
 /** Remembered days per zone; dropped all at once when full. */
 const MAX_CACHED_DAYS = 20_000;
-/** Intl knows the years 100 .. 9999 without surprises; outside, the nearest of these days decides. */
+const DAYS_PER_CYCLE = 146_097;
+/** Intl knows the years 100 .. 9999 without surprises. */
 const FIRST_DAY = -690_000;
 const LAST_DAY = 2_900_000;
 /** POSIX and PostgreSQL allow offsets below this, in seconds. */
@@ -55,7 +56,7 @@ class IanaZone implements Zone {
 
   offsetAt(utc: number | bigint): number {
     const { days, micros } = splitTimestamp(utc);
-    const day = Math.min(Math.max(days, FIRST_DAY), LAST_DAY);
+    const day = knownDay(days);
     let start = this.#days.get(day);
     if (start === undefined) start = this.#remember(day, this.#ask(day, 0));
     let end = this.#days.get(day + 1);
@@ -90,8 +91,7 @@ class IanaZone implements Zone {
   abbreviationAt(utc: number | bigint): string {
     this.#abbreviations ??= new Intl.DateTimeFormat("en-US", { timeZone: this.name, timeZoneName: "short" });
     const { days, micros } = splitTimestamp(utc);
-    const day = Math.min(Math.max(days, FIRST_DAY), LAST_DAY);
-    const utcMs = (day + UNIX_EPOCH_DAYS) * 86_400_000 + Math.floor(micros / 1000);
+    const utcMs = (knownDay(days) + UNIX_EPOCH_DAYS) * 86_400_000 + Math.floor(micros / 1000);
     const part = this.#abbreviations.formatToParts(utcMs).find((item) => item.type === "timeZoneName");
     const text = part?.value ?? "";
     return /^[A-Z]+$/.test(text) && text !== "GMT"
@@ -100,6 +100,12 @@ class IanaZone implements Zone {
         ? "UTC"
         : formatOffset(this.offsetAt(utc));
   }
+}
+
+/** A day whose rules are those of `days`: the calendar repeats every 400 years, and before the year 100 nothing changes. */
+function knownDay(days: number): number {
+  if (days <= LAST_DAY) return Math.max(days, FIRST_DAY);
+  return days - Math.ceil((days - LAST_DAY) / DAYS_PER_CYCLE) * DAYS_PER_CYCLE;
 }
 
 const zones = new Map<string, Zone | undefined>();

@@ -73,8 +73,7 @@ function parseElement(word: string): number {
   if (lower === "nan") checkElement(Number.NaN);
   if (lower.startsWith("inf")) checkElement(Number.POSITIVE_INFINITY);
   const single = Math.fround(Number(word));
-  const isUnderflow = single === 0 && /[1-9]/.test(word.replace(/[eE].*$/, ""));
-  if (!Number.isFinite(single) || isUnderflow) {
+  if (!Number.isFinite(single)) {
     throw new SqlError(SqlState.numericValueOutOfRange, `"${word}" is out of range for type vector`);
   }
   return single;
