@@ -1,0 +1,168 @@
+// What one execution of one statement carries: the transaction, parameter values, limits, and the state that plans, being
+// shared between executions, must not hold (outer slots, CTE results, subquery results, captured text queries).
+// Made by the session for each execution; everything here ends with the statement.
+import type { CatalogSnapshot, EngineStatistics } from "../catalog/catalog.ts";
+import type { Batch } from "../common/batch/vector.ts";
+import { SqlError, SqlState } from "../common/error.ts";
+import type { FunctionContext } from "../common/function-context.ts";
+import type { Datum } from "../common/types/type.ts";
+import type { Engine, EngineTransaction, TextQuery } from "../native/engine.ts";
+import type { PhysicalPlan } from "../planner/physical/plan.ts";
+import type { Operator } from "./operators/operator.ts";
+import { BufferPool } from "./storage/buffer-pool.ts";
+
+/** A statement that holds more than this ends with 53200: sorts, hashes and CTEs live in memory and do not spill. */
+export const STATEMENT_MEMORY_LIMIT_BYTES = 1 << 30;
+
+/** A slice of work after which the statement lets other sessions of its worker run. */
+export const SLICE_MS = 4;
+
+/** Rows per batch unless a test asks for another size: the engine's chunk. */
+export const DEFAULT_BATCH_ROWS = 4096;
+
+export interface ExecutionSettings {
+  /** omendb.exact: vector searches answer exactly. */
+  readonly exact: boolean;
+  /** hnsw.ef_search when the user set it. */
+  readonly efSearch: number | undefined;
+  /** enable_indexscan: off = searches are exact. */
+  readonly enableIndexscan: boolean;
+  readonly workMemBytes: number;
+}
+
+/** What EXPLAIN ANALYZE shows about one node. */
+export interface NodeStatistics {
+  /** Times the node was opened. */
+  loops: number;
+  rows: number;
+  startupMs: number;
+  totalMs: number;
+  rowsRemovedByFilter: number;
+  /** Further lines, such as a search's path and counters. */
+  readonly extra: Map<string, string>;
+}
+
+export interface ExecutionOptions {
+  readonly transaction: EngineTransaction;
+  readonly engine: Engine;
+  /** Resolves when the engine delivered the token. */
+  readonly wait: (token: number) => Promise<void>;
+  /** Values of $1... in order. */
+  readonly parameters: readonly Datum[];
+  readonly functionContext: FunctionContext;
+  readonly catalog: CatalogSnapshot;
+  readonly statistics: EngineStatistics;
+  readonly settings: ExecutionSettings;
+  /** Throws 57014 or 57P01 when the session was told to stop. */
+  readonly checkInterrupt: () => void;
+  /** Filled per plan node id when given. */
+  readonly instrument?: Map<number, NodeStatistics> | undefined;
+  /** Kept by the session from statement to statement so that small statements allocate nothing. */
+  readonly buffers?: BufferPool | undefined;
+  readonly batchRows?: number | undefined;
+  /** Milliseconds; a test may own it. */
+  readonly clock?: (() => number) | undefined;
+}
+
+/** Rows of a CTE or a recursive working table: kept batches, read any number of times. */
+export interface CteSource {
+  open(): { next(): Batch | undefined | Promise<Batch | undefined> };
+}
+
+export class ExecutionContext {
+  readonly transaction: EngineTransaction;
+  readonly engine: Engine;
+  readonly wait: (token: number) => Promise<void>;
+  readonly parameters: readonly Datum[];
+  readonly functionContext: FunctionContext;
+  readonly catalog: CatalogSnapshot;
+  readonly statistics: EngineStatistics;
+  readonly settings: ExecutionSettings;
+  readonly instrument: Map<number, NodeStatistics> | undefined;
+  readonly buffers: BufferPool;
+  readonly batchRows: number;
+  readonly clock: () => number;
+  readonly checkInterrupt: () => void;
+  /** Values of outer parameters by id: set by the operator or subquery that runs the inner plan. */
+  readonly outer: Datum[] = [];
+  /** CTEs in scope by id. */
+  readonly ctes = new Map<number, CteSource>();
+  /** Results of subqueries, kept while the outer values they read are the same; keyed by the expression. */
+  readonly subqueries = new Map<object, unknown>();
+  /** Plan -> Operator, given by execution.ts (expressions run plans, and plans hold expressions). */
+  readonly buildOperator: (plan: PhysicalPlan, context: ExecutionContext) => Operator;
+  /** Rows changed by the statement's own INSERT, UPDATE or DELETE, for the command tag. */
+  rowsAffected = 0;
+  #textQueries = new Map<string, TextQuery>();
+  #memoryBytes = 0;
+  #sliceStart: number;
+
+  constructor(
+    options: ExecutionOptions,
+    buildOperator: (plan: PhysicalPlan, context: ExecutionContext) => Operator,
+  ) {
+    this.transaction = options.transaction;
+    this.engine = options.engine;
+    this.wait = options.wait;
+    this.parameters = options.parameters;
+    this.functionContext = options.functionContext;
+    this.catalog = options.catalog;
+    this.statistics = options.statistics;
+    this.settings = options.settings;
+    this.instrument = options.instrument;
+    this.buffers = options.buffers ?? new BufferPool();
+    this.batchRows = options.batchRows ?? DEFAULT_BATCH_ROWS;
+    this.clock = options.clock ?? (() => performance.now());
+    this.checkInterrupt = options.checkInterrupt;
+    this.buildOperator = buildOperator;
+    this.#sliceStart = this.clock();
+  }
+
+  /** Once per batch: stops a cancelled statement, and gives way (a promise) when the slice is used up. */
+  turn(): Promise<void> | undefined {
+    this.checkInterrupt();
+    return this.yieldIfDue();
+  }
+
+  /** A promise that resolves after other work of the event loop ran, or undefined while the slice lasts. */
+  yieldIfDue(): Promise<void> | undefined {
+    if (this.clock() - this.#sliceStart < SLICE_MS) return undefined;
+    return new Promise((resolve) => {
+      setImmediate(() => {
+        this.#sliceStart = this.clock();
+        resolve();
+      });
+    });
+  }
+
+  /** Counts memory that the statement keeps; 53200 beyond the limit. */
+  growMemory(bytes: number): void {
+    this.#memoryBytes += bytes;
+    if (this.#memoryBytes > STATEMENT_MEMORY_LIMIT_BYTES) {
+      throw new SqlError(SqlState.outOfMemory, "out of memory", {
+        detail: `The statement needs more than ${STATEMENT_MEMORY_LIMIT_BYTES / (1 << 20)} MB for intermediate rows.`,
+      });
+    }
+  }
+
+  shrinkMemory(bytes: number): void {
+    this.#memoryBytes -= bytes;
+  }
+
+  /** The query against an index's statistics, captured at first use: every branch of the statement scores alike. */
+  textQuery(indexStorageId: number, query: string): TextQuery {
+    const key = `${indexStorageId}/${query}`;
+    let captured = this.#textQueries.get(key);
+    if (captured === undefined) {
+      captured = this.transaction.textQuery(indexStorageId, query);
+      this.#textQueries.set(key, captured);
+    }
+    return captured;
+  }
+
+  /** Frees native handles; the execution is over. */
+  close(): void {
+    for (const query of this.#textQueries.values()) query.close();
+    this.#textQueries.clear();
+  }
+}

@@ -1,0 +1,103 @@
+// ColumnBuffers: the memory through which rows pass between the engine and Vectors. Reused from batch to batch and,
+// through the pool, from statement to statement, because allocating and zeroing them costs more than filling them.
+import type { ColumnBuffer, ColumnSpec, StorageKind } from "../../native/engine.ts";
+
+/** Buffers kept per shape; more concurrent scans than this allocate. */
+const MAX_POOLED_PER_SHAPE = 16;
+/** A buffer with more bytes than this is not kept: one wide row must not pin memory for good. */
+const MAX_POOLED_BYTES = 1 << 20;
+const NO_WIDE = new BigInt64Array(0);
+const NO_OFFSETS = new Uint32Array(0);
+const NO_BYTES = new Uint8Array(0);
+const FIRST_BYTES_PER_ROW = 16;
+
+/** A fresh buffer of `capacity` rows. */
+export function allocateBuffer(kind: StorageKind, dim: number, capacity: number): ColumnBuffer {
+  const base = { kind, dim, isWide: new Uint8Array(1), nulls: new Uint8Array(capacity) };
+  switch (kind) {
+    case "bool":
+      return {
+        ...base,
+        values: new Uint8Array(capacity),
+        wide: NO_WIDE,
+        offsets: NO_OFFSETS,
+        bytes: NO_BYTES,
+      };
+    case "i32":
+      return {
+        ...base,
+        values: new Int32Array(capacity),
+        wide: NO_WIDE,
+        offsets: NO_OFFSETS,
+        bytes: NO_BYTES,
+      };
+    case "i64": {
+      const values = new Float64Array(capacity);
+      return {
+        ...base,
+        values,
+        wide: new BigInt64Array(values.buffer),
+        offsets: NO_OFFSETS,
+        bytes: NO_BYTES,
+      };
+    }
+    case "f64":
+      return {
+        ...base,
+        values: new Float64Array(capacity),
+        wide: NO_WIDE,
+        offsets: NO_OFFSETS,
+        bytes: NO_BYTES,
+      };
+    case "vector":
+      return {
+        ...base,
+        values: new Float32Array(capacity * dim),
+        wide: NO_WIDE,
+        offsets: NO_OFFSETS,
+        bytes: NO_BYTES,
+      };
+    case "bytes":
+      return {
+        ...base,
+        values: NO_BYTES,
+        wide: NO_WIDE,
+        offsets: new Uint32Array(capacity + 1),
+        bytes: new Uint8Array(capacity * FIRST_BYTES_PER_ROW),
+      };
+  }
+}
+
+/** Makes room for `size` bytes in a `bytes` buffer; what it held is lost. */
+export function growBytes(buffer: ColumnBuffer, size: number): void {
+  if (buffer.bytes.length < size) buffer.bytes = new Uint8Array(Math.max(size, buffer.bytes.length * 2));
+}
+
+export class BufferPool {
+  readonly #free = new Map<string, ColumnBuffer[]>();
+
+  take(spec: ColumnSpec, capacity: number): ColumnBuffer {
+    return (
+      this.#free.get(shape(spec.kind, spec.dim, capacity))?.pop() ??
+      allocateBuffer(spec.kind, spec.dim, capacity)
+    );
+  }
+
+  /** Gives buffers back; nobody may look at them (or at Vectors over them) afterwards. */
+  release(buffers: readonly ColumnBuffer[]): void {
+    for (const buffer of buffers) {
+      if (buffer.bytes.length + buffer.values.byteLength > MAX_POOLED_BYTES) continue;
+      const key = shape(buffer.kind, buffer.dim, buffer.nulls.length);
+      let free = this.#free.get(key);
+      if (free === undefined) {
+        free = [];
+        this.#free.set(key, free);
+      }
+      if (free.length < MAX_POOLED_PER_SHAPE) free.push(buffer);
+    }
+  }
+}
+
+function shape(kind: StorageKind, dim: number, capacity: number): string {
+  return `${kind}/${dim}/${capacity}`;
+}

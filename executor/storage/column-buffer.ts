@@ -1,0 +1,137 @@
+// Vectors -> ColumnBuffers: what INSERT, UPDATE, index bounds and text scoring hand to the engine.
+import { assert } from "../../common/assert.ts";
+import { BoxedVector, encodeUtf8, type Vector } from "../../common/batch/vector.ts";
+import { codecOf } from "../../common/types/registry.ts";
+import type { Datum, SqlType, TypeCodec } from "../../common/types/type.ts";
+import type { ColumnBuffer } from "../../native/engine.ts";
+import { allocateBuffer } from "./buffer-pool.ts";
+import { columnSpec } from "./column-spec.ts";
+
+/** A buffer with rows [from, to) of `vector`, a column of `type`. Shares typed arrays with the vector where forms agree. */
+export function toBuffer(vector: Vector, type: SqlType, from: number, to: number): ColumnBuffer {
+  const spec = columnSpec(type);
+  const count = to - from;
+  if (spec.kind === "bytes") return bytesBuffer(vector, codecOf(type.oid), from, to);
+  const buffer = allocateBuffer(spec.kind, spec.dim, count);
+  const { nulls } = buffer;
+  for (let i = 0; i < count; i++) if (vector.isNull(from + i)) nulls[i] = 1;
+  switch (spec.kind) {
+    case "bool":
+      fill(buffer.values as Uint8Array, vector, from, count, (value) => (value === true ? 1 : 0));
+      break;
+    case "i32":
+    case "f64":
+      fill(buffer.values as Int32Array | Float64Array, vector, from, count, (value) => value as number);
+      break;
+    case "i64":
+      fillInt64(buffer, vector, from, count);
+      break;
+    case "vector":
+      fillEmbeddings(buffer, vector, from, count);
+      break;
+  }
+  return buffer;
+}
+
+/** One value as a one-row buffer: index bounds, initial values of added columns. */
+export function singleValueBuffer(type: SqlType, value: Datum): ColumnBuffer {
+  return toBuffer(new BoxedVector([value]), type, 0, 1);
+}
+
+/** Texts as a bytes column; a TextVector lends its own arrays. */
+export function textBuffer(texts: Vector, count: number): ColumnBuffer {
+  if (texts.kind === "text") {
+    const { offsets, bytes } = texts;
+    return { ...allocateBuffer("bytes", 0, 0), offsets, bytes, nulls: texts.nulls ?? new Uint8Array(count) };
+  }
+  return encodedBuffer(texts, 0, count, (value) => encodeUtf8(value as string));
+}
+
+function bytesBuffer(vector: Vector, codec: TypeCodec, from: number, to: number): ColumnBuffer {
+  if (vector.kind === "text" && codec.vectorKind === "text") {
+    const { bytes } = vector;
+    const offsets = vector.offsets.subarray(from, to + 1);
+    const nulls = vector.nulls?.subarray(from, to) ?? new Uint8Array(to - from);
+    return { ...allocateBuffer("bytes", 0, 0), offsets, bytes, nulls };
+  }
+  return encodedBuffer(vector, from, to, codec.toStorage);
+}
+
+function encodedBuffer(
+  vector: Vector,
+  from: number,
+  to: number,
+  encode: (value: Datum) => Uint8Array,
+): ColumnBuffer {
+  const count = to - from;
+  const buffer = allocateBuffer("bytes", 0, count);
+  let size = 0;
+  for (let i = 0; i < count; i++) {
+    const value = vector.get(from + i);
+    if (value === null) buffer.nulls[i] = 1;
+    else {
+      const encoded = encode(value);
+      if (size + encoded.length > buffer.bytes.length) {
+        const larger = new Uint8Array(Math.max(256, buffer.bytes.length * 2, size + encoded.length));
+        larger.set(buffer.bytes);
+        buffer.bytes = larger;
+      }
+      buffer.bytes.set(encoded, size);
+      size += encoded.length;
+    }
+    buffer.offsets[i + 1] = size;
+  }
+  return buffer;
+}
+
+function fill(
+  target: Uint8Array | Int32Array | Float64Array,
+  vector: Vector,
+  from: number,
+  count: number,
+  convert: (value: Datum) => number,
+): void {
+  if (vector.kind === "i32" || vector.kind === "f64" || vector.kind === "bool") {
+    target.set(vector.values.subarray(from, from + count));
+    return;
+  }
+  for (let i = 0; i < count; i++) {
+    const value = vector.get(from + i);
+    if (value !== null) target[i] = convert(value);
+  }
+}
+
+function fillInt64(buffer: ColumnBuffer, vector: Vector, from: number, count: number): void {
+  if (vector.kind === "i64") {
+    if (vector.values !== undefined)
+      (buffer.values as Float64Array).set(vector.values.subarray(from, from + count));
+    else {
+      buffer.isWide[0] = 1;
+      buffer.wide.set((vector.wide as BigInt64Array).subarray(from, from + count));
+    }
+    return;
+  }
+  const values: (number | bigint | null)[] = [];
+  for (let i = 0; i < count; i++) values.push(vector.get(from + i) as number | bigint | null);
+  if (values.some((value) => typeof value === "bigint")) {
+    buffer.isWide[0] = 1;
+    for (let i = 0; i < count; i++) buffer.wide[i] = BigInt(values[i] ?? 0);
+    return;
+  }
+  for (let i = 0; i < count; i++) (buffer.values as Float64Array)[i] = (values[i] as number | null) ?? 0;
+}
+
+function fillEmbeddings(buffer: ColumnBuffer, vector: Vector, from: number, count: number): void {
+  const { dim } = buffer;
+  const target = buffer.values as Float32Array;
+  if (vector.kind === "embedding" && vector.dim === dim) {
+    target.set(vector.values.subarray(from * dim, (from + count) * dim));
+    return;
+  }
+  for (let i = 0; i < count; i++) {
+    const value = vector.get(from + i);
+    if (value === null) continue;
+    assert(value instanceof Float32Array && value.length === dim, "an embedding of the column's dimension");
+    target.set(value, i * dim);
+  }
+}

@@ -1,0 +1,137 @@
+// Rows out of the engine: a set of ColumnBuffers for some columns of a relation and the Vectors over them. Filled by a scan
+// or a fetch by row id, again and again; each filling invalidates the Vectors of the one before.
+import { assert, must } from "../../common/assert.ts";
+import {
+  BoolVector,
+  BoxedVector,
+  EmbeddingVector,
+  Float64Vector,
+  Int32Vector,
+  Int64Vector,
+  type Nulls,
+  TextVector,
+  type Vector,
+} from "../../common/batch/vector.ts";
+import { codecOf } from "../../common/types/registry.ts";
+import type { Datum, SqlType } from "../../common/types/type.ts";
+import type { ColumnBuffer, EngineTransaction, ScanCursor } from "../../native/engine.ts";
+import { type BufferPool, growBytes } from "./buffer-pool.ts";
+import { columnSpec } from "./column-spec.ts";
+
+/** A batch with embeddings holds at most about this much of them: 4,096 rows of 768 dimensions would be 12 MB. */
+const MAX_EMBEDDING_BYTES = 1 << 20;
+
+export class RowReader {
+  readonly #types: readonly SqlType[];
+  readonly #pool: BufferPool;
+  readonly #needed = new Float64Array(1);
+  readonly buffers: readonly ColumnBuffer[];
+  readonly rids: Uint32Array;
+  readonly capacity: number;
+
+  /** At most `capacity` rows at a time; fewer where rows are wide. */
+  constructor(types: readonly SqlType[], capacity: number, pool: BufferPool) {
+    this.#types = types;
+    this.#pool = pool;
+    const specs = types.map(columnSpec);
+    const embeddingBytes = specs.reduce((sum, spec) => sum + spec.dim * 4, 0);
+    const widest =
+      embeddingBytes === 0 ? capacity : Math.max(1, Math.floor(MAX_EMBEDDING_BYTES / embeddingBytes));
+    this.capacity = Math.min(capacity, widest);
+    this.buffers = specs.map((spec) => pool.take(spec, this.capacity));
+    this.rids = new Uint32Array(this.capacity);
+  }
+
+  /** The next rows of a scan; 0 at the end. */
+  scan(cursor: ScanCursor): number {
+    return this.#withRoom(() => cursor.next(this.buffers, this.rids, this.#needed));
+  }
+
+  /** Rows by id, in order, those not visible left out; `rids` of the reader receives the ones found. */
+  fetch(
+    transaction: EngineTransaction,
+    relationId: number,
+    columns: Uint16Array,
+    rids: Uint32Array,
+    from: number,
+    count: number,
+    newest: boolean,
+  ): number {
+    assert(count <= this.capacity, "a fetch fits the reader");
+    return this.#withRoom(() =>
+      transaction.fetchRows(
+        relationId,
+        rids,
+        from,
+        count,
+        newest,
+        columns,
+        this.buffers,
+        this.rids,
+        this.#needed,
+      ),
+    );
+  }
+
+  /** The columns of the last filling. */
+  vectors(rowCount: number): Vector[] {
+    return this.buffers.map((buffer, i) =>
+      vectorFrom(buffer, must(this.#types[i], "a type per buffer"), rowCount),
+    );
+  }
+
+  close(): void {
+    this.#pool.release(this.buffers);
+  }
+
+  /** Repeats `read` with a larger bytes buffer as long as the engine asks for one. */
+  #withRoom(read: () => number): number {
+    for (;;) {
+      const count = read();
+      if (count >= 0) return count;
+      growBytes(must(this.buffers[-count - 1], "the engine names one of the buffers"), this.#needed[0] ?? 0);
+    }
+  }
+}
+
+/** `rowCount` rows of a buffer as a Vector over the same memory; values without a typed form are decoded. */
+export function vectorFrom(buffer: ColumnBuffer, type: SqlType, rowCount: number): Vector {
+  const nulls = nullsFrom(buffer, rowCount);
+  switch (buffer.kind) {
+    case "bool":
+      return new BoolVector(buffer.values as Uint8Array, nulls, rowCount);
+    case "i32":
+      return new Int32Vector(buffer.values as Int32Array, nulls, rowCount);
+    case "i64":
+      return buffer.isWide[0] === 1
+        ? new Int64Vector(undefined, buffer.wide, nulls, rowCount)
+        : new Int64Vector(buffer.values as Float64Array, undefined, nulls, rowCount);
+    case "f64":
+      return new Float64Vector(buffer.values as Float64Array, nulls, rowCount);
+    case "vector":
+      return new EmbeddingVector(buffer.dim, buffer.values as Float32Array, nulls, rowCount);
+    case "bytes":
+      return bytesVector(buffer, type, nulls, rowCount);
+  }
+}
+
+function bytesVector(buffer: ColumnBuffer, type: SqlType, nulls: Nulls, rowCount: number): Vector {
+  const codec = codecOf(type.oid);
+  const { offsets, bytes } = buffer;
+  if (codec.vectorKind === "text") return new TextVector(offsets, bytes, nulls, rowCount);
+  const values = new Array<Datum>(rowCount);
+  for (let row = 0; row < rowCount; row++) {
+    values[row] =
+      nulls !== undefined && nulls[row] === 1
+        ? null
+        : // A copy, because the value may keep pointing at its bytes (bytea).
+          codec.fromStorage(bytes.slice(offsets[row] as number, offsets[row + 1] as number));
+  }
+  return new BoxedVector(values);
+}
+
+function nullsFrom(buffer: ColumnBuffer, rowCount: number): Nulls {
+  const { nulls } = buffer;
+  for (let row = 0; row < rowCount; row++) if (nulls[row] === 1) return nulls;
+  return undefined;
+}
