@@ -1,0 +1,87 @@
+// pg_get_indexdef: an index as the statement that makes it, in PostgreSQL's words.
+import { must } from "../../common/assert.ts";
+import { defaultOperatorClass } from "../builtin/operator-classes.ts";
+import type { IndexColumn, IndexEntry, TableEntry } from "../entries.ts";
+import { type NameScope, qualified, quoteIdentifier, schemaName } from "./identifier.ts";
+import { isRelationVisible, relationName } from "./relation.ts";
+
+export interface IndexDefinitionOptions {
+  /** Names qualified only where the search path needs it (psql's `\d`); else always, as pg_get_indexdef(oid) does. */
+  readonly pretty: boolean;
+}
+
+/** CREATE INDEX ... */
+export function indexDefinition(
+  scope: NameScope,
+  index: IndexEntry,
+  { pretty }: IndexDefinitionOptions,
+): string {
+  const table = tableOf(scope, index);
+  const tableFace = {
+    oid: table.oid,
+    name: table.name,
+    schema: table.schema,
+    owner: table.owner,
+    relkind: "r",
+  };
+  const tableName =
+    pretty && isRelationVisible(scope, tableFace)
+      ? relationName(scope, tableFace)
+      : qualified(schemaName(scope.catalog, table.schema), table.name);
+  const key = index.columns.slice(0, index.keyCount).map((column) => keyColumn(scope, index, table, column));
+  const included = index.columns.slice(index.keyCount).map((column) => columnName(table, column));
+  return [
+    `CREATE ${index.isUnique ? "UNIQUE " : ""}INDEX ${quoteIdentifier(index.name)} ON ${tableName}`,
+    `USING ${quoteIdentifier(index.method)} (${key.join(", ")})`,
+    ...(included.length === 0 ? [] : [`INCLUDE (${included.join(", ")})`]),
+    ...(index.nullsNotDistinct ? ["NULLS NOT DISTINCT"] : []),
+    ...(index.options.length === 0 ? [] : [`WITH (${index.options.map(optionText).join(", ")})`]),
+  ].join(" ");
+}
+
+/** pg_get_indexdef(oid, n, pretty): the n-th column alone, without class and direction; undefined when there is none. */
+export function indexColumnDefinition(
+  scope: NameScope,
+  index: IndexEntry,
+  position: number,
+): string | undefined {
+  const column = index.columns[position - 1];
+  return column === undefined ? undefined : columnName(tableOf(scope, index), column);
+}
+
+/** WITH options as PostgreSQL prints them: m='16'. */
+function optionText([name, value]: readonly [string, string]): string {
+  // Only values that are plain identifiers go without quotes, as flatten_reloptions has it.
+  const isPlain = quoteIdentifier(value) === value;
+  return `${quoteIdentifier(name)}=${isPlain ? value : `'${value.replaceAll("'", "''")}'`}`;
+}
+
+function keyColumn(scope: NameScope, index: IndexEntry, table: TableEntry, column: IndexColumn): string {
+  let text = columnName(table, column);
+  const type = must(columnOf(table, column), "the indexed column").type.oid;
+  if (column.opclass !== 0 && defaultOperatorClass(index.method, type)?.oid !== column.opclass) {
+    const operatorClass = must(
+      scope.catalog.operatorClassByOid(column.opclass),
+      "the index's operator class",
+    );
+    text += ` ${quoteIdentifier(operatorClass.name)}`;
+  }
+  // Only btree is ordered; NULLS LAST is the default ascending, NULLS FIRST descending.
+  if (index.method !== "btree") return text;
+  if (column.descending) return `${text} DESC${column.nullsFirst ? "" : " NULLS LAST"}`;
+  return column.nullsFirst ? `${text} NULLS FIRST` : text;
+}
+
+function columnName(table: TableEntry, column: IndexColumn): string {
+  return quoteIdentifier(must(columnOf(table, column), "the indexed column").name);
+}
+
+function columnOf(table: TableEntry, column: IndexColumn): TableEntry["columns"][number] | undefined {
+  return table.columns.find((candidate) => candidate.attnum === column.attnum);
+}
+
+export function tableOf(scope: NameScope, index: IndexEntry): TableEntry {
+  const ref = must(scope.catalog.relationByOid(index.tableOid), "the table of an index");
+  if (ref.kind !== "table") throw new Error(`index ${index.name} belongs to no table`);
+  return ref.table;
+}

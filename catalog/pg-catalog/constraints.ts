@@ -1,0 +1,176 @@
+// pg_index, pg_constraint and pg_depend.
+import { SqlArray } from "../../common/types/array.ts";
+import { Oid } from "../../common/types/oid.ts";
+import { type CatalogSnapshot, CatalogOid } from "../catalog.ts";
+import { type OwnedConstraint, constraints } from "../deparse/constraint-definition.ts";
+import type { IndexEntry, SequenceEntry, TableEntry } from "../entries.ts";
+import { attrdefOid, tables } from "./attributes.ts";
+import type { Lookup, RelationRows, Row } from "./rows.ts";
+
+const {
+  pgClass: CLASS,
+  pgType: TYPE,
+  pgConstraint: CONSTRAINT,
+  pgAttrdef: ATTRDEF,
+  pgNamespace: NAMESPACE,
+} = CatalogOid;
+
+export const pgIndex: RelationRows = {
+  lookups: ["indexrelid", "indrelid"],
+  *rows({ catalog }, equal) {
+    for (const index of indexes(catalog, equal)) {
+      const table = catalog.entry("table", index.tableOid);
+      yield indexRow(index, table?.kind === "table" ? table : undefined);
+    }
+  },
+};
+
+function* indexes(catalog: CatalogSnapshot, equal: Lookup | undefined): Iterable<IndexEntry> {
+  if (equal?.column === "indrelid") yield* catalog.indexesOf(Number(equal.value));
+  else if (equal !== undefined) {
+    const entry = catalog.entry("index", Number(equal.value));
+    if (entry?.kind === "index") yield entry;
+  } else {
+    for (const entry of catalog.entries()) if (entry.kind === "index") yield entry;
+  }
+}
+
+function indexRow(index: IndexEntry, table: TableEntry | undefined): Row {
+  const key = index.columns.slice(0, index.keyCount);
+  const collationOf = (attnum: number): number =>
+    table?.columns.find((column) => column.attnum === attnum)?.collation ?? 0;
+  return {
+    indexrelid: index.oid,
+    indrelid: index.tableOid,
+    indnatts: index.columns.length,
+    indnkeyatts: index.keyCount,
+    indisunique: index.isUnique,
+    indnullsnotdistinct: index.nullsNotDistinct,
+    indisprimary: index.isPrimary,
+    indimmediate: true,
+    indisvalid: true,
+    indisready: true,
+    indislive: true,
+    indkey: vector(
+      Oid.int2,
+      index.columns.map((column) => column.attnum),
+    ),
+    indcollation: vector(
+      Oid.oid,
+      key.map((column) => collationOf(column.attnum)),
+    ),
+    indclass: vector(
+      Oid.oid,
+      key.map((column) => column.opclass),
+    ),
+    // Bit 0 descending, bit 1 nulls first: what JDBC and ORMs read for the order of keys.
+    indoption: vector(
+      Oid.int2,
+      key.map((column) => (column.descending ? 1 : 0) | (column.nullsFirst ? 2 : 0)),
+    ),
+  };
+}
+
+/** int2vector and oidvector count from 0. */
+function vector(elementOid: number, elements: readonly number[]): SqlArray {
+  return new SqlArray(elementOid, [elements.length], [0], elements);
+}
+
+export const pgConstraint: RelationRows = {
+  lookups: ["conrelid"],
+  *rows({ catalog }, equal) {
+    const owned =
+      equal === undefined
+        ? constraints(catalog)
+        : [...tables(catalog, equal.value)].flatMap((table) =>
+            table.constraints.map((constraint) => ({ table, constraint })),
+          );
+    for (const one of owned) yield constraintRow(one);
+  },
+};
+
+function constraintRow({ table, constraint }: OwnedConstraint): Row {
+  return {
+    oid: constraint.oid,
+    conname: constraint.name,
+    connamespace: table.schema,
+    contype: constraint.type,
+    convalidated: true,
+    conrelid: table.oid,
+    conindid: constraint.indexOid,
+    confupdtype: " ",
+    confdeltype: " ",
+    confmatchtype: " ",
+    conislocal: true,
+    connoinherit: constraint.type !== "c",
+    conkey: constraint.columns.length === 0 ? null : SqlArray.of(Oid.int2, constraint.columns),
+    conbin: constraint.expression ?? null,
+  };
+}
+
+/** i internal, a auto, n normal: what DROP takes along, what it takes silently, what it asks about. */
+export const pgDepend: RelationRows = {
+  lookups: ["objid", "refobjid"],
+  *rows({ catalog }, equal) {
+    for (const row of dependencies(catalog)) {
+      if (equal === undefined || row[equal.column] === equal.value) yield row;
+    }
+  },
+};
+
+function* dependencies(catalog: CatalogSnapshot): Iterable<Row> {
+  for (const entry of catalog.entries()) {
+    if (entry.kind === "table") yield* tableDependencies(entry);
+    else if (entry.kind === "index") yield* indexDependencies(catalog, entry);
+    else if (entry.kind === "sequence") yield* sequenceDependencies(entry);
+  }
+}
+
+function dependency(
+  [classid, objid]: readonly [number, number],
+  [refclassid, refobjid, refobjsubid]: readonly [number, number, number],
+  deptype: string,
+): Row {
+  return { classid, objid, objsubid: 0, refclassid, refobjid, refobjsubid, deptype };
+}
+
+function* tableDependencies(table: TableEntry): Iterable<Row> {
+  yield dependency([CLASS, table.oid], [NAMESPACE, table.schema, 0], "n");
+  yield dependency([TYPE, table.rowTypeOid], [CLASS, table.oid, 0], "i");
+  yield dependency([TYPE, table.arrayTypeOid], [TYPE, table.rowTypeOid, 0], "i");
+  for (const column of table.columns) {
+    if (column.isDropped || (column.default === undefined && column.generated === undefined)) continue;
+    const object = [ATTRDEF, attrdefOid(table.oid, column.attnum)] as const;
+    yield dependency(object, [CLASS, table.oid, column.attnum], column.generated === undefined ? "a" : "i");
+    if (column.ownedSequence !== 0) yield dependency(object, [CLASS, column.ownedSequence, 0], "n");
+  }
+  for (const constraint of table.constraints) {
+    for (const attnum of constraint.columns) {
+      yield dependency([CONSTRAINT, constraint.oid], [CLASS, table.oid, attnum], "a");
+    }
+  }
+}
+
+function* indexDependencies(catalog: CatalogSnapshot, index: IndexEntry): Iterable<Row> {
+  const table = catalog.entry("table", index.tableOid);
+  const constraint =
+    table?.kind === "table"
+      ? table.constraints.find((candidate) => candidate.indexOid === index.oid)
+      : undefined;
+  if (constraint !== undefined) {
+    yield dependency([CLASS, index.oid], [CONSTRAINT, constraint.oid, 0], "i");
+    return;
+  }
+  for (const column of index.columns)
+    yield dependency([CLASS, index.oid], [CLASS, index.tableOid, column.attnum], "a");
+}
+
+function* sequenceDependencies(sequence: SequenceEntry): Iterable<Row> {
+  yield dependency([CLASS, sequence.oid], [NAMESPACE, sequence.schema, 0], "n");
+  if (sequence.ownerTable === 0 || sequence.dependency === "") return;
+  yield dependency(
+    [CLASS, sequence.oid],
+    [CLASS, sequence.ownerTable, sequence.ownerAttnum],
+    sequence.dependency,
+  );
+}

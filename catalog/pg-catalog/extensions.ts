@@ -1,0 +1,43 @@
+// pg_available_extensions: what CREATE EXTENSION accepts.
+import { SqlArray } from "../../common/types/array.ts";
+import { Oid } from "../../common/types/oid.ts";
+import type { RelationRows } from "./rows.ts";
+
+interface AvailableExtension {
+  readonly name: string;
+  readonly version: string;
+  readonly comment: string;
+}
+
+/** The objects exist with or without it; the version is that of the pgvector whose behaviour they follow. */
+export const AVAILABLE_EXTENSIONS: readonly AvailableExtension[] = [
+  { name: "vector", version: "0.8.5", comment: "vector data type and ivfflat and hnsw access methods" },
+];
+
+export const pgAvailableExtensions: RelationRows = {
+  lookups: [],
+  *rows({ catalog }) {
+    for (const { name, version, comment } of AVAILABLE_EXTENSIONS) {
+      const installed = catalog.extension(name)?.extensionVersion ?? null;
+      yield { name, default_version: version, installed_version: installed, comment };
+    }
+  },
+};
+
+export const pgAvailableExtensionVersions: RelationRows = {
+  lookups: [],
+  *rows({ catalog }) {
+    for (const { name, version, comment } of AVAILABLE_EXTENSIONS) {
+      yield {
+        name,
+        version,
+        installed: catalog.extension(name) !== undefined,
+        superuser: true,
+        trusted: true,
+        relocatable: true,
+        requires: SqlArray.of(Oid.name, []),
+        comment,
+      };
+    }
+  },
+};

@@ -1,0 +1,59 @@
+// pg_namespace, pg_extension, pg_description and pg_shdescription.
+import { generatedRows } from "./generated-rows.ts";
+import { CatalogOid } from "../catalog.ts";
+import type { RelationRows } from "./rows.ts";
+
+export const pgNamespace: RelationRows = {
+  lookups: ["oid", "nspname"],
+  *rows({ catalog }, equal) {
+    const wanted = equal?.column === "nspname" ? catalog.schemaByName(String(equal.value)) : undefined;
+    const schemas = equal?.column === "nspname" ? (wanted === undefined ? [] : [wanted]) : catalog.schemas();
+    for (const schema of schemas) yield { oid: schema.oid, nspname: schema.name, nspowner: schema.owner };
+  },
+};
+
+export const pgExtension: RelationRows = {
+  lookups: [],
+  *rows({ catalog }) {
+    for (const entry of catalog.entries()) {
+      if (entry.kind !== "extension") continue;
+      yield {
+        oid: entry.oid,
+        extname: entry.name,
+        extowner: CatalogOid.bootstrapRole,
+        extnamespace: entry.schema,
+        extrelocatable: true,
+        extversion: entry.extensionVersion,
+      };
+    }
+  },
+};
+
+/** Classes whose objects belong to no database: their comments stand in pg_shdescription. */
+const SHARED_CLASSES: ReadonlySet<number> = new Set([CatalogOid.pgDatabase, 1260, 1213]);
+
+export const pgDescription: RelationRows = {
+  lookups: ["objoid"],
+  *rows({ catalog, functions }, equal) {
+    yield* generatedRows("pg_description", functions.types, equal);
+    for (const entry of catalog.entries()) {
+      if (entry.kind !== "comment" || SHARED_CLASSES.has(entry.classOid)) continue;
+      yield {
+        objoid: entry.objectOid,
+        classoid: entry.classOid,
+        objsubid: entry.subId,
+        description: entry.text,
+      };
+    }
+  },
+};
+
+export const pgShdescription: RelationRows = {
+  lookups: [],
+  *rows({ catalog }) {
+    for (const entry of catalog.entries()) {
+      if (entry.kind !== "comment" || !SHARED_CLASSES.has(entry.classOid)) continue;
+      yield { objoid: entry.objectOid, classoid: entry.classOid, description: entry.text };
+    }
+  },
+};

@@ -1,0 +1,88 @@
+// pg_settings, and the time zone views.
+import { Interval } from "../../common/types/interval.ts";
+import type { Datum } from "../../common/types/type.ts";
+import { OWN_SETTINGS } from "../builtin/own-settings.ts";
+import { generatedTable } from "../builtin/tables.ts";
+import { generatedRelation, rowDecoder } from "./generated-rows.ts";
+import type { RelationRows, Row } from "./rows.ts";
+
+export const pgSettings: RelationRows = {
+  lookups: [],
+  *rows({ functions }) {
+    const decode = rowDecoder("pg_settings", functions.types);
+    const { rowCount } = generatedTable("pg_settings");
+    for (let row = 0; row < rowCount; row++) yield withValue(decode(row), functions.session.getSetting);
+    for (const setting of OWN_SETTINGS)
+      yield withValue({ ...setting, pending_restart: false }, functions.session.getSetting);
+  },
+};
+
+/** The value in force, in the setting's own unit; the boot value where the session does not know the setting. */
+function withValue(row: Row, getSetting: (name: string) => string | undefined): Row {
+  const shown = getSetting(String(row["name"]));
+  if (shown === undefined) return row;
+  const setting = inUnit(shown, row["unit"] ?? null);
+  return { ...row, setting, source: setting === row["boot_val"] ? "default" : "session" };
+}
+
+const BYTES: ReadonlyMap<string, number> = new Map([
+  ["B", 1],
+  ["kB", 1024],
+  ["8kB", 8192],
+  ["MB", 1024 ** 2],
+  ["GB", 1024 ** 3],
+  ["TB", 1024 ** 4],
+]);
+const MILLISECONDS: ReadonlyMap<string, number> = new Map([
+  ["us", 0.001],
+  ["ms", 1],
+  ["s", 1000],
+  ["min", 60_000],
+  ["h", 3_600_000],
+  ["d", 86_400_000],
+]);
+
+/** "4MB" with unit kB is 4096; values without a suffix are in the unit already. */
+function inUnit(shown: string, unit: Datum): string {
+  const match = /^(-?[\d.]+)\s*([A-Za-z]+)$/.exec(shown);
+  if (match === null || typeof unit !== "string") return shown;
+  const table = BYTES.has(unit) ? BYTES : MILLISECONDS;
+  const from = table.get(match[2] ?? "");
+  const to = table.get(unit);
+  return from === undefined || to === undefined ? shown : String(Math.round((Number(match[1]) * from) / to));
+}
+
+export const pgTimezoneAbbrevs: RelationRows = generatedRelation("pg_timezone_abbrevs", ["abbrev"]);
+
+/** The zones the runtime knows, with what is in force now. */
+export const pgTimezoneNames: RelationRows = {
+  lookups: [],
+  *rows({ functions }) {
+    // Microseconds since 2000-01-01 to JavaScript's milliseconds since 1970.
+    const now = new Date(functions.session.transactionTimestamp() / 1000 + Date.UTC(2000, 0, 1));
+    for (const name of Intl.supportedValuesOf("timeZone")) {
+      const offset = offsetMinutes(name, now);
+      const january = offsetMinutes(name, new Date(Date.UTC(now.getUTCFullYear(), 0, 1)));
+      const july = offsetMinutes(name, new Date(Date.UTC(now.getUTCFullYear(), 6, 1)));
+      yield {
+        name,
+        abbrev: part(name, now, "short"),
+        utc_offset: new Interval(0, 0, offset * 60_000_000),
+        is_dst: january !== july && offset === Math.max(january, july),
+      };
+    }
+  },
+};
+
+function part(zone: string, at: Date, style: "short" | "longOffset"): string {
+  const parts = new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: style }).formatToParts(at);
+  return parts.find(({ type }) => type === "timeZoneName")?.value ?? "";
+}
+
+/** From "GMT+05:30"; "GMT" alone is 0. */
+function offsetMinutes(zone: string, at: Date): number {
+  const match = /GMT([+-])(\d+):(\d+)/.exec(part(zone, at, "longOffset"));
+  if (match === null) return 0;
+  const minutes = Number(match[2]) * 60 + Number(match[3]);
+  return match[1] === "-" ? -minutes : minutes;
+}

@@ -1,0 +1,182 @@
+// What ANALYZE found (pg_statistic, pg_stats), and the activity views. Counters that the engine does not keep are NULL or
+// absent rather than zeros that would look like measurements.
+import { SqlArray } from "../../common/types/array.ts";
+import { Oid } from "../../common/types/oid.ts";
+import type { Datum } from "../../common/types/type.ts";
+import type { CatalogSnapshot, VirtualContext } from "../catalog.ts";
+import { schemaName } from "../deparse/identifier.ts";
+import type { ColumnStatistics, IndexEntry, TableEntry } from "../entries.ts";
+import { PAGE_SIZE_BYTES } from "./classes.ts";
+import type { RelationRows, Row } from "./rows.ts";
+import { roleOid } from "./shared.ts";
+
+interface AnalyzedColumn {
+  readonly table: TableEntry;
+  readonly name: string;
+  readonly statistics: ColumnStatistics;
+}
+
+function* analyzedColumns(catalog: CatalogSnapshot): Iterable<AnalyzedColumn> {
+  for (const entry of catalog.entries()) {
+    if (entry.kind !== "table") continue;
+    for (const statistics of catalog.statisticsOf(entry.oid)?.columns ?? []) {
+      const column = entry.columns.find((candidate) => candidate.attnum === statistics.attnum);
+      if (column !== undefined && !column.isDropped) yield { table: entry, name: column.name, statistics };
+    }
+  }
+}
+
+function texts(values: readonly string[]): Datum {
+  return values.length === 0 ? null : SqlArray.of(Oid.text, values);
+}
+
+function floats(values: readonly number[]): Datum {
+  return values.length === 0 ? null : SqlArray.of(Oid.float4, values.map(Math.fround));
+}
+
+export const pgStats: RelationRows = {
+  lookups: [],
+  *rows({ catalog }) {
+    for (const { table, name, statistics } of analyzedColumns(catalog)) {
+      yield {
+        schemaname: schemaName(catalog, table.schema),
+        tablename: table.name,
+        attname: name,
+        inherited: false,
+        null_frac: Math.fround(statistics.nullFraction),
+        avg_width: statistics.averageWidth,
+        n_distinct: Math.fround(statistics.distinct),
+        most_common_vals: texts(statistics.commonValues),
+        most_common_freqs: floats(statistics.commonFrequencies),
+        histogram_bounds: texts(statistics.histogram),
+        correlation: Math.fround(statistics.correlation),
+      };
+    }
+  },
+};
+
+const MOST_COMMON = 1;
+const HISTOGRAM = 2;
+const CORRELATION = 3;
+
+export const pgStatistic: RelationRows = {
+  lookups: [],
+  *rows({ catalog }) {
+    for (const { table, statistics } of analyzedColumns(catalog)) {
+      yield {
+        starelid: table.oid,
+        staattnum: statistics.attnum,
+        stanullfrac: Math.fround(statistics.nullFraction),
+        stawidth: statistics.averageWidth,
+        stadistinct: Math.fround(statistics.distinct),
+        ...(statistics.commonValues.length > 0 && {
+          stakind1: MOST_COMMON,
+          stanumbers1: floats(statistics.commonFrequencies),
+          stavalues1: texts(statistics.commonValues),
+        }),
+        ...(statistics.histogram.length > 0 && {
+          stakind2: HISTOGRAM,
+          stavalues2: texts(statistics.histogram),
+        }),
+        stakind3: CORRELATION,
+        stanumbers3: floats([statistics.correlation]),
+      };
+    }
+  },
+};
+
+function* userTables(catalog: CatalogSnapshot): Iterable<TableEntry> {
+  for (const entry of catalog.entries()) if (entry.kind === "table") yield entry;
+}
+
+export const pgStatUserTables: RelationRows = {
+  lookups: [],
+  *rows({ catalog, statistics }) {
+    for (const table of userTables(catalog)) {
+      yield {
+        relid: table.oid,
+        schemaname: schemaName(catalog, table.schema),
+        relname: table.name,
+        n_live_tup: statistics.relationRows(table.storageId).rowCount,
+      };
+    }
+  },
+};
+
+function* indexesWithTables(catalog: CatalogSnapshot): Iterable<{ index: IndexEntry; table: TableEntry }> {
+  for (const table of userTables(catalog))
+    for (const index of catalog.indexesOf(table.oid)) yield { index, table };
+}
+
+export const pgStatUserIndexes: RelationRows = {
+  lookups: [],
+  *rows({ catalog }) {
+    for (const { index, table } of indexesWithTables(catalog)) {
+      yield {
+        relid: table.oid,
+        indexrelid: index.oid,
+        schemaname: schemaName(catalog, table.schema),
+        relname: table.name,
+        indexrelname: index.name,
+      };
+    }
+  },
+};
+
+/** The session's own line; other sessions live in other threads. */
+export const pgStatActivity: RelationRows = {
+  lookups: [],
+  *rows({ catalog, functions }) {
+    const { session } = functions;
+    yield {
+      datid: catalog.database.oid,
+      datname: catalog.database.name,
+      pid: session.processId,
+      usesysid: roleOid(catalog, session.sessionUser) ?? null,
+      usename: session.sessionUser,
+      application_name: session.getSetting("application_name") ?? "",
+      xact_start: session.transactionTimestamp(),
+      query_start: session.statementTimestamp(),
+      state_change: session.statementTimestamp(),
+      state: "active",
+      backend_type: "client backend",
+    };
+  },
+};
+
+export const pgStatDatabase: RelationRows = {
+  lookups: [],
+  *rows({ catalog }) {
+    for (const database of catalog.databases()) yield { datid: database.oid, datname: database.name };
+  },
+};
+
+/** Index builds as the engine reports them: rows done and to do, in the engine's unit of work. */
+export const pgStatProgressCreateIndex: RelationRows = {
+  lookups: [],
+  *rows({ catalog, functions, statistics }) {
+    const builds = new Map(statistics.builds().map((build) => [build.relationId, build]));
+    for (const table of userTables(catalog)) {
+      const build = builds.get(table.storageId);
+      if (build === undefined) continue;
+      const index = catalog.indexesOf(table.oid).find((candidate) => candidate.storageId === build.indexId);
+      yield {
+        pid: functions.session.processId,
+        datid: catalog.database.oid,
+        datname: catalog.database.name,
+        relid: table.oid,
+        // 0 while the index is not committed, as PostgreSQL shows it before the entry exists.
+        index_relid: index?.oid ?? 0,
+        command: "CREATE INDEX",
+        phase: build.phase,
+        blocks_total: pagesOf({ catalog, functions, statistics }, table),
+        tuples_total: build.total,
+        tuples_done: build.done,
+      };
+    }
+  },
+};
+
+function pagesOf({ statistics }: VirtualContext, table: TableEntry): Row[string] {
+  return Math.ceil(statistics.relationRows(table.storageId).sizeBytes / PAGE_SIZE_BYTES);
+}
