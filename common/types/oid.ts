@@ -65,8 +65,8 @@ export const Oid = {
   anycompatiblearray: 5078,
   anycompatiblenonarray: 5079,
   xid8: 5069,
-  vector: 9000,
-  vectorArray: 9001,
+  vector: 8000,
+  vectorArray: 8001,
 } as const;
 
 /** Element oid by array oid: pg_type.typarray of PostgreSQL 15, turned round. */
