@@ -44,7 +44,12 @@ export interface AggregateBody {
   readonly step: (state: unknown, args: readonly Datum[], call: FunctionCall) => unknown;
   readonly finish: (state: unknown, call: FunctionCall) => Datum;
   /** Folds a whole batch into one state (no GROUP BY); undefined = not these representations. */
-  readonly stepBatch?: (state: unknown, args: readonly Vector[], rowCount: number, call: FunctionCall) => unknown;
+  readonly stepBatch?: (
+    state: unknown,
+    args: readonly Vector[],
+    rowCount: number,
+    call: FunctionCall,
+  ) => unknown;
 }
 
 export type FunctionBody = ScalarBody | AsyncBody | SetBody | AggregateBody;

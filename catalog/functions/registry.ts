@@ -1,0 +1,26 @@
+// All function bodies by key. The key is FunctionEntry.source:
+//   internal functions   pg_proc.prosrc, PostgreSQL's internal name ("int4pl")
+//   aggregates           "agg:name:argument oids"; "agg:name" alone serves every overload that has no key of its own
+//   functions in SQL     "sql:name:argument oids"
+// Functions that read the catalogue (pg_get_indexdef, format_type ...) are in catalog/system-functions.
+import type { BodyTable } from "./body.ts";
+import { comparisonFunctions } from "./comparison.ts";
+import { floatFunctions } from "./float.ts";
+import type { FunctionBody } from "./function.ts";
+import { integerFunctions } from "./integer.ts";
+
+const TABLES: readonly BodyTable[] = [comparisonFunctions, integerFunctions, floatFunctions];
+
+const bodies = new Map<string, FunctionBody>(TABLES.flatMap((table) => Object.entries(table)));
+
+/** undefined = no body here: the function takes part in overload resolution, and calling it is 0A000. */
+export function functionBody(source: string): FunctionBody | undefined {
+  const body = bodies.get(source);
+  if (body !== undefined || !source.startsWith("agg:")) return body;
+  return bodies.get(source.slice(0, source.indexOf(":", 4)));
+}
+
+/** Every key that has a body, for tests and documentation. */
+export function functionSources(): readonly string[] {
+  return [...bodies.keys()];
+}
