@@ -1,0 +1,37 @@
+// The typed face of the addon, and the only importer of it: finds the binary for this platform and gives it the types of
+// engine.ts. Nothing is added or converted here.
+//
+// The addon is loaded by every thread that imports this file; the first one must be the main thread, which keeps it until
+// the process ends, because unloading code that other threads still run would crash them.
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import type { EngineBinding } from "./engine.ts";
+
+const require = createRequire(import.meta.url);
+
+/** The name the build gives the binary, such as "linux-x64-gnu". */
+function platformName(): string {
+  const { platform, arch } = process;
+  if (platform !== "linux") return `${platform}-${arch}`;
+  const report = process.report.getReport() as { readonly header: { readonly glibcVersionRuntime?: string } };
+  return `linux-${arch}-${report.header.glibcVersionRuntime === undefined ? "musl" : "gnu"}`;
+}
+
+/** Beside this file in the source tree, one level further up from the compiled file in dist/native. */
+function addonPath(): string {
+  const name = `omendb.${platformName()}.node`;
+  const folders = ["./node/generated/", "../../native/node/generated/"];
+  const paths = folders.map((folder) => fileURLToPath(new URL(folder + name, import.meta.url)));
+  const found = paths.find((path) => existsSync(path));
+  if (found === undefined) {
+    throw new Error(`the native engine ${name} is missing: run "npm run build:native"`);
+  }
+  return found;
+}
+
+const binding = require(addonPath()) as EngineBinding;
+
+export const { openEngine, attachEngine, dup, createCopyDecoder, distance, simdName, compileRegex } = binding;
+
+export * from "./engine.ts";

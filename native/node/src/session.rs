@@ -1,0 +1,146 @@
+//! A client's session.
+
+use crate::error::{Result, guard, misuse};
+use crate::transaction::EngineTransaction;
+use napi::Env;
+use napi::bindgen_prelude::BigInt;
+use napi_derive::napi;
+use omen_store::{Acquire, Isolation, Session};
+use std::sync::Arc;
+
+/// Closes the session when the last JavaScript object that uses it is collected, so that a forgotten one gives its
+/// locks back.
+pub struct Closing(Arc<Session>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+#[napi]
+pub struct EngineSession {
+    session: Arc<Session>,
+    closing: Arc<Closing>,
+}
+
+impl EngineSession {
+    pub(crate) fn new(session: Arc<Session>) -> Self {
+        Self { closing: Arc::new(Closing(Arc::clone(&session))), session }
+    }
+}
+
+/// 0 granted, -1 not available, else the wait token (which fits an i32).
+pub fn acquired(acquire: Acquire) -> i32 {
+    match acquire {
+        Acquire::Granted => 0,
+        Acquire::Unavailable => -1,
+        Acquire::Wait(token) => token as i32,
+    }
+}
+
+/// A bigint that must be an int8.
+pub fn int8(value: &BigInt, what: &str) -> Result<i64> {
+    match value.get_i64() {
+        (value, true) => Ok(value),
+        _ => Err(misuse(format!("{what} is outside int8"))),
+    }
+}
+
+fn class(class_id: i32) -> Option<i32> {
+    (class_id != -1).then_some(class_id)
+}
+
+#[napi]
+impl EngineSession {
+    #[napi(getter)]
+    pub fn process_id(&self) -> u32 {
+        self.session.process_id()
+    }
+
+    #[napi(getter)]
+    pub fn secret_key(&self) -> u32 {
+        self.session.secret_key()
+    }
+
+    /// Polled once per batch, so it does nothing but read a flag.
+    #[napi]
+    pub fn interrupt(&self) -> u32 {
+        u32::from(self.session.interrupt())
+    }
+
+    #[napi]
+    pub fn clear_cancel(&self) {
+        self.session.clear_cancel();
+    }
+
+    #[napi]
+    pub fn advisory_lock(
+        &self,
+        env: Env,
+        key: BigInt,
+        class_id: i32,
+        shared: bool,
+        transaction_scope: bool,
+        try_only: bool,
+    ) -> napi::Result<i32> {
+        guard(env, || {
+            let key = int8(&key, "lock key")?;
+            let session = &self.session;
+            Ok(acquired(session.advisory_lock(
+                key,
+                class(class_id),
+                shared,
+                transaction_scope,
+                try_only,
+            )?))
+        })
+    }
+
+    #[napi]
+    pub fn advisory_unlock(
+        &self,
+        env: Env,
+        key: BigInt,
+        class_id: i32,
+        shared: bool,
+    ) -> napi::Result<bool> {
+        guard(env, || {
+            Ok(self.session.advisory_unlock(int8(&key, "lock key")?, class(class_id), shared))
+        })
+    }
+
+    #[napi]
+    pub fn advisory_unlock_all(&self, env: Env) -> napi::Result<()> {
+        guard(env, || {
+            self.session.advisory_unlock_all();
+            Ok(())
+        })
+    }
+
+    #[napi]
+    pub fn begin(
+        &self,
+        env: Env,
+        isolation: String,
+        read_only: bool,
+    ) -> napi::Result<EngineTransaction> {
+        guard(env, || {
+            let isolation = match isolation.as_str() {
+                "read committed" => Isolation::ReadCommitted,
+                "repeatable read" => Isolation::RepeatableRead,
+                other => return Err(misuse(format!("isolation level {other}"))),
+            };
+            let transaction = self.session.begin(isolation, read_only)?;
+            Ok(EngineTransaction::new(transaction, Arc::clone(&self.closing)))
+        })
+    }
+
+    #[napi]
+    pub fn close(&self, env: Env) -> napi::Result<()> {
+        guard(env, || {
+            self.session.close();
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,50 @@
+//! What the addon offers besides the engine: descriptors, distances.
+
+use crate::error::{guard, misuse};
+use crate::lend::Lent;
+use crate::spec::metric;
+use napi::{Env, Unknown};
+use napi_derive::napi;
+use omen_store::StoreError;
+use std::os::fd::{BorrowedFd, IntoRawFd};
+
+/// A second descriptor for the same socket; the caller owns it.
+#[napi]
+pub fn dup(env: Env, fd: i32) -> napi::Result<i32> {
+    guard(env, || {
+        if fd < 0 {
+            return Err(misuse(format!("descriptor {fd}")));
+        }
+        // SAFETY: used within this call alone; should JavaScript have closed it, the kernel says EBADF.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        let copy = rustix::io::fcntl_dupfd_cloexec(borrowed, 0);
+        let failed = |error| {
+            StoreError::new("58000", format!("could not duplicate descriptor {fd}: {error}"))
+        };
+        Ok(copy.map_err(failed)?.into_raw_fd())
+    })
+}
+
+#[napi]
+pub fn distance(
+    env: Env,
+    metric_name: String,
+    a: Unknown<'_>,
+    b: Unknown<'_>,
+) -> napi::Result<f64> {
+    guard(env, || {
+        let lent = Lent::new(env);
+        let (a, b) = (lent.read::<f32>(a, "a")?, lent.read::<f32>(b, "b")?);
+        if a.len() != b.len() {
+            // pgvector's code and words.
+            let message = format!("different vector dimensions {} and {}", a.len(), b.len());
+            return Err(StoreError::new("22000", message));
+        }
+        Ok(omen_kernels::distance(metric(&metric_name)?, a, b))
+    })
+}
+
+#[napi]
+pub fn simd_name() -> &'static str {
+    omen_kernels::kernels().name
+}
