@@ -10,22 +10,23 @@ import type { EngineBinding } from "./engine.ts";
 
 const require = createRequire(import.meta.url);
 
-/** The name the build gives the binary, such as "linux-x64-gnu". */
-function platformName(): string {
+/** Names the build gives the binary; on Linux the C library is part of it, and only one is installed. */
+function addonNames(): readonly string[] {
   const { platform, arch } = process;
-  if (platform !== "linux") return `${platform}-${arch}`;
-  const report = process.report.getReport() as { readonly header: { readonly glibcVersionRuntime?: string } };
-  return `linux-${arch}-${report.header.glibcVersionRuntime === undefined ? "musl" : "gnu"}`;
+  const variants = platform === "linux" ? ["-gnu", "-musl"] : [""];
+  return variants.map((variant) => `omendb.${platform}-${arch}${variant}.node`);
 }
 
-/** Beside this file in the source tree, one level further up from the compiled file in dist/native. */
+/** Beside this file in the source tree, further up from the compiled file in dist/native. */
 function addonPath(): string {
-  const name = `omendb.${platformName()}.node`;
+  const names = addonNames();
   const folders = ["./node/generated/", "../../native/node/generated/"];
-  const paths = folders.map((folder) => fileURLToPath(new URL(folder + name, import.meta.url)));
+  const paths = folders.flatMap((folder) =>
+    names.map((name) => fileURLToPath(new URL(folder + name, import.meta.url))),
+  );
   const found = paths.find((path) => existsSync(path));
   if (found === undefined) {
-    throw new Error(`the native engine ${name} is missing: run "npm run build:native"`);
+    throw new Error(`the native engine (${names.join(" or ")}) is missing: run "npm run build:native"`);
   }
   return found;
 }
