@@ -91,8 +91,9 @@ export class ExecutionContext {
   readonly subqueries = new Map<object, unknown>();
   /** Plan -> Operator, given by execution.ts (expressions run plans, and plans hold expressions). */
   readonly buildOperator: (plan: PhysicalPlan, context: ExecutionContext) => Operator;
-  /** Rows changed by the statement's own INSERT, UPDATE or DELETE, for the command tag. */
-  rowsAffected = 0;
+  /** The plan node whose rows the command tag counts; data-modifying CTEs do not count. */
+  mainPlanId: number | undefined;
+  #rowsAffected = 0;
   #textQueries = new Map<string, TextQuery>();
   #memoryBytes = 0;
   #sliceStart: number;
@@ -133,6 +134,15 @@ export class ExecutionContext {
         resolve();
       });
     });
+  }
+
+  /** Rows changed by the statement's main INSERT, UPDATE or DELETE. */
+  get rowsAffected(): number {
+    return this.#rowsAffected;
+  }
+
+  countAffected(planId: number, rows: number): void {
+    if (planId === this.mainPlanId) this.#rowsAffected += rows;
   }
 
   /** Counts memory that the statement keeps; 53200 beyond the limit. */

@@ -44,6 +44,9 @@ class PlanExecution implements ResultStream {
     this.#planned = planned;
     this.#context = context;
     this.columns = planned.result;
+    let main = planned.plan;
+    while (main.kind === "with") main = main.input;
+    context.mainPlanId = main.id;
   }
 
   get rowsAffected(): number {

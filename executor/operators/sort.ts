@@ -75,7 +75,7 @@ export class SortOperator implements Operator {
       await drain(this.#input, (batch) =>
         chain(evaluateAll(this.#keys, batch, this.#context), (keys) => {
           this.#store.append([...batch.columns, ...keys], batch.rowCount);
-          if (this.#store.rowCount > thinAt) return this.#thin(wanted);
+          return this.#store.rowCount > thinAt ? this.#thin(wanted) : undefined;
         }),
       );
     }

@@ -1,0 +1,76 @@
+// NOT NULL, CHECK and stored generated columns over full rows (column attnum - 1).
+import { must } from "../../common/assert.ts";
+import type { Batch, Vector } from "../../common/batch/vector.ts";
+import type { SqlError } from "../../common/error.ts";
+import type { TableEntry } from "../../catalog/entries.ts";
+import type { TableConstraints } from "../../planner/physical/plan.ts";
+import type { ExecutionContext } from "../context.ts";
+import { argumentsOf } from "../expression/caller.ts";
+import { compileExpression } from "../expression/compile.ts";
+import { checkViolation, type FullRow, notNullViolation } from "./violations.ts";
+
+/** The first row that breaks a constraint. */
+export interface Violation {
+  readonly row: number;
+  /** `full` is the whole row for the DETAIL line. */
+  readonly error: (full: FullRow) => SqlError;
+}
+
+/** The columns with the stored generated ones computed from the others. */
+export async function withGenerated(
+  columns: readonly Vector[],
+  rowCount: number,
+  constraints: TableConstraints,
+  context: ExecutionContext,
+): Promise<Vector[]> {
+  const computed = [...columns];
+  for (const { attnum, expression } of constraints.generated) {
+    computed[attnum - 1] = await compileExpression(expression)({ columns, rowCount }, context);
+  }
+  return computed;
+}
+
+/**
+ * The first violation in row order; within a row NOT NULL columns in order, then CHECKs by name, as PostgreSQL looks at
+ * them. `written` limits NOT NULL to columns an UPDATE assigns.
+ */
+export async function findViolation(
+  table: TableEntry,
+  batch: Batch,
+  constraints: TableConstraints,
+  written: ReadonlySet<number> | undefined,
+  context: ExecutionContext,
+): Promise<Violation | undefined> {
+  let first: Violation | undefined;
+  const report = (row: number, error: (full: FullRow) => SqlError): void => {
+    if (first === undefined || row < first.row) first = { row, error };
+  };
+  for (const attnum of constraints.notNull) {
+    if (written !== undefined && !written.has(attnum)) continue;
+    const row = firstNull(must(batch.columns[attnum - 1], "a column"), batch.rowCount);
+    if (row !== undefined) report(row, (full) => notNullViolation(table, attnum, full, context));
+  }
+  for (const check of constraints.checks.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    const holds = await compileExpression(check.expression)(batch, context);
+    const row = firstFalse(holds, batch.rowCount);
+    if (row !== undefined) report(row, (full) => checkViolation(table, check.name, full, context));
+  }
+  return first;
+}
+
+/** Row `row` of full columns, by attnum - 1. */
+export function fullRow(columns: readonly Vector[], row: number): FullRow {
+  return argumentsOf(columns, row);
+}
+
+function firstNull(vector: Vector, rowCount: number): number | undefined {
+  if (vector.kind !== "constant" && vector.kind !== "boxed" && vector.nulls === undefined) return undefined;
+  for (let row = 0; row < rowCount; row++) if (vector.isNull(row)) return row;
+  return undefined;
+}
+
+/** A CHECK is broken by FALSE only: NULL passes. */
+function firstFalse(vector: Vector, rowCount: number): number | undefined {
+  for (let row = 0; row < rowCount; row++) if (vector.get(row) === false) return row;
+  return undefined;
+}

@@ -1,0 +1,49 @@
+// RETURNING: computed per written batch and kept, because the statement runs to its end before its first row goes out (as in
+// PostgreSQL: a client that stops fetching does not stop the writing).
+import type { Batch, Vector } from "../../common/batch/vector.ts";
+import type { BoundExpression } from "../../planner/logical/expression.ts";
+import { Emitter } from "../batch/emitter.ts";
+import { RowStore } from "../batch/row-store.ts";
+import type { ExecutionContext } from "../context.ts";
+import { columnsUsed } from "../expression/columns-used.ts";
+import { compileExpression } from "../expression/compile.ts";
+import { type Evaluate, evaluateAll } from "../expression/evaluate.ts";
+
+export class Returning {
+  /** Input columns the expressions read. */
+  readonly columnsUsed: ReadonlySet<number>;
+  readonly #expressions: readonly Evaluate[] | undefined;
+  readonly #store: RowStore;
+  readonly #context: ExecutionContext;
+  #emitter: Emitter | undefined;
+
+  constructor(expressions: readonly BoundExpression[] | undefined, context: ExecutionContext) {
+    this.#expressions = expressions?.map(compileExpression);
+    this.columnsUsed = new Set((expressions ?? []).flatMap((expression) => columnsUsed(expression)));
+    this.#store = new RowStore(expressions?.length ?? 0, context);
+    this.#context = context;
+  }
+
+  /** Adds the results for written rows. */
+  async add(columns: readonly Vector[], rowCount: number): Promise<void> {
+    if (this.#expressions === undefined || rowCount === 0) return;
+    this.#store.append(await evaluateAll(this.#expressions, { columns, rowCount }, this.#context), rowCount);
+  }
+
+  /** The kept rows, batch by batch; undefined at once without RETURNING. */
+  next(): Batch | undefined {
+    if (this.#expressions === undefined) return undefined;
+    this.#emitter ??= new Emitter(
+      this.#store.columns(),
+      undefined,
+      0,
+      this.#store.rowCount,
+      this.#context.batchRows,
+    );
+    return this.#emitter.next();
+  }
+
+  close(): void {
+    this.#store.release();
+  }
+}

@@ -1,0 +1,111 @@
+// New versions of locked rows of one table: assignments evaluated, generated columns recomputed, constraints checked, the
+// changed columns written.
+import { must } from "../../common/assert.ts";
+import type { Batch, Vector } from "../../common/batch/vector.ts";
+import type { TableEntry } from "../../catalog/entries.ts";
+import { RowLock } from "../../native/engine.ts";
+import type { TableConstraints, UpdatePlan } from "../../planner/physical/plan.ts";
+import { gather } from "../batch/gather.ts";
+import type { ExecutionContext } from "../context.ts";
+import { columnsUsed } from "../expression/columns-used.ts";
+import { compileExpression } from "../expression/compile.ts";
+import { evaluateAll } from "../expression/evaluate.ts";
+import { toBuffer } from "../storage/column-buffer.ts";
+import { findViolation, fullRow, withGenerated } from "./constraints.ts";
+import { readLocked } from "./existing-rows.ts";
+import { indexById } from "./row-inserter.ts";
+import { type FullRow, uniqueViolation } from "./violations.ts";
+import { updateRows } from "./write-rows.ts";
+
+export interface UpdateTarget {
+  readonly table: TableEntry;
+  readonly assignments: UpdatePlan["assignments"];
+  readonly constraints: TableConstraints;
+}
+
+export class RowUpdater {
+  readonly #target: UpdateTarget;
+  readonly #context: ExecutionContext;
+  /** attnums written: assigned and generated. */
+  readonly #written: readonly number[];
+
+  constructor(target: UpdateTarget, context: ExecutionContext) {
+    this.#target = target;
+    this.#context = context;
+    this.#written = [
+      ...target.assignments.map((assignment) => assignment.attnum),
+      ...target.constraints.generated.map((generated) => generated.attnum),
+    ];
+  }
+
+  /** FOR NO KEY UPDATE unless a column of a unique index is written: then nobody may refer to the key meanwhile. */
+  get lockMode(): number {
+    const isKey = this.#target.constraints.indexes.some(
+      (index) => index.isUnique && index.columns.some((column) => this.#written.includes(column.attnum)),
+    );
+    return isKey ? RowLock.update : RowLock.noKeyUpdate;
+  }
+
+  /** attnums of the old row that constraints, generated columns and the positions in `alsoRead` (attnum - 1) look at. */
+  oldColumnsNeeded(alsoRead: ReadonlySet<number>): number[] {
+    const { table, constraints } = this.#target;
+    const positions = new Set([...alsoRead].filter((position) => position < table.columns.length));
+    for (const { expression } of [...constraints.checks, ...constraints.generated]) {
+      for (const position of columnsUsed(expression)) positions.add(position);
+    }
+    return [...positions].map((position) => position + 1).filter((attnum) => !this.#written.includes(attnum));
+  }
+
+  /**
+   * Writes new versions of the locked rows `rids` (one per row of `input`); `old` holds the old row's columns by
+   * attnum - 1 as far as oldColumnsNeeded() asked. Gives the new rows in the same shape.
+   */
+  async update(input: Batch, rids: Uint32Array, old: readonly Vector[]): Promise<Vector[]> {
+    const { table, assignments, constraints } = this.#target;
+    const { rowCount } = input;
+    const values = await evaluateAll(
+      assignments.map((assignment) => compileExpression(assignment.expression)),
+      input,
+      this.#context,
+    );
+    const assigned = [...old];
+    for (let i = 0; i < assignments.length; i++) {
+      assigned[(assignments[i] as { attnum: number }).attnum - 1] = must(values[i], "a value per assignment");
+    }
+    const full = await withGenerated(assigned, rowCount, constraints, this.#context);
+    const batch = { columns: full, rowCount };
+    const written = new Set(this.#written);
+    const violation = await findViolation(table, batch, constraints, written, this.#context);
+    const validCount = violation?.row ?? rowCount;
+    const buffers = this.#written.map((attnum) =>
+      toBuffer(
+        must(full[attnum - 1], "a written column"),
+        must(table.columns[attnum - 1], "a column").type,
+        0,
+        validCount,
+      ),
+    );
+    const changed = Uint16Array.from(this.#written, (attnum) => attnum - 1);
+    const conflict = await updateRows(table.storageId, rids, changed, buffers, 0, validCount, this.#context);
+    if (conflict !== undefined) {
+      const row = this.#wholeRow(full, rids, conflict.row);
+      throw uniqueViolation(table, indexById(constraints, conflict.indexId), row, this.#context);
+    }
+    if (violation !== undefined) throw violation.error(this.#wholeRow(full, rids, violation.row));
+    return full;
+  }
+
+  /** For messages: columns that were not read before come from the stored row. */
+  #wholeRow(columns: readonly Vector[], rids: Uint32Array, row: number): FullRow {
+    const { table } = this.#target;
+    const live = table.columns.filter((column) => !column.isDropped).map((column) => column.attnum);
+    const stored = readLocked(table, live, rids.slice(row, row + 1), this.#context);
+    const known = new Set(this.#written);
+    return fullRow(
+      stored.map((column, i) =>
+        known.has(i + 1) ? gather(columns[i] as Vector, Uint32Array.of(row)) : column,
+      ),
+      0,
+    );
+  }
+}

@@ -1,0 +1,135 @@
+// INSERT. Runs to its end at the first next(); RETURNING rows follow.
+//
+// ON CONFLICT: rows go in together until one collides. A collision on an arbiter index is skipped (DO NOTHING) or turned
+// into an update of the row in the way (DO UPDATE): that row is locked first, so a row that a concurrent transaction
+// inserted and committed after our snapshot is found too; one that is deleted meanwhile makes us try the insert again.
+import { must } from "../../common/assert.ts";
+import type { Batch, Vector } from "../../common/batch/vector.ts";
+import { SqlError, SqlState } from "../../common/error.ts";
+import { RowLock, RowLockOutcome } from "../../native/engine.ts";
+import type { InsertPlan, OnConflict } from "../../planner/physical/plan.ts";
+import { gather, sliceBatch } from "../batch/gather.ts";
+import type { ExecutionContext } from "../context.ts";
+import { readLocked } from "../modify/existing-rows.ts";
+import { Returning } from "../modify/returning.ts";
+import { type NewRows, RowInserter } from "../modify/row-inserter.ts";
+import { RowUpdater } from "../modify/row-updater.ts";
+import { type Conflict, insertRows, lockRows } from "../modify/write-rows.ts";
+import { compileExpression } from "../expression/compile.ts";
+import type { MaybePromise } from "../maybe-promise.ts";
+import type { Operator } from "./operator.ts";
+import { drain } from "./pull.ts";
+
+type UpdateAction = Extract<OnConflict["action"], { kind: "update" }>;
+
+export class InsertOperator implements Operator {
+  readonly #plan: InsertPlan;
+  readonly #input: Operator;
+  readonly #context: ExecutionContext;
+  readonly #inserter: RowInserter;
+  readonly #returning: Returning;
+  /** DO UPDATE: rows this statement inserted or updated; meeting one again is 21000. */
+  readonly #touched = new Set<number>();
+  #hasRun = false;
+
+  constructor(plan: InsertPlan, input: Operator, context: ExecutionContext) {
+    this.#plan = plan;
+    this.#input = input;
+    this.#context = context;
+    this.#inserter = new RowInserter(plan, context);
+    this.#returning = new Returning(plan.returning, context);
+  }
+
+  open(): MaybePromise<void> {
+    return this.#input.open();
+  }
+
+  async next(): Promise<Batch | undefined> {
+    if (!this.#hasRun) {
+      this.#hasRun = true;
+      await drain(this.#input, (batch) => this.#insertBatch(batch));
+    }
+    return this.#returning.next();
+  }
+
+  close(): void {
+    this.#input.close();
+    this.#returning.close();
+  }
+
+  async #insertBatch(batch: Batch): Promise<void> {
+    const pause = this.#context.turn();
+    if (pause !== undefined) await pause;
+    const rows = await this.#inserter.complete(batch.columns, batch.rowCount);
+    if (this.#plan.onConflict !== undefined) {
+      await this.#insertOrResolve(rows, this.#plan.onConflict);
+      return;
+    }
+    await this.#inserter.insert(rows);
+    await this.#finish(rows, 0, rows.rowCount);
+  }
+
+  /** Counts rows [from, to) as inserted and computes their RETURNING. */
+  async #finish(rows: NewRows, from: number, to: number): Promise<void> {
+    if (to === from) return;
+    this.#context.countAffected(this.#plan.id, to - from);
+    const written = sliceBatch({ columns: rows.columns, rowCount: rows.rowCount }, from, to);
+    await this.#returning.add(written.columns, to - from);
+  }
+
+  async #insertOrResolve(rows: NewRows, onConflict: OnConflict): Promise<void> {
+    const { storageId } = this.#plan.table;
+    const rids = new Uint32Array(rows.rowCount);
+    let at = 0;
+    while (at < rows.validCount) {
+      const conflict = await insertRows(storageId, rows.buffers, at, rows.validCount, rids, this.#context);
+      const end = conflict?.row ?? rows.validCount;
+      if (onConflict.action.kind === "update")
+        for (let i = at; i < end; i++) this.#touched.add(rids[i] as number);
+      await this.#finish(rows, at, end);
+      at = end;
+      if (conflict === undefined) break;
+      if (onConflict.arbiters.length > 0 && !onConflict.arbiters.includes(conflict.indexId)) {
+        this.#inserter.throwConflict(rows, conflict);
+      }
+      if (onConflict.action.kind === "nothing") at += 1;
+      else if (await this.#updateExisting(rows, conflict, onConflict.action)) at += 1;
+    }
+    rows.throwViolation();
+  }
+
+  /** DO UPDATE of the row in the way; false when it is gone and the insert has to be tried again. */
+  async #updateExisting(rows: NewRows, conflict: Conflict, action: UpdateAction): Promise<boolean> {
+    const { table } = this.#plan;
+    const rid = conflict.conflictingRid;
+    if (this.#touched.has(rid)) {
+      throw new SqlError(
+        SqlState.cardinalityViolation,
+        "ON CONFLICT DO UPDATE command cannot affect row a second time",
+        {
+          hint: "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+        },
+      );
+    }
+    const target = Uint32Array.of(rid);
+    const [outcome] = await lockRows(table.storageId, target, RowLock.update, this.#context);
+    if (outcome === RowLockOutcome.gone) return false;
+    const live = table.columns.filter((column) => !column.isDropped).map((column) => column.attnum);
+    const existing = readLocked(table, live, target, this.#context);
+    const excluded = rows.columns.map((column) => gather(column, Uint32Array.of(conflict.row)));
+    const pair: Batch = { columns: [...existing, ...excluded], rowCount: 1 };
+    if (action.where !== undefined) {
+      const holds = await compileExpression(action.where)(pair, this.#context);
+      if (holds.get(0) !== true) return true;
+    }
+    const updater = new RowUpdater(
+      { table, assignments: action.assignments, constraints: this.#plan.constraints },
+      this.#context,
+    );
+    const updated: readonly Vector[] = await updater.update(pair, target, must(existing, "the existing row"));
+    this.#touched.add(rid);
+    this.#context.countAffected(this.#plan.id, 1);
+    await this.#returning.add(updated, 1);
+    return true;
+  }
+}

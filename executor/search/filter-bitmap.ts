@@ -1,0 +1,95 @@
+// The rows a search may return, as a bitmap with its exact count. Built once per execution and shared by all branches, so
+// every branch filters before its cut-off.
+import type { Batch } from "../../common/batch/vector.ts";
+import type { ScanTarget, SearchFilter } from "../../planner/physical/plan.ts";
+import type { ExecutionContext } from "../context.ts";
+import { compileExpression } from "../expression/compile.ts";
+import type { Evaluate } from "../expression/evaluate.ts";
+import { trueRows } from "../expression/truth.ts";
+import { BitmapReader, buildBitmap, countBits, emptyBitmap, setBit } from "../storage/bitmap.ts";
+import { RowFetcher } from "../storage/fetch-rows.ts";
+import { targetColumns, targetReader, withRids } from "../storage/scan-target.ts";
+
+export interface FilterBitmap {
+  readonly bits: Uint8Array;
+  /** Rows that pass: exact. */
+  readonly count: number;
+}
+
+/** undefined without a filter. */
+export async function filterBitmap(
+  filter: SearchFilter | undefined,
+  target: ScanTarget,
+  context: ExecutionContext,
+): Promise<FilterBitmap | undefined> {
+  if (filter === undefined) return undefined;
+  const base =
+    filter.bitmap === undefined ? undefined : await buildBitmap(filter.bitmap, target.table, context);
+  let bits = base;
+  if (filter.residual !== undefined) {
+    const columns: ScanTarget = { ...target, attnums: filter.residual.attnums, withRid: false };
+    const condition = compileExpression(filter.residual.expression);
+    bits =
+      base === undefined
+        ? await scanBitmap(columns, condition, context)
+        : await narrowBitmap(base, columns, condition, context);
+  }
+  const passed = bits ?? emptyBitmap(target.table, context);
+  return { bits: passed, count: countBits(passed) };
+}
+
+/** All rows of the table for which the condition holds. */
+async function scanBitmap(
+  target: ScanTarget,
+  condition: Evaluate,
+  context: ExecutionContext,
+): Promise<Uint8Array> {
+  const bits = emptyBitmap(target.table, context);
+  const reader = targetReader(target, context.batchRows, context.buffers);
+  const cursor = context.transaction.openScan(target.table.storageId, targetColumns(target));
+  try {
+    for (let count = reader.scan(cursor); count > 0; count = reader.scan(cursor)) {
+      await mark(bits, withRids(target, reader, count), reader.rids, condition, context);
+    }
+  } finally {
+    cursor.close();
+    reader.close();
+  }
+  return bits;
+}
+
+/** The rows of `base` for which the condition holds too. */
+async function narrowBitmap(
+  base: Uint8Array,
+  target: ScanTarget,
+  condition: Evaluate,
+  context: ExecutionContext,
+): Promise<Uint8Array> {
+  const bits = new Uint8Array(base.length);
+  const fetcher = new RowFetcher(target, context.batchRows, context);
+  try {
+    const rids = new Uint32Array(fetcher.capacity);
+    const candidates = new BitmapReader(base);
+    for (let count = candidates.next(rids); count > 0; count = candidates.next(rids)) {
+      const batch = fetcher.fetch(rids, 0, count);
+      if (batch !== undefined) await mark(bits, batch, batch.rids, condition, context);
+    }
+  } finally {
+    fetcher.close();
+  }
+  return bits;
+}
+
+async function mark(
+  bits: Uint8Array,
+  batch: Batch,
+  rids: Uint32Array,
+  condition: Evaluate,
+  context: ExecutionContext,
+): Promise<void> {
+  const pause = context.turn();
+  if (pause !== undefined) await pause;
+  const rows = trueRows(await condition(batch, context), batch.rowCount);
+  if (rows === undefined) for (let row = 0; row < batch.rowCount; row++) setBit(bits, rids[row] as number);
+  else for (const row of rows) setBit(bits, rids[row] as number);
+}
