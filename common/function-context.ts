@@ -33,7 +33,13 @@ export interface SessionFunctions {
   sequenceLast(): bigint;
   sequenceSet(oid: number, value: bigint, isCalled: boolean): void;
   /** Resolves when granted; false when `tryOnly` and not available. */
-  advisoryLock(key: bigint, classId: number, shared: boolean, transactionScope: boolean, tryOnly: boolean): Promise<boolean>;
+  advisoryLock(
+    key: bigint,
+    classId: number,
+    shared: boolean,
+    transactionScope: boolean,
+    tryOnly: boolean,
+  ): Promise<boolean>;
   advisoryUnlock(key: bigint, classId: number, shared: boolean): boolean;
   advisoryUnlockAll(): void;
   /** Sleeps, woken by cancel (57014). */
@@ -50,4 +56,6 @@ export interface CatalogFunctions {
   searchPath(includeImplicit: boolean): readonly string[];
   /** The snapshot as catalog/catalog.ts knows it; typed there (common imports nothing). */
   readonly snapshot: unknown;
+  /** EngineStatistics of catalog/catalog.ts: what pg_relation_size and pg_sequence_last_value read. */
+  readonly statistics?: unknown;
 }

@@ -82,10 +82,6 @@ export function generatedTable(name: GeneratedName): GeneratedTable {
   return table;
 }
 
-export function isGenerated(name: string): name is GeneratedName {
-  return Object.hasOwn(SOURCES, name);
-}
-
 /** Row numbers by the text of one column; the map is made once. */
 export function rowsBy(name: GeneratedName, column: string, value: string): readonly number[] {
   const key = `${name}.${column}`;

@@ -53,7 +53,8 @@ export function qualified(schema: string, name: string): string {
 /** Parts of a possibly qualified name as users write it: quotes removed, unquoted parts in lower case; undefined = malformed. */
 export function parseName(text: string): readonly string[] | undefined {
   const parts: string[] = [];
-  const pattern = /\s*(?:"((?:[^"]|"")+)"|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*))\s*(\.|$)/y;
+  // Anything but blanks, dots and quotes goes for an unquoted part, as SplitIdentifierString has it.
+  const pattern = /\s*(?:"((?:[^"]|"")+)"|([^\s."]+))\s*(\.|$)/y;
   let end = 0;
   for (;;) {
     pattern.lastIndex = end;

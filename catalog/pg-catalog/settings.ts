@@ -9,11 +9,11 @@ import type { RelationRows, Row } from "./rows.ts";
 export const pgSettings: RelationRows = {
   lookups: [],
   *rows({ functions }) {
+    const getSetting = (name: string): string | undefined => functions.session.getSetting(name);
     const decode = rowDecoder("pg_settings", functions.types);
     const { rowCount } = generatedTable("pg_settings");
-    for (let row = 0; row < rowCount; row++) yield withValue(decode(row), functions.session.getSetting);
-    for (const setting of OWN_SETTINGS)
-      yield withValue({ ...setting, pending_restart: false }, functions.session.getSetting);
+    for (let row = 0; row < rowCount; row++) yield withValue(decode(row), getSetting);
+    for (const setting of OWN_SETTINGS) yield withValue({ ...setting, pending_restart: false }, getSetting);
   },
 };
 
