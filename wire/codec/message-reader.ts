@@ -3,6 +3,7 @@
 import { isUtf8 } from "node:buffer";
 import { decodeUtf8 } from "../../common/batch/vector.ts";
 import { SqlError, SqlState } from "../../common/error.ts";
+import { invalidUtf8 } from "../../session/text-parameter.ts";
 
 const EMPTY = Buffer.alloc(0);
 
@@ -97,25 +98,4 @@ export function decodeChecked(buffer: Buffer, start: number, end: number): strin
   const bytes = buffer.subarray(start, end);
   if (!isUtf8(bytes)) throw invalidUtf8(bytes);
   return decodeUtf8(buffer, start, end);
-}
-
-/** 22021 naming the first offending bytes as PostgreSQL does: the sequence its lead byte announces, cut at the end. */
-export function invalidUtf8(bytes: Uint8Array): SqlError {
-  let at = 0;
-  while (at < bytes.length) {
-    const length = sequenceLength(bytes[at] as number);
-    if (!isUtf8(bytes.subarray(at, at + length)) || at + length > bytes.length) break;
-    at += length;
-  }
-  const shown = bytes.subarray(at, Math.min(bytes.length, at + sequenceLength(bytes[at] ?? 0)));
-  const hex = Array.from(shown, (byte) => `0x${byte.toString(16).padStart(2, "0")}`).join(" ");
-  return new SqlError(SqlState.characterNotInRepertoire, `invalid byte sequence for encoding "UTF8": ${hex}`);
-}
-
-function sequenceLength(lead: number): number {
-  if ((lead & 0x80) === 0) return 1;
-  if ((lead & 0xe0) === 0xc0) return 2;
-  if ((lead & 0xf0) === 0xe0) return 3;
-  if ((lead & 0xf8) === 0xf0) return 4;
-  return 1;
 }

@@ -1,0 +1,248 @@
+// What the parts of a session share: the database it is connected to, its settings, its transaction, its view of the
+// catalogue, and the waits and interrupts of the statement that runs. The protocol's words (Parse, Bind, Execute) are
+// session.ts's; what single statements do is in statement-runner.ts and utility/.
+import type { CatalogSnapshot, EngineStatistics } from "../catalog/catalog.ts";
+import type { CatalogEntry } from "../catalog/entries.ts";
+import type { FunctionContext } from "../common/function-context.ts";
+import type { Notice } from "../common/error.ts";
+import type { TypeContext } from "../common/types/type.ts";
+import { SqlError, SqlState } from "../common/error.ts";
+import { BufferPool } from "../executor/storage/buffer-pool.ts";
+import type { ExecutionOptions } from "../executor/context.ts";
+import { LockPolicy, type EngineSession } from "../native/engine.ts";
+import { parseNameList } from "./name-list.ts";
+import type { Database } from "./database.ts";
+import { Interrupts } from "./interrupts.ts";
+import { OwnCatalog } from "./own-catalog.ts";
+import type { Portal } from "./portal.ts";
+import type { PreparedStatement } from "./prepared-statement.ts";
+import type { SessionClient } from "./result.ts";
+import { sessionRegNames } from "./reg-names.ts";
+import { makeFunctionContext, nowMicroseconds } from "./session-functions.ts";
+import { SettingsView } from "./settings-view.ts";
+import { Settings } from "./settings.ts";
+import { TransactionControl } from "./transaction-control.ts";
+
+export interface SessionIdentity {
+  readonly user: string;
+  readonly roleOid: number;
+  readonly databaseOid: number;
+}
+
+/** Order of client_min_messages; a notice below the threshold is not sent. */
+const SEVERITIES = ["debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning", "error"];
+
+export class SessionCore {
+  readonly database: Database;
+  readonly client: SessionClient;
+  readonly engineSession: EngineSession;
+  readonly identity: SessionIdentity;
+  readonly settings = new Settings();
+  readonly interrupts: Interrupts;
+  readonly ownCatalog: OwnCatalog;
+  readonly transactions: TransactionControl;
+  readonly functions: FunctionContext;
+  readonly statements = new Map<string, PreparedStatement>();
+  readonly portals = new Map<string, Portal>();
+  readonly statistics: EngineStatistics;
+  /** Buffers reused from statement to statement. */
+  readonly buffers = new BufferPool();
+  /** Microseconds since 2000 at the start of the running client message. */
+  statementTime = nowMicroseconds();
+  /** The settings in force as types, planner and executor read them. */
+  readonly view: SettingsView;
+  #transactionId: { readonly transaction: number; readonly id: number } | undefined;
+
+  constructor(database: Database, client: SessionClient, identity: SessionIdentity) {
+    this.database = database;
+    this.client = client;
+    this.identity = identity;
+    this.engineSession = database.engine.openSession(database.waits.channel);
+    this.interrupts = new Interrupts(database.engine, this.engineSession);
+    this.ownCatalog = new OwnCatalog(database.catalog);
+    this.view = new SettingsView(this.settings, () => this.transactions.startTime, sessionRegNames(this));
+    this.transactions = new TransactionControl({
+      session: this.engineSession,
+      settings: this.settings,
+      ownCatalog: this.ownCatalog,
+      wait: (token) => database.waits.wait(token),
+      notice: (notice) => this.notice(notice),
+      beforeCommit: () => this.#beforeCommit(),
+      afterEnd: (committed) => this.#afterEnd(committed),
+    });
+    this.functions = makeFunctionContext(this);
+    this.statistics = engineStatistics(this);
+  }
+
+  get user(): string {
+    return this.identity.user;
+  }
+
+  /** How values print and parse under the settings in force. */
+  get types(): TypeContext {
+    return this.view.types;
+  }
+
+  notice(notice: Notice): void {
+    const threshold = SEVERITIES.indexOf(this.settings.get("client_min_messages") ?? "notice");
+    const severity = notice.severity === "INFO" ? Number.POSITIVE_INFINITY : SEVERITIES.indexOf(notice.severity.toLowerCase());
+    if (severity >= threshold) this.client.notice(notice);
+  }
+
+  // Catalogue
+
+  /** The catalogue as the running statement sees it: committed entries as last refreshed, own changes on top. */
+  catalog(): CatalogSnapshot {
+    return this.ownCatalog.over(this.database.snapshot(this.identity.databaseOid));
+  }
+
+  /**
+   * Schema names in search order. `implicit` adds pg_temp and pg_catalog in front where the path does not place them; the
+   * path without them holds existing schemas only, as current_schemas(false) shows it.
+   */
+  schemaPath(implicit: boolean): readonly string[] {
+    const catalog = this.catalog();
+    const wanted = parseNameList(this.settings.get("search_path") ?? "").map((name) =>
+      name === "$user" ? this.user : name,
+    );
+    const temporary = this.temporarySchema?.name;
+    const path = wanted
+      .map((name) => (name === "pg_temp" ? (temporary ?? name) : name))
+      .filter((name, index, all) => all.indexOf(name) === index && catalog.schemaByName(name) !== undefined);
+    if (!implicit) return path;
+    const withCatalog = path.includes("pg_catalog") ? path : ["pg_catalog", ...path];
+    if (temporary === undefined || withCatalog.includes(temporary)) return withCatalog;
+    return [temporary, ...withCatalog];
+  }
+
+  /** The schema of this session's temporary objects, once there is one. */
+  temporarySchema: { readonly oid: number; readonly name: string } | undefined;
+
+  /** Temporary entries live with the session and are never logged. */
+  isTemporary(entry: CatalogEntry): boolean {
+    switch (entry.kind) {
+      case "schema":
+        return entry.oid === this.temporarySchema?.oid;
+      case "table":
+      case "index":
+      case "sequence":
+        return entry.persistence === "t";
+      case "statistics":
+        return this.#isTemporaryRelation(entry.tableOid);
+      case "comment":
+        return this.#isTemporaryRelation(entry.objectOid);
+      case "database":
+      case "extension":
+      case "role":
+        return false;
+    }
+  }
+
+  putEntry(entry: CatalogEntry, key: string): void {
+    const isTemporary = this.isTemporary(entry);
+    this.transactions.engine().catalogPut(key, JSON.stringify(entry), isTemporary);
+    this.ownCatalog.put(entry, isTemporary);
+  }
+
+  removeEntry(entry: CatalogEntry, key: string): void {
+    const isTemporary = this.isTemporary(entry);
+    this.transactions.engine().catalogPut(key, undefined, isTemporary);
+    this.ownCatalog.remove(entry, isTemporary);
+  }
+
+  #isTemporaryRelation(oid: number): boolean {
+    const ref = this.catalog().relationByOid(oid);
+    if (ref?.kind === "table") return ref.table.persistence === "t";
+    if (ref?.kind === "index") return ref.index.persistence === "t";
+    return ref?.kind === "sequence" && ref.sequence.persistence === "t";
+  }
+
+  // Waiting
+
+  /** Repeats a lock call until it is granted (true) or says "not available" (false). Honours lock_timeout. */
+  async waitForLock(attempt: () => number): Promise<boolean> {
+    for (;;) {
+      const answer = attempt();
+      if (answer <= 0) return answer === 0;
+      await this.interrupts.withLockTimeout(this.settings.number("lock_timeout"), () =>
+        this.database.waits.wait(answer),
+      );
+      this.interrupts.check();
+    }
+  }
+
+  /** Waits for a table lock in PostgreSQL's mode number; held ones cost nothing. */
+  async lockRelation(oid: number, mode: number): Promise<void> {
+    const key = oid * 16 + mode;
+    if (this.transactions.heldLocks.has(key)) return;
+    const engine = this.transactions.engine();
+    await this.waitForLock(() => engine.lockRelation(oid, mode, LockPolicy.wait));
+    this.transactions.heldLocks.add(key);
+  }
+
+  // Execution
+
+  executionOptions(parameters: ExecutionOptions["parameters"]): ExecutionOptions {
+    return {
+      transaction: this.transactions.engine(),
+      engine: this.database.engine,
+      wait: (token) => this.database.waits.wait(token),
+      parameters,
+      functionContext: this.functions,
+      catalog: this.catalog(),
+      statistics: this.statistics,
+      settings: this.view.execution,
+      checkInterrupt: this.interrupts.check,
+      buffers: this.buffers,
+    };
+  }
+
+  transactionId(): number {
+    const transaction = this.transactions.identity;
+    if (this.#transactionId?.transaction !== transaction) {
+      this.#transactionId = { transaction, id: this.database.engine.allocateOid() };
+    }
+    return this.#transactionId.id;
+  }
+
+  /** 25006 for what a READ ONLY transaction must not do. */
+  refuseReadOnly(command: string): void {
+    if (!this.transactions.modes.readOnly) return;
+    throw new SqlError(
+      SqlState.readOnlySqlTransaction,
+      `cannot execute ${command} in a read-only transaction`,
+    );
+  }
+
+  async #beforeCommit(): Promise<void> {
+    for (const portal of this.portals.values()) {
+      if (portal.isHoldable) await portal.hold();
+    }
+  }
+
+  #afterEnd(committed: boolean): void {
+    for (const [name, portal] of this.portals) {
+      // Only what WITH HOLD kept at an earlier (or this) commit outlives a transaction.
+      const isFromBefore = committed || portal.transaction !== this.transactions.identity;
+      if (portal.isHoldable && portal.isHeld && isFromBefore) continue;
+      portal.close();
+      this.portals.delete(name);
+    }
+    if (!committed) this.#forgetUndoneTemporarySchema();
+  }
+
+  #forgetUndoneTemporarySchema(): void {
+    const schema = this.temporarySchema;
+    if (schema !== undefined && this.catalog().schemaByName(schema.name) === undefined) this.temporarySchema = undefined;
+  }
+}
+
+function engineStatistics(core: SessionCore): EngineStatistics {
+  const { engine } = core.database;
+  return {
+    relationRows: (storageId) => engine.relationStatistics(storageId),
+    indexRows: (storageId) => engine.indexStatistics(storageId),
+    sequence: (storageId) => core.transactions.engine().sequenceState(storageId),
+    builds: () => engine.buildProgress(),
+  };
+}

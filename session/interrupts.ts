@@ -1,0 +1,92 @@
+// How a statement learns that it should stop: CancelRequest and pg_cancel_backend, pg_terminate_backend, statement_timeout
+// and lock_timeout. The engine keeps the flag (any worker can raise it, and it wakes waits inside the engine); running code
+// polls check() once per batch. Timeouts raise the same flag through a timer, and remember that it was they.
+import { SqlError, SqlState } from "../common/error.ts";
+import type { Engine, EngineSession } from "../native/engine.ts";
+
+const SLEEP_POLL_MS = 20;
+
+type Cause = "user" | "statement timeout" | "lock timeout";
+
+export class Interrupts {
+  readonly #engine: Engine;
+  readonly #session: EngineSession;
+  #cause: Cause = "user";
+  #statementTimer: NodeJS.Timeout | undefined;
+
+  constructor(engine: Engine, session: EngineSession) {
+    this.#engine = engine;
+    this.#session = session;
+  }
+
+  /** Starts the clock of one statement; `timeoutMs` 0 = none. */
+  begin(timeoutMs: number): void {
+    this.end();
+    if (timeoutMs > 0) this.#statementTimer = setTimeout(() => this.#raise("statement timeout"), timeoutMs);
+  }
+
+  /** The statement is over: a cancel that comes now must not hit the next one. */
+  end(): void {
+    clearTimeout(this.#statementTimer);
+    this.#statementTimer = undefined;
+    if (this.#session.interrupt() === 1) this.#session.clearCancel();
+    this.#cause = "user";
+  }
+
+  /** Throws 57014 or 57P01 when the session was told to stop. */
+  check = (): void => {
+    const flag = this.#session.interrupt();
+    if (flag === 0) return;
+    if (flag === 2) {
+      throw new SqlError(SqlState.adminShutdown, "terminating connection due to administrator command", {
+        severity: "FATAL",
+      });
+    }
+    throw this.#cancelled();
+  };
+
+  /** Stops whatever runs: the client is gone. */
+  interrupt(): void {
+    this.#raise("user");
+  }
+
+  /** Runs a wait for a lock under lock_timeout; 0 = none. */
+  async withLockTimeout<T>(timeoutMs: number, wait: () => Promise<T>): Promise<T> {
+    if (timeoutMs <= 0) return wait();
+    const timer = setTimeout(() => this.#raise("lock timeout"), timeoutMs);
+    try {
+      return await wait();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** An engine call that was cancelled says 57014 without knowing who asked: put the reason into PostgreSQL's words. */
+  explain(error: SqlError): SqlError {
+    return error.code === SqlState.queryCanceled && this.#cause !== "user" ? this.#cancelled() : error;
+  }
+
+  /** Resolves after the time, or throws when the session is told to stop. */
+  async sleep(milliseconds: number): Promise<void> {
+    const until = performance.now() + milliseconds;
+    for (;;) {
+      this.check();
+      const rest = until - performance.now();
+      if (rest <= 0) return;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(rest, SLEEP_POLL_MS)));
+    }
+  }
+
+  #cancelled(): SqlError {
+    if (this.#cause === "lock timeout") {
+      return new SqlError(SqlState.lockNotAvailable, "canceling statement due to lock timeout");
+    }
+    const reason = this.#cause === "user" ? "user request" : this.#cause;
+    return new SqlError(SqlState.queryCanceled, `canceling statement due to ${reason}`);
+  }
+
+  #raise(cause: Cause): void {
+    this.#cause = cause;
+    this.#engine.cancelSession(this.#session.processId, undefined);
+  }
+}

@@ -1,0 +1,92 @@
+// From a statement to a plan that is right for this moment: shared plan cache, check against the catalogue, and the locks.
+//
+// A plan is made from the newest committed catalogue plus own changes (never from the data snapshot). Then its tables are
+// locked, the catalogue is read again, and when one of its relations moved meanwhile it is planned anew: after that nobody
+// can change them until the transaction ends.
+import { SqlError, SqlState } from "../common/error.ts";
+import type { RawStatement } from "../parser/tree.ts";
+import { planStatement } from "../planner/index.ts";
+import type { PlannedStatement } from "../planner/physical/plan.ts";
+import type { SessionCore } from "./core.ts";
+import type { PreparedStatement } from "./prepared-statement.ts";
+import type { ResultColumn } from "./result.ts";
+
+/** Concurrent DDL can make a plan stale again and again; after this many rounds something else is wrong. */
+const MAX_ATTEMPTS = 20;
+/** Words that PostgreSQL reads as the current time when the literal is read: such a plan serves one execution. */
+const TIMELY_LITERAL = /'\s*(now|today|tomorrow|yesterday)\b/i;
+
+/** A plan for the statement, from the statement itself, the shared cache, or the planner. Takes no locks. */
+export function planFor(core: SessionCore, prepared: PreparedStatement, statement: RawStatement): PlannedStatement {
+  core.database.refresh();
+  const stamp = planStamp(core);
+  if (prepared.plan?.stamp === stamp) return prepared.plan.planned;
+  const planned = sharedPlan(core, prepared, statement);
+  prepared.plan = { planned, stamp };
+  return planned;
+}
+
+/** Plans with this stamp are right as they are: no name, setting or own object has changed. */
+function planStamp(core: SessionCore): string {
+  const { database, ownCatalog, settings } = core;
+  return `${database.namesVersion}/${ownCatalog.stamp}/${settings.version}`;
+}
+
+function sharedPlan(core: SessionCore, prepared: PreparedStatement, statement: RawStatement): PlannedStatement {
+  const { database, ownCatalog, identity } = core;
+  if (!ownCatalog.isEmpty || TIMELY_LITERAL.test(statement.text)) return makePlan(core, prepared, statement);
+  const key = `${identity.databaseOid}|${core.user}|${core.view.planKey}|${prepared.declaredTypes.join()}|${statement.text}`;
+  const cached = database.plans.get(key);
+  if (cached?.namesVersion === database.namesVersion) return cached.planned;
+  const planned = makePlan(core, prepared, statement);
+  database.plans.set(key, { planned, namesVersion: database.namesVersion });
+  return planned;
+}
+
+function makePlan(core: SessionCore, prepared: PreparedStatement, statement: RawStatement): PlannedStatement {
+  return planStatement(statement.node, {
+    catalog: core.catalog(),
+    searchPath: core.schemaPath(true),
+    parameterTypes: prepared.declaredTypes,
+    settings: core.view.planner,
+    functionContext: core.functions,
+    rowCount: (storageId) => core.database.engine.relationStatistics(storageId).rowCount,
+  });
+}
+
+/** The plan to run now, its tables locked. */
+export async function lockedPlan(
+  core: SessionCore,
+  prepared: PreparedStatement,
+  statement: RawStatement,
+): Promise<PlannedStatement> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const planned = planFor(core, prepared, statement);
+    const stamp = planStamp(core);
+    for (const { oid, mode } of planned.locks) await core.lockRelation(oid, mode);
+    core.database.refresh();
+    if (planStamp(core) === stamp || isCurrent(core, planned)) return planned;
+    prepared.plan = undefined;
+  }
+  throw new SqlError(SqlState.objectInUse, "the tables of this statement keep changing");
+}
+
+/** Every relation the plan rests on is still the one it was made for. */
+function isCurrent(core: SessionCore, planned: PlannedStatement): boolean {
+  const catalog = core.catalog();
+  return planned.dependencies.every(({ kind, oid, version }) => catalog.entry(kind, oid)?.version === version);
+}
+
+/** The result of a plan as a client sees it. */
+export function resultColumns(core: SessionCore, planned: PlannedStatement): readonly ResultColumn[] | undefined {
+  if (planned.result === undefined) return undefined;
+  const catalog = core.catalog();
+  return planned.result.map((column) => ({
+    name: column.name,
+    tableOid: column.tableOid,
+    attnum: column.attnum,
+    typeOid: column.type.oid,
+    typeLength: catalog.typeByOid(column.type.oid)?.length ?? -1,
+    typmod: column.type.typmod,
+  }));
+}

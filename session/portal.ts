@@ -1,0 +1,187 @@
+// A portal: a bound statement between Bind (or DECLARE) and its end. It pulls rows from its source, gives them to the
+// receiver up to the row limit, and keeps the rest of a batch for the next Execute or FETCH.
+//
+// A plan reads one snapshot and one set of buffers, so before another statement of the transaction starts, what is left of
+// an open portal is copied (hold); most portals are read to the end at once and never are.
+import type { Batch } from "../common/batch/vector.ts";
+import { must } from "../common/assert.ts";
+import { SqlError, SqlState } from "../common/error.ts";
+import type { Datum, TypeContext } from "../common/types/type.ts";
+import type { PreparedStatement } from "./prepared-statement.ts";
+import type { FormatCodes, ResultColumn, ResultReceiver } from "./result.ts";
+import { KeptRows, type RowSource, sliceBatch } from "./row-source.ts";
+
+/** What starting a statement gives: rows and the command tag for a row count. */
+export interface Started {
+  /** undefined = the statement was done by starting it. */
+  readonly rows: RowSource | undefined;
+  readonly tag: (rowCount: number) => string;
+  /** It changes rows: it must run to its end even when the client takes only some of the result. */
+  readonly mustFinish: boolean;
+}
+
+/** Rows kept for portals beyond this end the statement: they live in memory. */
+const MAX_HELD_ROWS = 20_000_000;
+
+export interface PortalOptions {
+  readonly name: string;
+  readonly statement: PreparedStatement;
+  readonly parameters: readonly Datum[];
+  readonly formats: FormatCodes;
+  readonly columns: readonly ResultColumn[] | undefined;
+  /** Runs the statement up to its first row. `receiver` is for COPY. */
+  readonly start: (portal: Portal, receiver: ResultReceiver) => Promise<Started>;
+  /** Transaction it was made in. */
+  readonly transaction: number;
+  /** DECLARE ... WITH HOLD: lives on after COMMIT. */
+  readonly isHoldable?: boolean;
+}
+
+export class Portal {
+  readonly name: string;
+  readonly statement: PreparedStatement;
+  readonly parameters: readonly Datum[];
+  readonly formats: FormatCodes;
+  readonly columns: readonly ResultColumn[] | undefined;
+  readonly transaction: number;
+  readonly isHoldable: boolean;
+  /** Set once its rows are copied and need no transaction. */
+  isHeld = false;
+  readonly #start: PortalOptions["start"];
+  #started: Started | undefined;
+  #batch: Batch | undefined;
+  #offset = 0;
+  #state: "new" | "open" | "done" = "new";
+
+  constructor(options: PortalOptions) {
+    this.name = options.name;
+    this.statement = options.statement;
+    this.parameters = options.parameters;
+    this.formats = options.formats;
+    this.columns = options.columns;
+    this.transaction = options.transaction;
+    this.isHoldable = options.isHoldable ?? false;
+    this.#start = options.start;
+  }
+
+  /** Reading it goes on where another statement's snapshot must not interfere. */
+  get isOpen(): boolean {
+    return this.#state === "open";
+  }
+
+  /**
+   * Gives at most `maxRows` rows (0 = all). "complete" came with its tag; "suspended" means more may follow. Calls
+   * receiver.start, rows and nothing else: the caller completes, because a commit may have to come first.
+   */
+  async run(maxRows: number, receiver: ResultReceiver, types: TypeContext): Promise<string | undefined> {
+    if (this.#state === "done" && this.#started?.rows === undefined) {
+      throw new SqlError(
+        SqlState.objectNotInPrerequisiteState,
+        `portal "${this.name}" cannot be run anymore`,
+      );
+    }
+    if (this.#state === "new") await this.open(receiver);
+    const started = this.#started as Started;
+    if (this.columns !== undefined) receiver.start(this.columns, this.formats, types);
+    const sent = await this.#send(maxRows, receiver);
+    if (sent.isLimited) return undefined;
+    return started.tag(sent.rowCount);
+  }
+
+  /** Runs the statement up to its first row. */
+  async open(receiver: ResultReceiver): Promise<void> {
+    this.#state = "open";
+    try {
+      this.#started = await this.#start(this, receiver);
+    } catch (error) {
+      this.#state = "done";
+      throw error;
+    }
+  }
+
+  /** What opening it gave: EXECUTE hands the rows of an inner portal on as its own. */
+  get started(): Started {
+    return must(this.#started, "the portal was opened");
+  }
+
+  /** Gives up to `count` rows to `take`; the number given. FETCH and MOVE. */
+  async fetch(count: number, take: (batch: Batch, from: number, to: number) => void | Promise<void>): Promise<number> {
+    let given = 0;
+    while (given < count) {
+      const batch = await this.#current();
+      if (batch === undefined) break;
+      const end = Math.min(batch.rowCount, this.#offset + count - given);
+      const from = this.#offset;
+      this.#offset = end;
+      given += end - from;
+      await take(batch, from, end);
+    }
+    return given;
+  }
+
+  /** As fetch, but at most to the end of the present batch, which `take` gets cut to the rows given. */
+  async fetchPiece(count: number, take: (batch: Batch) => void): Promise<number> {
+    const batch = await this.#current();
+    if (batch === undefined) return 0;
+    const from = this.#offset;
+    const end = Math.min(batch.rowCount, from + count);
+    this.#offset = end;
+    take(from === 0 && end === batch.rowCount ? batch : sliceBatch(batch, from, end));
+    return end - from;
+  }
+
+  /** Copies what is left, so that the source can be closed. */
+  async hold(): Promise<void> {
+    if (this.#state !== "open" || this.isHeld) return;
+    const source = this.#started?.rows;
+    if (source === undefined) return;
+    const kept: Batch[] = [];
+    let rowCount = 0;
+    for (let batch = await this.#current(); batch !== undefined; batch = await this.#current()) {
+      kept.push(sliceBatch(batch, this.#offset, batch.rowCount));
+      rowCount += batch.rowCount - this.#offset;
+      if (rowCount > MAX_HELD_ROWS) {
+        throw new SqlError(SqlState.outOfMemory, "out of memory", {
+          detail: `A cursor keeps at most ${MAX_HELD_ROWS} rows.`,
+        });
+      }
+      this.#offset = batch.rowCount;
+    }
+    source.close();
+    this.#started = { rows: new KeptRows(kept), tag: (this.#started as Started).tag, mustFinish: false };
+    this.#batch = undefined;
+    this.#offset = 0;
+    this.#state = "open";
+    this.isHeld = true;
+  }
+
+  close(): void {
+    this.#state = "done";
+    this.#batch = undefined;
+    this.#started?.rows?.close();
+  }
+
+  async #send(maxRows: number, receiver: ResultReceiver): Promise<{ rowCount: number; isLimited: boolean }> {
+    const isLimited = maxRows > 0;
+    // INSERT ... RETURNING with a row limit: all rows are changed now, the client takes the answers as it likes.
+    if (isLimited && this.#started?.mustFinish === true) await this.hold();
+    const limit = isLimited ? maxRows : Number.POSITIVE_INFINITY;
+    const rowCount = await this.fetch(limit, (batch, from, to) => receiver.rows(batch, from, to));
+    return { rowCount, isLimited: isLimited && rowCount === maxRows };
+  }
+
+  /** The batch with unread rows; undefined at the end. */
+  async #current(): Promise<Batch | undefined> {
+    if (this.#batch !== undefined && this.#offset < this.#batch.rowCount) return this.#batch;
+    if (this.#state !== "open") return undefined;
+    const source = this.#started?.rows;
+    const pulled = source?.next();
+    this.#batch = pulled instanceof Promise ? await pulled : pulled;
+    this.#offset = 0;
+    if (this.#batch === undefined) {
+      this.#state = "done";
+      source?.close();
+    }
+    return this.#batch;
+  }
+}

@@ -1,0 +1,289 @@
+// One session: what a client says, statement by statement, in the words of the protocol (simple query; parse, bind,
+// describe, execute, close, sync). The only place where parser, planner and executor meet.
+//
+// Simple query: the statements of one string share an implicit transaction, which commits before the last one's completion is
+// reported, so that a commit that fails is an error of that statement. Extended: what runs between two Syncs shares one.
+// Every method that throws has marked the transaction failed before.
+import { assert, must } from "../common/assert.ts";
+import { SqlError, SqlState, toSqlError } from "../common/error.ts";
+import { codecOf } from "../common/types/registry.ts";
+import type { Datum } from "../common/types/type.ts";
+import { parse } from "../parser/parse.ts";
+import type { RawStatement } from "../parser/tree.ts";
+import { SessionCore, type SessionIdentity } from "./core.ts";
+import type { Database } from "./database.ts";
+import type { Portal } from "./portal.ts";
+import { PreparedStatement } from "./prepared-statement.ts";
+import { type FormatCodes, formatOf, type ResultReceiver, type SessionClient } from "./result.ts";
+import { nowMicroseconds } from "./session-functions.ts";
+import { makePortal, prepare, runsInFailed } from "./statement-runner.ts";
+import { readTextParameter } from "./text-parameter.ts";
+import { addPrepared, requirePrepared } from "./utility/prepare.ts";
+import type { PortalDescription, StatementDescription, WireSession } from "./wire-session.ts";
+
+/** Open portals of one session: each may hold a running plan. */
+const MAX_PORTALS = 10_000;
+
+export interface SessionOptions {
+  readonly identity: SessionIdentity;
+  /** From the startup packet, in order. */
+  readonly settings: readonly (readonly [string, string])[];
+}
+
+export class Session implements WireSession {
+  readonly #core: SessionCore;
+  #isClosed = false;
+
+  /** Throws FATAL errors for impossible settings (22023, 42704). */
+  constructor(database: Database, client: SessionClient, options: SessionOptions) {
+    this.#core = new SessionCore(database, client, options.identity);
+    const { settings } = this.#core;
+    settings.overrideInitial("session_authorization", options.identity.user);
+    try {
+      for (const [name, value] of options.settings) settings.setInitial(name, value);
+    } catch (error) {
+      this.#core.engineSession.close();
+      throw new SqlError(toSqlError(error).code, toSqlError(error).message, { severity: "FATAL" });
+    }
+  }
+
+  get processId(): number {
+    return this.#core.engineSession.processId;
+  }
+
+  get secretKey(): number {
+    return this.#core.engineSession.secretKey;
+  }
+
+  get transactionStatus(): "I" | "T" | "E" {
+    return this.#core.transactions.status;
+  }
+
+  reportedSettings(): Iterable<readonly [string, string]> {
+    return this.#core.settings.greeting();
+  }
+
+  // Simple query
+
+  async simpleQuery(sql: string, receiver: ResultReceiver): Promise<void> {
+    const core = this.#core;
+    core.statementTime = nowMicroseconds();
+    // The unnamed statement and portal do not outlive a simple query, as in PostgreSQL.
+    this.closeStatement("");
+    this.closePortal("");
+    await this.#guard(async () => {
+      const statements = parse(sql);
+      if (statements.length === 0) receiver.empty();
+      for (const [index, statement] of statements.entries()) {
+        await this.#runSimple(statement, index === statements.length - 1, receiver);
+      }
+    });
+    this.#reportSettings();
+  }
+
+  async #runSimple(statement: RawStatement, isLast: boolean, receiver: ResultReceiver): Promise<void> {
+    const core = this.#core;
+    if (!runsInFailed(statement)) core.transactions.refuseInFailed();
+    core.transactions.ensure(core.statementTime);
+    core.interrupts.begin(core.settings.number("statement_timeout"));
+    const prepared = prepare(core, "", statement, [], false);
+    const portal = makePortal(core, { name: "", prepared, parameters: [], formats: [] });
+    core.portals.set("", portal);
+    try {
+      const tag = must(await portal.run(0, receiver, core.types), "a portal without a limit completes");
+      if (isLast) await core.transactions.finishImplicit();
+      receiver.complete(tag);
+    } finally {
+      portal.close();
+      core.portals.delete("");
+    }
+  }
+
+  // Extended protocol
+
+  parse(name: string, sql: string, parameterTypes: readonly number[]): void {
+    this.#guardNow(() => {
+      const core = this.#core;
+      core.statementTime = nowMicroseconds();
+      const statements = parse(sql);
+      if (statements.length > 1) {
+        throw new SqlError(
+          SqlState.syntaxError,
+          "cannot insert multiple commands into a prepared statement",
+        );
+      }
+      const statement = statements[0];
+      if (!runsInFailed(statement)) core.transactions.refuseInFailed();
+      core.transactions.ensure(core.statementTime);
+      if (name === "") core.statements.delete("");
+      addPrepared(core, prepare(core, name, statement, parameterTypes, false));
+    });
+  }
+
+  bind(
+    portal: string,
+    statement: string,
+    parameterFormats: FormatCodes,
+    values: readonly (Uint8Array | null)[],
+    resultFormats: FormatCodes,
+  ): void {
+    this.#guardNow(() => {
+      const core = this.#core;
+      const prepared = requirePrepared(core, statement);
+      if (!runsInFailed(prepared.statement)) core.transactions.refuseInFailed();
+      checkCounts(prepared, values.length, resultFormats, statement);
+      core.transactions.ensure(nowMicroseconds());
+      const parameters = this.#readParameters(prepared, parameterFormats, values);
+      if (portal !== "" && core.portals.has(portal)) {
+        throw new SqlError(SqlState.duplicateCursor, `cursor "${portal}" already exists`);
+      }
+      if (core.portals.size >= MAX_PORTALS) {
+        throw new SqlError(SqlState.configurationLimitExceeded, `a session keeps at most ${MAX_PORTALS} portals`);
+      }
+      this.closePortal(portal);
+      core.portals.set(portal, makePortal(core, { name: portal, prepared, parameters, formats: resultFormats }));
+    });
+  }
+
+  describeStatement(name: string): StatementDescription {
+    return this.#guardNow(() => {
+      const prepared = requirePrepared(this.#core, name);
+      return { parameterTypes: prepared.parameterTypes, columns: prepared.columns };
+    });
+  }
+
+  describePortal(name: string): PortalDescription {
+    return this.#guardNow(() => {
+      const portal = this.#requirePortal(name);
+      return { columns: portal.columns, formats: portal.formats };
+    });
+  }
+
+  async execute(name: string, maxRows: number, receiver: ResultReceiver): Promise<void> {
+    const core = this.#core;
+    await this.#guard(async () => {
+      const portal = this.#requirePortal(name);
+      if (portal.statement.statement === undefined) {
+        receiver.empty();
+        return;
+      }
+      if (!runsInFailed(portal.statement.statement)) core.transactions.refuseInFailed();
+      core.transactions.ensure(core.statementTime);
+      core.interrupts.begin(core.settings.number("statement_timeout"));
+      const tag = await portal.run(Math.max(maxRows, 0), receiver, core.types);
+      if (tag === undefined) receiver.suspended();
+      else receiver.complete(tag);
+    });
+  }
+
+  closeStatement(name: string): void {
+    this.#core.statements.delete(name);
+  }
+
+  closePortal(name: string): void {
+    this.#core.portals.get(name)?.close();
+    this.#core.portals.delete(name);
+  }
+
+  async sync(): Promise<void> {
+    await this.#guard(() => this.#core.transactions.finishImplicit());
+    this.#reportSettings();
+  }
+
+  fail(): void {
+    this.#core.transactions.fail();
+    this.#core.interrupts.end();
+  }
+
+  interrupt(): void {
+    this.#core.interrupts.interrupt();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const core = this.#core;
+    core.interrupts.end();
+    for (const portal of core.portals.values()) portal.close();
+    core.portals.clear();
+    core.transactions.abandon();
+    core.engineSession.close();
+  }
+
+  /** The session's shared parts, for the embedded API. */
+  get core(): SessionCore {
+    return this.#core;
+  }
+
+  #requirePortal(name: string): Portal {
+    const portal = this.#core.portals.get(name);
+    if (portal !== undefined) return portal;
+    throw new SqlError(SqlState.invalidCursorName, `portal "${name}" does not exist`);
+  }
+
+  #readParameters(
+    prepared: PreparedStatement,
+    formats: FormatCodes,
+    values: readonly (Uint8Array | null)[],
+  ): readonly Datum[] {
+    const types = this.#core.types;
+    return values.map((bytes, index) => {
+      if (bytes === null) return null;
+      const oid = must(prepared.parameterTypes[index], "counts were compared");
+      const codec = codecOf(oid);
+      if (formatOf(formats, index) === 1) return codec.receive(bytes, -1, types);
+      return codec.parse(readTextParameter(bytes), -1, types);
+    });
+  }
+
+  #reportSettings(): void {
+    for (const [name, value] of this.#core.settings.changes()) this.#core.client.parameterStatus(name, value);
+  }
+
+  /** Runs a step that may wait; an error fails the transaction and carries the reason of a cancel. */
+  async #guard(step: () => Promise<void>): Promise<void> {
+    assert(!this.#isClosed, "a closed session runs nothing");
+    try {
+      await step();
+      this.#core.interrupts.end();
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  #guardNow<T>(step: () => T): T {
+    try {
+      return step();
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  #failed(thrown: unknown): SqlError {
+    const error = this.#core.interrupts.explain(toSqlError(thrown));
+    this.fail();
+    return error;
+  }
+}
+
+function checkCounts(
+  prepared: PreparedStatement,
+  valueCount: number,
+  resultFormats: FormatCodes,
+  name: string,
+): void {
+  const expected = prepared.parameterTypes.length;
+  if (valueCount !== expected) {
+    throw new SqlError(
+      SqlState.protocolViolation,
+      `bind message supplies ${valueCount} parameters, but prepared statement "${name}" requires ${expected}`,
+    );
+  }
+  const columnCount = prepared.columns?.length ?? 0;
+  if (resultFormats.length > 1 && resultFormats.length !== columnCount) {
+    throw new SqlError(
+      SqlState.protocolViolation,
+      `bind message has ${resultFormats.length} result formats but query has ${columnCount} columns`,
+    );
+  }
+}

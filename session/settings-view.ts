@@ -1,0 +1,105 @@
+// Settings in the forms other parts read on every statement, kept until a setting changes.
+import type { RegNames, TypeContext } from "../common/types/type.ts";
+import type { ExecutionSettings } from "../executor/context.ts";
+import type { PlannerSettings } from "../planner/context.ts";
+import { zoneOfSetting } from "./setting-checks.ts";
+import type { Settings } from "./settings.ts";
+
+type DateStyle = TypeContext["dateStyle"];
+
+interface Views {
+  readonly version: number;
+  readonly types: TypeContext;
+  readonly planner: PlannerSettings;
+  readonly execution: ExecutionSettings;
+  readonly planKey: string;
+}
+
+/** Settings that shape how a literal in a statement is read when it is planned. */
+const LITERAL_SETTINGS = ["DateStyle", "IntervalStyle", "TimeZone", "extra_float_digits", "bytea_output", "search_path"];
+
+export class SettingsView {
+  readonly #settings: Settings;
+  readonly #now: () => number;
+  readonly #names: RegNames;
+  #views: Views | undefined;
+
+  /** `now`: start of the transaction; `names`: how reg* types find objects. */
+  constructor(settings: Settings, now: () => number, names: RegNames) {
+    this.#settings = settings;
+    this.#now = now;
+    this.#names = names;
+  }
+
+  get types(): TypeContext {
+    return this.#current().types;
+  }
+
+  get planner(): PlannerSettings {
+    return this.#current().planner;
+  }
+
+  /** The part of a plan's cache key that stands for settings. */
+  get planKey(): string {
+    return this.#current().planKey;
+  }
+
+  get execution(): ExecutionSettings {
+    return this.#current().execution;
+  }
+
+  #current(): Views {
+    if (this.#views?.version !== this.#settings.version) {
+      const planner = this.#planner();
+      this.#views = {
+        version: this.#settings.version,
+        types: this.#types(),
+        planner,
+        execution: this.#execution(),
+        planKey: JSON.stringify([planner, ...LITERAL_SETTINGS.map((name) => this.#settings.get(name))]),
+      };
+    }
+    return this.#views;
+  }
+
+  #types(): TypeContext {
+    const [format = "ISO", order = "MDY"] = (this.#settings.get("DateStyle") ?? "").split(", ");
+    return {
+      dateStyle: { format: format as DateStyle["format"], order: order as DateStyle["order"] },
+      intervalStyle: (this.#settings.get("IntervalStyle") ?? "postgres") as TypeContext["intervalStyle"],
+      timeZone: zoneOfSetting(this.#settings.get("TimeZone") ?? "UTC"),
+      extraFloatDigits: this.#settings.number("extra_float_digits"),
+      byteaOutput: this.#settings.get("bytea_output") === "escape" ? "escape" : "hex",
+      now: this.#now,
+      names: this.#names,
+    };
+  }
+
+  #planner(): PlannerSettings {
+    const on = (name: string): boolean => this.#settings.isOn(name);
+    return {
+      enableSeqscan: on("enable_seqscan"),
+      enableIndexscan: on("enable_indexscan"),
+      enableBitmapscan: on("enable_bitmapscan"),
+      enableHashjoin: on("enable_hashjoin"),
+      enableNestloop: on("enable_nestloop"),
+      enableSort: on("enable_sort"),
+      exact: on("omendb.exact"),
+      efSearch: this.#efSearch(),
+    };
+  }
+
+  #execution(): ExecutionSettings {
+    return {
+      exact: this.#settings.isOn("omendb.exact"),
+      efSearch: this.#efSearch(),
+      enableIndexscan: this.#settings.isOn("enable_indexscan"),
+      workMemBytes: this.#settings.number("work_mem") * 1024,
+    };
+  }
+
+  /** pgvector's default is shown, but only a value the user chose is obeyed: the index knows better. */
+  #efSearch(): number | undefined {
+    return this.#settings.isSetByUser("hnsw.ef_search") ? this.#settings.number("hnsw.ef_search") : undefined;
+  }
+}

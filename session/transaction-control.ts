@@ -1,0 +1,320 @@
+// The transaction block of one session, as PostgreSQL's xact.c has it:
+//
+//   idle ── statement ──> implicit ── end of query string or Sync ──> idle        (error: rolled back, idle)
+//   idle, implicit ── BEGIN ──> block ── COMMIT, ROLLBACK ──> idle
+//   block ── error ──> failed ── ROLLBACK, COMMIT (= ROLLBACK) ──> idle, ROLLBACK TO ──> block
+//
+// The engine's transaction starts with the first statement that needs one, so that BEGIN costs nothing and SET TRANSACTION
+// can still choose the isolation level. Settings and the session's view of the catalogue follow every rollback.
+import { must } from "../common/assert.ts";
+import { type Notice, SqlError, SqlState } from "../common/error.ts";
+import type { EngineSession, EngineTransaction, Isolation } from "../native/engine.ts";
+import type { OwnCatalog } from "./own-catalog.ts";
+import type { Settings } from "./settings.ts";
+
+export interface TransactionModes {
+  readonly isolation: Isolation;
+  readonly readOnly: boolean;
+}
+
+interface Savepoint {
+  readonly name: string;
+  /** The engine's savepoint; undefined while the engine's transaction had not started. */
+  readonly engine: number | undefined;
+  readonly settingsMark: number;
+  readonly catalogMark: number;
+}
+
+export interface TransactionHost {
+  readonly session: EngineSession;
+  readonly settings: Settings;
+  readonly ownCatalog: OwnCatalog;
+  wait(token: number): Promise<void>;
+  notice(notice: Notice): void;
+  /** Before the commit: what may still fail or write (ON COMMIT actions, holdable cursors). */
+  beforeCommit(): Promise<void>;
+  /** After the end, however it ended. */
+  afterEnd(committed: boolean): void;
+}
+
+/** Named savepoints of one transaction: each costs the engine memory until it is released. */
+const MAX_SAVEPOINTS = 10_000;
+
+export class TransactionControl {
+  readonly #host: TransactionHost;
+  #state: "idle" | "implicit" | "block" | "failed" = "idle";
+  #engine: EngineTransaction | undefined;
+  #modes: TransactionModes | undefined;
+  #savepoints: Savepoint[] = [];
+  /** Table locks held, as oid * 16 + mode: asking the engine again for what is held is a wasted call. */
+  readonly heldLocks = new Set<number>();
+  #startTime = 0;
+  #identity = 0;
+
+  constructor(host: TransactionHost) {
+    this.#host = host;
+  }
+
+  get status(): "I" | "T" | "E" {
+    if (this.#state === "block") return "T";
+    return this.#state === "failed" ? "E" : "I";
+  }
+
+  get isInBlock(): boolean {
+    return this.#state === "block" || this.#state === "failed";
+  }
+
+  get isFailed(): boolean {
+    return this.#state === "failed";
+  }
+
+  get isActive(): boolean {
+    return this.#state !== "idle";
+  }
+
+  get hasSavepoints(): boolean {
+    return this.#savepoints.length > 0;
+  }
+
+  /** Moves with every new transaction. */
+  get identity(): number {
+    return this.#identity;
+  }
+
+  /** Microseconds since 2000-01-01 UTC at the start of the transaction. */
+  get startTime(): number {
+    return this.#startTime;
+  }
+
+  get modes(): TransactionModes {
+    return this.#modes ?? this.#defaultModes();
+  }
+
+  /** The engine's transaction; started here when this is the first need of one. */
+  engine(): EngineTransaction {
+    if (this.#engine === undefined) {
+      const { isolation, readOnly } = this.modes;
+      this.#engine = this.#host.session.begin(isolation, readOnly);
+    }
+    return this.#engine;
+  }
+
+  /** The engine's transaction if something has needed it. */
+  get started(): EngineTransaction | undefined {
+    return this.#engine;
+  }
+
+  /** A statement is about to run: outside a block this opens the implicit transaction. */
+  ensure(now: number): void {
+    if (this.#state !== "idle") return;
+    this.#open("implicit", now);
+  }
+
+  /** 25P02 for anything but the end of a failed block. */
+  refuseInFailed(): void {
+    if (this.#state !== "failed") return;
+    throw new SqlError(
+      SqlState.inFailedSqlTransaction,
+      "current transaction is aborted, commands ignored until end of transaction block",
+    );
+  }
+
+  /** 25001 for commands that must be a transaction of their own. */
+  refuseInBlock(command: string): void {
+    if (!this.isInBlock) return;
+    throw new SqlError(SqlState.activeSqlTransaction, `${command} cannot run inside a transaction block`);
+  }
+
+  // Commands
+
+  begin(modes: Partial<TransactionModes>, now: number): void {
+    if (this.#state === "block") {
+      this.#warn(SqlState.activeSqlTransaction, "there is already a transaction in progress");
+      return;
+    }
+    this.refuseInFailed();
+    if (this.#state === "idle") this.#open("block", now);
+    this.#state = "block";
+    if (this.#engine === undefined) this.#modes = { ...this.#defaultModes(), ...modes };
+    else this.setModes(modes);
+  }
+
+  /** SET TRANSACTION. */
+  setModes(modes: Partial<TransactionModes>): void {
+    const current = this.modes;
+    if (this.#engine !== undefined) {
+      if (modes.isolation !== undefined && modes.isolation !== current.isolation) {
+        throw new SqlError(
+          SqlState.activeSqlTransaction,
+          "SET TRANSACTION ISOLATION LEVEL must be called before any query",
+        );
+      }
+      if (modes.readOnly === false && current.readOnly) {
+        throw new SqlError(
+          SqlState.activeSqlTransaction,
+          "transaction read-write mode must be set before any query",
+        );
+      }
+    }
+    this.#modes = { ...current, ...modes };
+  }
+
+  /** COMMIT. Gives the command tag: a failed block rolls back. */
+  async commit(): Promise<"COMMIT" | "ROLLBACK"> {
+    if (this.#state === "failed") {
+      this.#abort();
+      return "ROLLBACK";
+    }
+    if (this.#state !== "block") this.#warnNoTransaction();
+    await this.#commit();
+    return "COMMIT";
+  }
+
+  rollback(): void {
+    if (!this.isInBlock) this.#warnNoTransaction();
+    this.#abort();
+  }
+
+  savepoint(name: string): void {
+    this.#requireBlock("SAVEPOINT");
+    this.refuseInFailed();
+    if (this.#savepoints.length >= MAX_SAVEPOINTS) {
+      throw new SqlError(SqlState.programLimitExceeded, `too many savepoints in one transaction (${MAX_SAVEPOINTS})`);
+    }
+    this.#savepoints.push({
+      name,
+      engine: this.engine().savepoint(),
+      settingsMark: this.#host.settings.mark(),
+      catalogMark: this.#host.ownCatalog.mark(),
+    });
+  }
+
+  release(name: string): void {
+    this.#requireBlock("RELEASE SAVEPOINT");
+    this.refuseInFailed();
+    const index = this.#find(name);
+    const [released] = this.#savepoints.splice(index);
+    if (released?.engine !== undefined) this.engine().release(released.engine);
+  }
+
+  rollbackToSavepoint(name: string): void {
+    this.#requireBlock("ROLLBACK TO SAVEPOINT");
+    const index = this.#find(name);
+    this.#savepoints.length = index + 1;
+    this.#undoTo(must(this.#savepoints[index], "the savepoint just found"));
+    this.#state = "block";
+  }
+
+  /** End of a query string or Sync: commits the implicit transaction. */
+  async finishImplicit(): Promise<void> {
+    if (this.#state === "implicit") await this.#commit();
+  }
+
+  /** An error ended a statement. */
+  fail(): void {
+    if (this.#state === "implicit") this.#abort();
+    else if (this.#state === "block") {
+      this.#state = "failed";
+      const inner = this.#savepoints.at(-1);
+      // As PostgreSQL aborts the innermost subtransaction at once: its locks and changes are gone before the client reacts.
+      if (inner === undefined) this.#rollBackEverything();
+      else this.#undoTo(inner);
+    }
+  }
+
+  /** The session ends. */
+  abandon(): void {
+    if (this.#state !== "idle") this.#abort();
+  }
+
+  async #commit(): Promise<void> {
+    try {
+      await this.#host.beforeCommit();
+      const engine = this.#engine;
+      // From here on the handle is dead whatever happens: a commit that fails has rolled back.
+      this.#engine = undefined;
+      const token = engine?.commit() ?? 0;
+      if (engine !== undefined && token !== 0) {
+        await this.#host.wait(token);
+        engine.commitResult();
+      }
+    } catch (error) {
+      this.#abort();
+      throw error;
+    }
+    this.#host.settings.commit();
+    this.#host.ownCatalog.commit();
+    this.#close();
+    this.#host.afterEnd(true);
+  }
+
+  #abort(): void {
+    this.#rollBackEverything();
+    this.#close();
+    this.#host.afterEnd(false);
+  }
+
+  #rollBackEverything(): void {
+    const engine = this.#engine;
+    this.#engine = undefined;
+    this.#host.settings.rollbackTo(0);
+    this.#host.ownCatalog.rollbackTo(0);
+    this.heldLocks.clear();
+    engine?.abort();
+  }
+
+  #undoTo(savepoint: Savepoint): void {
+    if (savepoint.engine !== undefined) this.#engine?.rollbackTo(savepoint.engine);
+    this.#host.settings.rollbackTo(savepoint.settingsMark);
+    this.#host.ownCatalog.rollbackTo(savepoint.catalogMark);
+    // Locks taken since the savepoint are released by the engine: which ones is its knowledge.
+    this.heldLocks.clear();
+  }
+
+  #open(state: "implicit" | "block", now: number): void {
+    this.#state = state;
+    this.#startTime = now;
+    this.#identity += 1;
+    this.#modes = undefined;
+  }
+
+  #close(): void {
+    this.#state = "idle";
+    this.#engine = undefined;
+    this.#modes = undefined;
+    this.#savepoints = [];
+    this.heldLocks.clear();
+  }
+
+  #defaultModes(): TransactionModes {
+    const isolation = this.#host.settings.get("default_transaction_isolation");
+    return {
+      isolation: isolation === "repeatable read" ? "repeatable read" : "read committed",
+      readOnly: this.#host.settings.isOn("default_transaction_read_only"),
+    };
+  }
+
+  #find(name: string): number {
+    const index = this.#savepoints.findLastIndex((savepoint) => savepoint.name === name);
+    if (index < 0) {
+      throw new SqlError(SqlState.invalidSavepointSpecification, `savepoint "${name}" does not exist`);
+    }
+    return index;
+  }
+
+  #requireBlock(command: string): void {
+    if (this.isInBlock) return;
+    throw new SqlError(
+      SqlState.noActiveSqlTransaction,
+      `${command} can only be used in transaction blocks`,
+    );
+  }
+
+  #warnNoTransaction(): void {
+    this.#warn(SqlState.noActiveSqlTransaction, "there is no transaction in progress");
+  }
+
+  #warn(code: string, message: string): void {
+    this.#host.notice({ severity: "WARNING", code, message });
+  }
+}

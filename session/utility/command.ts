@@ -1,0 +1,32 @@
+// What every utility command is made of: statements that are not planned. One file per family turns trees into these.
+import { Oid } from "../../common/types/oid.ts";
+import type { RawStatement } from "../../parser/tree.ts";
+import type { SessionCore } from "../core.ts";
+import type { Portal, Started } from "../portal.ts";
+import type { ResultColumn, ResultReceiver } from "../result.ts";
+
+export interface UtilityCall {
+  readonly core: SessionCore;
+  readonly statement: RawStatement;
+  /** The portal that runs the command. */
+  readonly portal: Portal;
+  /** Where COPY sends and gets its data. */
+  readonly receiver: ResultReceiver;
+}
+
+export interface UtilityCommand {
+  /** May run in a failed transaction block: what ends it. */
+  readonly runsInFailed?: boolean;
+  /** Columns of the result; undefined = none. Asked before it runs. */
+  readonly columns?: (core: SessionCore) => readonly ResultColumn[] | undefined;
+  readonly run: (call: UtilityCall) => Started | Promise<Started>;
+}
+
+/** A command that is done when it has run. */
+export function done(tag: string): Started {
+  return { rows: undefined, tag: () => tag, mustFinish: false };
+}
+
+export function textColumn(name: string): ResultColumn {
+  return { name, tableOid: 0, attnum: 0, typeOid: Oid.text, typeLength: -1, typmod: -1 };
+}

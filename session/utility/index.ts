@@ -1,0 +1,43 @@
+// Which command a tree is: everything that is not planned. Unknown statements are 0A000 naming themselves.
+import { notSupported } from "../../common/error.ts";
+import type { RawStatement } from "../../parser/tree.ts";
+import type { UtilityCommand } from "./command.ts";
+import { copyCommand } from "./copy.ts";
+import { closeCommand, declareCommand, fetchCommand } from "./cursor.ts";
+import { definitionCommand } from "./definition.ts";
+import { discardCommand } from "./discard.ts";
+import { explainCommand } from "./explain.ts";
+import { lockCommand } from "./lock.ts";
+import { checkpointCommand, vacuumCommand } from "./maintenance.ts";
+import { listenCommand, notifyCommand, unlistenCommand } from "./notify.ts";
+import { deallocateCommand, executeCommand, prepareCommand } from "./prepare.ts";
+import { setCommand, showCommand } from "./set.ts";
+import { transactionCommand } from "./transaction.ts";
+
+export function utilityCommand({ node, text }: RawStatement): UtilityCommand {
+  if ("TransactionStmt" in node) return transactionCommand(node.TransactionStmt);
+  if ("VariableSetStmt" in node) return setCommand(node.VariableSetStmt);
+  if ("VariableShowStmt" in node) return showCommand(node.VariableShowStmt);
+  if ("PrepareStmt" in node) return prepareCommand(node.PrepareStmt);
+  if ("ExecuteStmt" in node) return executeCommand(node.ExecuteStmt);
+  if ("DeallocateStmt" in node) return deallocateCommand(node.DeallocateStmt);
+  if ("DeclareCursorStmt" in node) return declareCommand(node.DeclareCursorStmt);
+  if ("FetchStmt" in node) return fetchCommand(node.FetchStmt);
+  if ("ClosePortalStmt" in node) return closeCommand(node.ClosePortalStmt);
+  if ("ExplainStmt" in node) return explainCommand(node.ExplainStmt);
+  if ("CopyStmt" in node) return copyCommand(node.CopyStmt);
+  if ("VacuumStmt" in node) return vacuumCommand(node.VacuumStmt);
+  if ("CheckPointStmt" in node) return checkpointCommand();
+  if ("DiscardStmt" in node) return discardCommand(node.DiscardStmt);
+  if ("ListenStmt" in node) return listenCommand();
+  if ("NotifyStmt" in node) return notifyCommand();
+  if ("UnlistenStmt" in node) return unlistenCommand();
+  if ("LockStmt" in node) return lockCommand(node.LockStmt);
+  return definitionCommand(node) ?? refuse(text);
+}
+
+/** "MERGE INTO ..." is not supported: the words a reader knows the statement by. */
+function refuse(text: string): never {
+  const words = /^\s*([A-Za-z]+(?:\s+[A-Za-z]+)?)/.exec(text)?.[1] ?? "this statement";
+  throw notSupported(words.toUpperCase().replace(/\s+/g, " "), 1);
+}

@@ -1,0 +1,37 @@
+// Wait tokens as promises: one channel per worker thread brings the engine's finished tokens, and whoever waits for one goes
+// on. What the wait was for, and whether it was cancelled, the repeated engine call says (native/engine.ts).
+import type { Channel, Engine } from "../native/engine.ts";
+
+export class Waits {
+  readonly channel: Channel;
+  readonly #waiting = new Map<number, () => void>();
+  /** Tokens that arrived before anybody asked for them. */
+  readonly #early = new Set<number>();
+
+  constructor(engine: Engine) {
+    this.channel = engine.openChannel((tokens) => this.#deliver(tokens));
+  }
+
+  /** Resolves when the engine has delivered `token`; at once for 0. */
+  wait(token: number): Promise<void> {
+    if (token <= 0 || this.#early.delete(token)) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiting.set(token, resolve);
+    });
+  }
+
+  close(): void {
+    this.channel.close();
+  }
+
+  #deliver(tokens: Uint32Array): void {
+    for (const token of tokens) {
+      const resume = this.#waiting.get(token);
+      if (resume === undefined) this.#early.add(token);
+      else {
+        this.#waiting.delete(token);
+        resume();
+      }
+    }
+  }
+}
