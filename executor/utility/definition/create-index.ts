@@ -124,7 +124,7 @@ export async function buildInEngine(
   try {
     context.transaction.indexResult();
   } catch (error) {
-    throw await duplicateKeyError(error, context, table, index);
+    throw duplicateKeyError(error, context, table, index);
   }
 }
 
