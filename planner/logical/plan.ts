@@ -81,6 +81,8 @@ export interface LogicalCte {
   readonly name: string;
   readonly plan: LogicalPlan;
   readonly modifies: boolean;
+  /** MATERIALIZED written: kept apart even when read once. */
+  readonly isMaterialized: boolean;
 }
 
 export interface LogicalWith {
@@ -192,7 +194,7 @@ export interface LogicalHybrid {
   readonly score: LogicalColumn;
 }
 
-/** Expressions of `constraints`, `defaults` and `onConflict` count attnum - 1 already and are not touched by rules. */
+/** Expressions of `constraints` and `defaults` count attnum - 1 already and are not touched by rules. */
 export interface LogicalInsert {
   readonly kind: "insert";
   readonly table: TableEntry;

@@ -1,0 +1,83 @@
+// ON CONFLICT: which unique indexes arbitrate, and what happens to the row that is there already.
+import { SqlError, SqlState, notSupported } from "../../common/error.ts";
+import { positionOf, type Node, type OnConflictClause } from "../../parser/tree.ts";
+import type { IndexEntry, TableEntry } from "../../catalog/entries.ts";
+import type { OnConflict } from "../physical/plan.ts";
+import { bindSetList, targetColumn } from "./assignment.ts";
+import { coerceToBoolean } from "./coerce.ts";
+import type { BindContext } from "./context.ts";
+import { makeItem, type TableScan } from "./relation.ts";
+import { Scope } from "./scope.ts";
+
+/** Expressions name the existing row by the scope's table and the refused one by `excluded`. */
+export function bindOnConflict(
+  context: BindContext,
+  clause: OnConflictClause,
+  table: TableEntry,
+  rowScope: Scope,
+  excluded: TableScan,
+): OnConflict {
+  const isUpdate = clause.action === "ONCONFLICT_UPDATE";
+  if (isUpdate && clause.infer === undefined) {
+    throw new SqlError(SqlState.syntaxError, "ON CONFLICT DO UPDATE requires inference specification or constraint name", {
+      hint: "For example, ON CONFLICT (column_name).",
+      position: positionOf(clause.location) || undefined,
+    });
+  }
+  const arbiters = clause.infer === undefined ? [] : inferArbiters(context, clause.infer, table);
+  if (!isUpdate) return { arbiters, action: { kind: "nothing" } };
+  const scope = new Scope(rowScope.parent);
+  scope.items.push(...rowScope.items, makeItem(context, "excluded", excluded.columns, undefined, undefined));
+  // Bare names mean the existing row, as PostgreSQL has it: excluded is reachable only by its own name.
+  scope.items[1] = { ...(scope.items[1] as (typeof scope.items)[number]), hidden: new Set(excluded.columns.map((column) => column.name)) };
+  const assignments = bindSetList(context, clause.targetList, table, { scope, clause: "update" });
+  const where =
+    clause.whereClause === undefined
+      ? undefined
+      : coerceToBoolean(context, context.expression(clause.whereClause, { scope, clause: "conflict" }), "WHERE");
+  return { arbiters, action: { kind: "update", assignments, where } };
+}
+
+interface Inference {
+  readonly indexElems?: readonly Node[];
+  readonly whereClause?: Node;
+  readonly conname?: string;
+  readonly location?: number;
+}
+
+/** Storage ids of the unique indexes over exactly the named columns; 42P10 when there is none. */
+function inferArbiters(context: BindContext, infer: Inference, table: TableEntry): readonly number[] {
+  const indexes = context.catalog.indexesOf(table.oid);
+  if (infer.conname !== undefined) return [constraintIndex(infer, table, indexes).storageId];
+  const wanted = new Set<number>();
+  for (const element of infer.indexElems ?? []) {
+    if (!("IndexElem" in element)) continue;
+    const { name, expr } = element.IndexElem;
+    if (name === undefined || expr !== undefined) throw notSupported("ON CONFLICT on an expression", positionOf(infer.location));
+    wanted.add(targetColumn(table, name, positionOf(infer.location)).attnum);
+  }
+  // A predicate only chooses partial indexes, which we do not have; a full unique index serves as well.
+  const found = indexes.filter((index) => {
+    const keys = index.columns.slice(0, index.keyCount).map((column) => column.attnum);
+    return index.isUnique && keys.length === wanted.size && keys.every((attnum) => wanted.has(attnum));
+  });
+  if (found.length === 0) {
+    throw new SqlError(
+      SqlState.invalidColumnReference,
+      "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+    );
+  }
+  return found.map((index) => index.storageId);
+}
+
+function constraintIndex(infer: Inference, table: TableEntry, indexes: readonly IndexEntry[]): IndexEntry {
+  const constraint = table.constraints.find((candidate) => candidate.name === infer.conname);
+  if (constraint === undefined) {
+    throw new SqlError(SqlState.undefinedObject, `constraint "${infer.conname ?? ""}" for table "${table.name}" does not exist`, {
+      position: positionOf(infer.location) || undefined,
+    });
+  }
+  const index = indexes.find((candidate) => candidate.oid === constraint.indexOid);
+  if (index === undefined) throw new SqlError(SqlState.wrongObjectType, "constraint in ON CONFLICT clause has no associated index");
+  return index;
+}

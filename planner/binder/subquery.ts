@@ -1,0 +1,107 @@
+// Sub-selects in expressions: EXISTS, scalar, x IN (SELECT ..), x op ANY/ALL (SELECT ..), ARRAY(SELECT ..).
+import { SqlError, SqlState, notSupported } from "../../common/error.ts";
+import { Oid } from "../../common/types/oid.ts";
+import { positionOf, stringsOf, type Node, type SelectStmt, type SubLink } from "../../parser/tree.ts";
+import type { BoundExpression, CallExpression, SubqueryExpression } from "../logical/expression.ts";
+import type { BindContext, BoundQuery, Env } from "./context.ts";
+import { bindOperator, resolveOperator, type OperatorName } from "./operator.ts";
+import { BOOL, arrayTypeOf, collationOf, typeName } from "./types.ts";
+
+export function bindSubLink(context: BindContext, node: SubLink, env: Env): BoundExpression {
+  const position = positionOf(node.location);
+  if (env.clause === "check") {
+    throw new SqlError(SqlState.featureNotSupported, "cannot use subquery in check constraint", { position });
+  }
+  if (env.clause === "default") {
+    throw new SqlError(SqlState.featureNotSupported, "cannot use subquery in DEFAULT expression", { position });
+  }
+  if (env.clause === "generated") {
+    throw new SqlError(SqlState.featureNotSupported, "cannot use subquery in column generation expression", { position });
+  }
+  if (node.subselect === undefined || !("SelectStmt" in node.subselect)) throw notSupported("this sub-select", position);
+  const query = context.query(node.subselect.SelectStmt, env.scope);
+  const base = {
+    kind: "subquery", logical: query.plan, plan: undefined, testArgs: [], test: undefined, isHashable: false, bindings: [], position,
+  } as const;
+  switch (node.subLinkType) {
+    case "EXISTS_SUBLINK":
+      return { ...base, subqueryKind: "exists", type: BOOL, collation: 0 };
+    case "EXPR_SUBLINK": {
+      const column = onlyColumn(query, position);
+      return { ...base, subqueryKind: "scalar", type: column.type, collation: column.collation };
+    }
+    case "ARRAY_SUBLINK": {
+      const column = onlyColumn(query, position);
+      const oid = arrayTypeOf(context, column.type.oid);
+      if (oid === 0) {
+        throw new SqlError(SqlState.undefinedObject, `could not find array type for data type ${typeName(context, column.type.oid)}`, { position });
+      }
+      return { ...base, subqueryKind: "array", type: { oid, typmod: -1 }, collation: collationOf(context, oid) };
+    }
+    case "ANY_SUBLINK":
+    case "ALL_SUBLINK":
+      return quantified(context, node, env, query, position);
+    default:
+      throw notSupported(String(node.subLinkType), position);
+  }
+}
+
+function onlyColumn(query: BoundQuery, position: number): BoundQuery["columns"][number] {
+  const column = query.columns[0];
+  if (query.columns.length !== 1 || column === undefined) {
+    throw new SqlError(SqlState.syntaxError, "subquery must return only one column", { position });
+  }
+  return column;
+}
+
+function quantified(context: BindContext, node: SubLink, env: Env, query: BoundQuery, position: number): SubqueryExpression {
+  const names = stringsOf(node.operName);
+  const name: OperatorName = {
+    schema: names.length > 1 ? names.at(-2) : undefined,
+    name: names.at(-1) ?? "=",
+    position,
+  };
+  const test = node.testexpr as Node;
+  const isRow = "RowExpr" in test;
+  const lefts = (isRow ? (test.RowExpr.args ?? []) : [test]).map((arg) => context.expression(arg, env));
+  if (lefts.length < query.columns.length) {
+    throw new SqlError(SqlState.syntaxError, "subquery has too many columns", { position });
+  }
+  if (lefts.length > query.columns.length) {
+    throw new SqlError(SqlState.syntaxError, "subquery has too few columns", { position });
+  }
+  if (lefts.length > 1 && name.name !== "=" && name.name !== "<>") {
+    throw notSupported(`row comparison ${name.name} with a sub-select`, position);
+  }
+  const testArgs: BoundExpression[] = [];
+  const tests = lefts.map((left, i) => {
+    const column = query.columns[i] as BoundQuery["columns"][number];
+    const slot = context.reference({ ...column, id: i }, column.name, position);
+    const call = bindOperator(context, name, left, slot);
+    if (call.type.oid !== Oid.bool) {
+      throw new SqlError(SqlState.datatypeMismatch, `operator ${name.name} must return type boolean, not type ${typeName(context, call.type.oid)}`, { position });
+    }
+    const value = call.args[0] as BoundExpression;
+    testArgs.push(value);
+    const argument = context.reference(
+      { id: lefts.length + i, name: "", type: value.type, collation: value.collation, tableOid: 0, attnum: 0 }, "", position,
+    );
+    return { ...call, args: [argument, call.args[1] as BoundExpression] };
+  });
+  const isAny = node.subLinkType === "ANY_SUBLINK";
+  const combined: BoundExpression =
+    tests.length === 1 ? (tests[0] as CallExpression) : { kind: name.name === "<>" ? "or" : "and", args: tests, type: BOOL, collation: 0, position };
+  const isHashable = isAny && name.name === "=" && lefts.every((left, i) => {
+    const column = query.columns[i] as BoundQuery["columns"][number];
+    return resolveOperator(context, name, left.type.oid, column.type.oid).canHash;
+  });
+  return {
+    kind: "subquery", subqueryKind: isAny ? "any" : "all", logical: query.plan, plan: undefined, testArgs, test: combined,
+    isHashable, bindings: [], type: BOOL, collation: 0, position,
+  };
+}
+
+/** The select statement inside a node, where there is one. */
+export function selectOf(node: Node | undefined): SelectStmt | undefined {
+  return node !== undefined && "SelectStmt" in node ? node.SelectStmt : undefined;
+}
