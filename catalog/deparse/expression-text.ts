@@ -22,7 +22,7 @@ export function isOperatorExpression(text: string): boolean {
 
 /** As pg_get_expr(.., true) and pg_get_constraintdef(.., true) print it. */
 export function prettyExpression(text: string): string {
-  const bare = withoutOuterParentheses(text);
+  const bare = castOperands(withoutOuterParentheses(text));
   const connective = connectiveOf(bare);
   if (connective === undefined) return bare;
   return mapGroups(
@@ -30,11 +30,18 @@ export function prettyExpression(text: string): string {
     (open, close) => isConnected(bare, open, close),
     (group) => {
       const inner = prettyExpression(group);
-      // AND binds tighter than OR, so only an OR inside an AND keeps its pair; NOT keeps one around anything.
-      const keepsPair = connective === "NOT" || (connective === "AND" && connectiveOf(inner) === "OR");
+      // AND binds tighter than OR, so only an OR inside an AND keeps its pair, and anything but a comparison under NOT.
+      const below = connectiveOf(inner);
+      const keepsPair = below === "OR" ? connective !== "OR" : below === "AND" && connective === "NOT";
       return keepsPair ? `(${inner})` : inner;
     },
   );
+}
+
+/** (1)::numeric becomes 1::numeric, a lone word being simple enough; quoted parts are stepped over. */
+function castOperands(text: string): string {
+  const pattern = /'(?:[^']|'')*'|(?<![\w"])\(([\w.]+|"[^"]+")\)(?=::)|"(?:[^"]|"")*"/g;
+  return text.replace(pattern, (whole: string, operand: string | undefined) => operand ?? whole);
 }
 
 /** The connective of a boolean expression's top level: found outside quotes and parentheses. */

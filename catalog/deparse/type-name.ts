@@ -65,14 +65,10 @@ export function isTypeVisible(scope: NameScope, type: TypeEntry): boolean {
   return scope.catalog.typeByName(undefined, type.name, scope.searchPath)?.oid === type.oid;
 }
 
-/** int2vector and oidvector are arrays inside, but types of their own to SQL. */
+/** Fixed-length types with elements (point, name) are no arrays; int2vector and oidvector are types of their own to SQL. */
 function isTrueArray(type: TypeEntry): boolean {
-  return (
-    type.category === "A" &&
-    type.elementOid !== 0 &&
-    type.oid !== Oid.int2vector &&
-    type.oid !== Oid.oidvector
-  );
+  const isVarying = type.elementOid !== 0 && type.length === -1;
+  return isVarying && type.oid !== Oid.int2vector && type.oid !== Oid.oidvector;
 }
 
 /** The type's typmodout: "(10,2)", " day to second(3)", "(3)". */
