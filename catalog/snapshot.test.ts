@@ -101,13 +101,9 @@ describe("built-in objects", () => {
     expect(snapshot.operatorByOid(must(cosine.operators.get(1), "strategy 1"))?.name).toBe("<=>");
     expect(snapshot.operatorClass("bm25", Oid.varchar, undefined)?.name).toBe("text_bm25_ops");
     const text = must(snapshot.operatorClass("btree", Oid.text, undefined), "text_ops");
-    expect([...text.operators].sort().map(([, oid]) => snapshot.operatorByOid(oid)?.name)).toEqual([
-      "<",
-      "<=",
-      "=",
-      ">=",
-      ">",
-    ]);
+    expect(
+      [...text.operators].toSorted(([a], [b]) => a - b).map(([, oid]) => snapshot.operatorByOid(oid)?.name),
+    ).toEqual(["<", "<=", "=", ">=", ">"]);
   });
 
   test("system relations have PostgreSQL's oids", () => {

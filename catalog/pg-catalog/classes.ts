@@ -11,7 +11,7 @@ import {
 import { CatalogOid, type EngineStatistics, type VirtualContext } from "../catalog.ts";
 import type { IndexEntry, TableEntry } from "../entries.ts";
 import type { StoredRelation } from "../state.ts";
-import type { Lookup, RelationRows, Row } from "./rows.ts";
+import { plainText, type Lookup, type RelationRows, type Row } from "./rows.ts";
 
 const HEAP = 2;
 /** Size of a page in PostgreSQL: what relpages counts, whatever the engine reads and writes. */
@@ -32,7 +32,7 @@ function systemMatches(equal: Lookup | undefined): Iterable<SystemRelation> {
     return relation === undefined ? [] : [relation];
   }
   return [CatalogOid.pgCatalogSchema, CatalogOid.informationSchema]
-    .map((schema) => systemRelation(schema, String(equal.value)))
+    .map((schema) => systemRelation(schema, plainText(equal.value)))
     .filter((relation) => relation !== undefined);
 }
 

@@ -9,7 +9,7 @@ import { type GeneratedName, generatedTable, rowsBy } from "../builtin/tables.ts
 import { builtinType } from "../builtin/types.ts";
 import { CatalogOid } from "../catalog.ts";
 import { must } from "../../common/assert.ts";
-import type { Lookup, RelationRows, Row } from "./rows.ts";
+import { plainText, type Lookup, type RelationRows, type Row } from "./rows.ts";
 
 const ACL_ITEM_ARRAY = 1034;
 
@@ -28,7 +28,7 @@ export function* generatedRows(
 ): Iterable<Row> {
   const decode = rowDecoder(name, types);
   if (equal !== undefined) {
-    for (const row of rowsBy(name, equal.column, String(equal.value))) yield decode(row);
+    for (const row of rowsBy(name, equal.column, plainText(equal.value))) yield decode(row);
     return;
   }
   const { rowCount } = generatedTable(name);

@@ -1,12 +1,12 @@
 // pg_namespace, pg_extension, pg_description and pg_shdescription.
 import { generatedRows } from "./generated-rows.ts";
 import { CatalogOid } from "../catalog.ts";
-import type { RelationRows } from "./rows.ts";
+import { plainText, type RelationRows } from "./rows.ts";
 
 export const pgNamespace: RelationRows = {
   lookups: ["oid", "nspname"],
   *rows({ catalog }, equal) {
-    const wanted = equal?.column === "nspname" ? catalog.schemaByName(String(equal.value)) : undefined;
+    const wanted = equal?.column === "nspname" ? catalog.schemaByName(plainText(equal.value)) : undefined;
     const schemas = equal?.column === "nspname" ? (wanted === undefined ? [] : [wanted]) : catalog.schemas();
     for (const schema of schemas) yield { oid: schema.oid, nspname: schema.name, nspowner: schema.owner };
   },

@@ -10,6 +10,7 @@ import type { VirtualRelation } from "../catalog.ts";
 import { systemRelationByOid } from "../builtin/system-relations.ts";
 import { formatType } from "../deparse/type-name.ts";
 import { pgCatalogRows } from "./index.ts";
+import { plainText } from "./rows.ts";
 
 const catalog = sampleSnapshot();
 const context = sampleContext(catalog);
@@ -85,7 +86,7 @@ test("a look-up returns what a scan with the same condition returns", () => {
           [...rows].filter((row) => row[position] === value).map((row) => [...row]);
         expect(
           matches(relation.rows(context, { column, value })),
-          `${name}.${column} = ${String(value)}`,
+          `${name}.${column} = ${plainText(value)}`,
         ).toEqual(matches(all));
       }
     }
@@ -146,7 +147,7 @@ test("rows of the whole server", () => {
   expect(
     printed("pg_database")
       .map((row) => [row["datname"], row["datistemplate"], row["datallowconn"]])
-      .sort(),
+      .toSorted((a, b) => (String(a) < String(b) ? -1 : 1)),
   ).toEqual([
     ["postgres", "f", "t"],
     ["template0", "t", "f"],
@@ -155,7 +156,7 @@ test("rows of the whole server", () => {
   expect(
     printed("pg_namespace")
       .map((row) => row["nspname"])
-      .sort(),
+      .toSorted((a, b) => (String(a) < String(b) ? -1 : 1)),
   ).toEqual(["information_schema", "pg_catalog", "pg_toast", "public"]);
   expect(printed("pg_user").map((row) => row["usename"])).toEqual(["postgres"]);
   expect(printed("pg_extension")).toMatchObject([{ extname: "vector", extversion: "0.8.5" }]);

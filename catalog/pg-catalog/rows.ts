@@ -19,6 +19,16 @@ export interface RelationRows {
   rows(context: VirtualContext, equal: Lookup | undefined): Iterable<Row>;
 }
 
+/** A name, oid or flag as text. Columns and arguments of structured types never come here. */
+export function plainText(value: Datum | undefined): string {
+  if (typeof value === "string") return value;
+  assert(
+    typeof value === "number" || typeof value === "boolean" || typeof value === "bigint",
+    "a plain value",
+  );
+  return String(value);
+}
+
 /** Turns row objects into rows in column order. */
 export function rowBuilder(columns: readonly VirtualColumn[]): (row: Row) => readonly Datum[] {
   const names = columns.map((column) => column.name);

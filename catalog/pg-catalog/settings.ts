@@ -4,7 +4,7 @@ import type { Datum } from "../../common/types/type.ts";
 import { OWN_SETTINGS } from "../builtin/own-settings.ts";
 import { generatedTable } from "../builtin/tables.ts";
 import { generatedRelation, rowDecoder } from "./generated-rows.ts";
-import type { RelationRows, Row } from "./rows.ts";
+import { plainText, type RelationRows, type Row } from "./rows.ts";
 
 export const pgSettings: RelationRows = {
   lookups: [],
@@ -19,7 +19,7 @@ export const pgSettings: RelationRows = {
 
 /** The value in force, in the setting's own unit; the boot value where the session does not know the setting. */
 function withValue(row: Row, getSetting: (name: string) => string | undefined): Row {
-  const shown = getSetting(String(row["name"]));
+  const shown = getSetting(plainText(row["name"]));
   if (shown === undefined) return row;
   const setting = inUnit(shown, row["unit"] ?? null);
   return { ...row, setting, source: setting === row["boot_val"] ? "default" : "session" };

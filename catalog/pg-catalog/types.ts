@@ -2,7 +2,7 @@
 import { rowsBy } from "../builtin/tables.ts";
 import { type CatalogSnapshot, CatalogOid, type TypeEntry } from "../catalog.ts";
 import { generatedRows } from "./generated-rows.ts";
-import type { Lookup, RelationRows, Row } from "./rows.ts";
+import { plainText, type Lookup, type RelationRows, type Row } from "./rows.ts";
 
 // record_in, array_in and their companions in pg_proc.
 const RECORD_IO = { typinput: 2290, typoutput: 2291, typreceive: 2402, typsend: 2403 };
@@ -25,7 +25,7 @@ export const pgType: RelationRows = {
 
 function* rowTypes(catalog: CatalogSnapshot, equal: Lookup | undefined): Iterable<TypeEntry> {
   if (equal?.column === "oid") {
-    const isBuiltin = rowsBy("pg_type", "oid", String(equal.value)).length > 0;
+    const isBuiltin = rowsBy("pg_type", "oid", plainText(equal.value)).length > 0;
     const type = isBuiltin ? undefined : catalog.typeByOid(Number(equal.value));
     if (type !== undefined) yield type;
     return;

@@ -3,6 +3,7 @@
 import { systemRelation } from "../builtin/system-relations.ts";
 import { CatalogOid } from "../catalog.ts";
 import { type BodyEntry, scalar, snapshotOf } from "./body.ts";
+import { plainText } from "../pg-catalog/rows.ts";
 
 /** Classes tried by obj_description(oid), which does not say what the oid is. */
 const CLASSES = [
@@ -14,9 +15,11 @@ const CLASSES = [
 ];
 
 export const commentBodies: readonly BodyEntry[] = [
-  scalar("sql:obj_description:26,19", ([oid, table], call) => classComment(call, Number(oid), String(table))),
+  scalar("sql:obj_description:26,19", ([oid, table], call) =>
+    classComment(call, Number(oid), plainText(table)),
+  ),
   scalar("sql:shobj_description:26,19", ([oid, table], call) =>
-    classComment(call, Number(oid), String(table)),
+    classComment(call, Number(oid), plainText(table)),
   ),
   scalar("sql:obj_description:26", ([oid], call) => {
     const catalog = snapshotOf(call);

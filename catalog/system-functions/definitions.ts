@@ -8,6 +8,7 @@ import type { NameScope } from "../deparse/identifier.ts";
 import { indexColumnDefinition, indexDefinition } from "../deparse/index-definition.ts";
 import { findRelation, qualifiedRelationName } from "../deparse/reg-names.ts";
 import { alwaysNull, type BodyEntry, scalar, scopeOf, snapshotOf } from "./body.ts";
+import { plainText } from "../pg-catalog/rows.ts";
 
 export const definitionBodies: readonly BodyEntry[] = [
   scalar("pg_get_indexdef", ([oid], call) => indexText(scopeOf(call), Number(oid), 0, false)),
@@ -19,22 +20,22 @@ export const definitionBodies: readonly BodyEntry[] = [
     constraintText(scopeOf(call), Number(oid), pretty === true),
   ),
   // Node trees are stored as SQL text here, so the expression is its own deparsed form.
-  scalar("pg_get_expr", ([text], call) => expressionText(scopeOf(call), String(text))),
+  scalar("pg_get_expr", ([text], call) => expressionText(scopeOf(call), plainText(text))),
   scalar("pg_get_expr_ext", ([text, , pretty], call) => {
-    const printed = expressionText(scopeOf(call), String(text));
+    const printed = expressionText(scopeOf(call), plainText(text));
     return pretty === true ? prettyExpression(printed) : printed;
   }),
   scalar("pg_get_viewdef", ([oid], call) => viewText(scopeOf(call), Number(oid))),
   scalar("pg_get_viewdef_ext", ([oid], call) => viewText(scopeOf(call), Number(oid))),
   scalar("pg_get_viewdef_wrap", ([oid], call) => viewText(scopeOf(call), Number(oid))),
   scalar("pg_get_viewdef_name", ([name], call) =>
-    viewText(scopeOf(call), requireRelation(scopeOf(call), String(name))),
+    viewText(scopeOf(call), requireRelation(scopeOf(call), plainText(name))),
   ),
   scalar("pg_get_viewdef_name_ext", ([name], call) =>
-    viewText(scopeOf(call), requireRelation(scopeOf(call), String(name))),
+    viewText(scopeOf(call), requireRelation(scopeOf(call), plainText(name))),
   ),
   scalar("pg_get_serial_sequence", ([table, column], call) =>
-    serialSequence(scopeOf(call), String(table), String(column)),
+    serialSequence(scopeOf(call), plainText(table), plainText(column)),
   ),
   scalar("pg_get_function_arguments", ([oid], call) => {
     const entry = snapshotOf(call).functionByOid(Number(oid));

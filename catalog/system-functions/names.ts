@@ -11,6 +11,7 @@ import { isRelationVisible, relationFace } from "../deparse/relation.ts";
 import { formatType, isTypeVisible } from "../deparse/type-name.ts";
 import { roleName } from "../pg-catalog/shared.ts";
 import { type BodyEntry, scalar, scopeOf, snapshotOf } from "./body.ts";
+import { plainText } from "../pg-catalog/rows.ts";
 
 const REG_KINDS: readonly RegKind[] = [
   "regclass",
@@ -32,7 +33,7 @@ export const nameBodies: readonly BodyEntry[] = [
   ),
   scalar(
     "pg_get_userbyid",
-    ([oid], call) => roleName(snapshotOf(call), Number(oid)) ?? `unknown (OID=${String(oid)})`,
+    ([oid], call) => roleName(snapshotOf(call), Number(oid)) ?? `unknown (OID=${plainText(oid)})`,
   ),
   scalar(
     "current_schema",
@@ -42,7 +43,7 @@ export const nameBodies: readonly BodyEntry[] = [
     SqlArray.of(Oid.name, currentSchemas(scopeOf(call), call.context.catalog.searchPath(implicit === true))),
   ),
   ...REG_KINDS.map((kind) =>
-    scalar(`to_${kind}`, ([text], call) => toReg(scopeOf(call), kind, String(text))),
+    scalar(`to_${kind}`, ([text], call) => toReg(scopeOf(call), kind, plainText(text))),
   ),
   ...visibility(),
 ];
@@ -67,7 +68,7 @@ function toReg(scope: NameScope, kind: RegKind, text: string): Datum {
 function visibility(): BodyEntry[] {
   const generated = (source: string, table: GeneratedName, nameColumn: string): BodyEntry =>
     scalar(source, ([oid], call) => {
-      const row = rowsBy(table, "oid", String(oid))[0];
+      const row = rowsBy(table, "oid", plainText(oid))[0];
       if (row === undefined) return null;
       const rows = generatedTable(table);
       const name = rows.field(row, rows.position(nameColumn)) ?? "";

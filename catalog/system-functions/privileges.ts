@@ -13,6 +13,7 @@ import { relationFace } from "../deparse/relation.ts";
 import { roleName, roleOid } from "../pg-catalog/shared.ts";
 import { type BodyEntry, scalar, scopeOf, snapshotOf } from "./body.ts";
 import type { FunctionCall } from "../functions/function.ts";
+import { plainText } from "../pg-catalog/rows.ts";
 
 interface Grantable {
   /** As it stands in the function's name. */
@@ -132,11 +133,11 @@ export const privilegeBodies: readonly BodyEntry[] = [
   ...GRANTABLES.flatMap((grantable) =>
     ["name", "id"].flatMap((object) => [
       scalar(`has_${grantable.word}_privilege_${object}`, ([target, privilege], call) =>
-        check(call, grantable, currentRole(call), target ?? null, String(privilege)),
+        check(call, grantable, currentRole(call), target ?? null, plainText(privilege)),
       ),
       ...["name", "id"].map((role) =>
         scalar(`has_${grantable.word}_privilege_${role}_${object}`, ([who, target, privilege], call) =>
-          check(call, grantable, roleOf(call, who ?? null), target ?? null, String(privilege)),
+          check(call, grantable, roleOf(call, who ?? null), target ?? null, plainText(privilege)),
         ),
       ),
     ]),
@@ -144,11 +145,11 @@ export const privilegeBodies: readonly BodyEntry[] = [
   ...columnBodies(),
   ...["name", "id"].flatMap((target) => [
     scalar(`pg_has_role_${target}`, ([role, privilege], call) =>
-      hasRole(call, currentRole(call), role ?? null, String(privilege)),
+      hasRole(call, currentRole(call), role ?? null, plainText(privilege)),
     ),
     ...["name", "id"].map((who) =>
       scalar(`pg_has_role_${who}_${target}`, ([user, role, privilege], call) =>
-        hasRole(call, roleOf(call, user ?? null), role ?? null, String(privilege)),
+        hasRole(call, roleOf(call, user ?? null), role ?? null, plainText(privilege)),
       ),
     ),
   ]),
@@ -162,9 +163,9 @@ function currentRole(call: FunctionCall): number {
 function roleOf(call: FunctionCall, role: Datum): number {
   if (typeof role === "number") return role;
   if (role === "public") return 0;
-  const oid = roleOid(snapshotOf(call), String(role));
+  const oid = roleOid(snapshotOf(call), plainText(role));
   if (oid === undefined)
-    throw new SqlError(SqlState.undefinedObject, `role "${String(role)}" does not exist`);
+    throw new SqlError(SqlState.undefinedObject, `role "${plainText(role)}" does not exist`);
   return oid;
 }
 
@@ -176,7 +177,7 @@ function check(
   privilege: string,
 ): Datum {
   const scope = scopeOf(call);
-  const object = typeof target === "number" ? target : grantable.find(scope, String(target));
+  const object = typeof target === "number" ? target : grantable.find(scope, plainText(target));
   if (typeof object !== "number") throw object;
   const wanted = privilegeWords(privilege, grantable.privileges);
   const owner = grantable.owner(scope, object);
@@ -209,18 +210,18 @@ function columnBodies(): BodyEntry[] {
   if (table === undefined) return [];
   const body = (call: FunctionCall, role: number, target: Datum, column: Datum, privilege: string): Datum => {
     const scope = scopeOf(call);
-    const oid = typeof target === "number" ? target : table.find(scope, String(target));
+    const oid = typeof target === "number" ? target : table.find(scope, plainText(target));
     if (typeof oid !== "number") throw oid;
     return columnExists(scope, oid, column) ? check(call, table, role, oid, privilege) : null;
   };
   return ["name", "id"].flatMap((object) =>
     ["name", "attnum"].flatMap((column) => [
       scalar(`has_column_privilege_${object}_${column}`, ([target, which, privilege], call) =>
-        body(call, currentRole(call), target ?? null, which ?? null, String(privilege)),
+        body(call, currentRole(call), target ?? null, which ?? null, plainText(privilege)),
       ),
       ...["name", "id"].map((role) =>
         scalar(`has_column_privilege_${role}_${object}_${column}`, ([who, target, which, privilege], call) =>
-          body(call, roleOf(call, who ?? null), target ?? null, which ?? null, String(privilege)),
+          body(call, roleOf(call, who ?? null), target ?? null, which ?? null, plainText(privilege)),
         ),
       ),
     ]),
@@ -239,7 +240,7 @@ function columnExists(scope: NameScope, oid: number, column: Datum): boolean {
   const relation = relationFace(scope.catalog, oid)?.name ?? String(oid);
   throw new SqlError(
     SqlState.undefinedColumn,
-    `column "${String(column)}" of relation "${relation}" does not exist`,
+    `column "${plainText(column)}" of relation "${relation}" does not exist`,
   );
 }
 

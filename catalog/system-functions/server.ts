@@ -9,6 +9,7 @@ import { relationFace } from "../deparse/relation.ts";
 import type { IndexEntry } from "../entries.ts";
 import { int8 } from "../pg-catalog/relation-views.ts";
 import { alwaysNull, type BodyEntry, scalar, snapshotOf, statisticsOf } from "./body.ts";
+import { plainText } from "../pg-catalog/rows.ts";
 
 /** PostgreSQL's encodings by number (pg_wchar.h); the server itself speaks UTF8 only. */
 const ENCODINGS: readonly string[] = (
@@ -27,7 +28,7 @@ export const serverBodies: readonly BodyEntry[] = [
   scalar("getdatabaseencoding", () => "UTF8"),
   scalar("pg_client_encoding", (_, call) => call.context.session.getSetting("client_encoding") ?? "UTF8"),
   scalar("PG_encoding_to_char", ([number]) => ENCODINGS[Number(number)] ?? ""),
-  scalar("PG_char_to_encoding", ([name]) => encodingNumber(String(name))),
+  scalar("PG_char_to_encoding", ([name]) => encodingNumber(plainText(name))),
   scalar("pg_encoding_max_length_sql", ([number]) =>
     Number(number) === ENCODINGS.indexOf("UTF8") ? 4 : null,
   ),
@@ -58,7 +59,7 @@ export const serverBodies: readonly BodyEntry[] = [
   }),
   scalar("pg_sequence_last_value", ([oid], call) => sequenceValue(call, Number(oid))),
   scalar("pg_index_column_has_property", ([oid, column, property], call) =>
-    columnProperty(snapshotOf(call).entry("index", Number(oid)), Number(column), String(property)),
+    columnProperty(snapshotOf(call).entry("index", Number(oid)), Number(column), plainText(property)),
   ),
   scalar("pg_index_has_property", ([oid, property], call) => {
     const index = snapshotOf(call).entry("index", Number(oid));
@@ -82,7 +83,7 @@ export const serverBodies: readonly BodyEntry[] = [
       *rows([options]) {
         if (!(options instanceof SqlArray)) return;
         for (const option of options.elements) {
-          const text = String(option);
+          const text = plainText(option);
           const equals = text.indexOf("=");
           yield equals < 0 ? [text, null] : [text.slice(0, equals), text.slice(equals + 1)];
         }

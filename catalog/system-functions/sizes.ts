@@ -5,13 +5,14 @@ import type { Datum } from "../../common/types/type.ts";
 import type { TableEntry } from "../entries.ts";
 import type { FunctionCall } from "../functions/function.ts";
 import { type BodyEntry, scalar, snapshotOf, statisticsOf } from "./body.ts";
+import { plainText } from "../pg-catalog/rows.ts";
 
 const FORKS: readonly string[] = ["main", "fsm", "vm", "init"];
 
 export const sizeBodies: readonly BodyEntry[] = [
   scalar("sql:pg_relation_size:2205", ([oid], call) => relationSize(call, Number(oid))),
   scalar("pg_relation_size", ([oid, fork], call) => {
-    if (!FORKS.includes(String(fork))) {
+    if (!FORKS.includes(plainText(fork))) {
       throw new SqlError(SqlState.invalidParameterValue, "invalid fork name", {
         hint: 'Valid fork names are "main", "fsm", "vm", and "init".',
       });
@@ -35,7 +36,7 @@ export const sizeBodies: readonly BodyEntry[] = [
   scalar("pg_database_size_name", ([name], call) => {
     for (const database of snapshotOf(call).databases())
       if (database.name === name) return databaseSize(call, database.oid);
-    throw new SqlError(SqlState.invalidCatalogName, `database "${String(name)}" does not exist`);
+    throw new SqlError(SqlState.invalidCatalogName, `database "${plainText(name)}" does not exist`);
   }),
   scalar("pg_tablespace_size_oid", (_, call) => databaseSize(call, snapshotOf(call).database.oid)),
   scalar("pg_tablespace_size_name", (_, call) => databaseSize(call, snapshotOf(call).database.oid)),
