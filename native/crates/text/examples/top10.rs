@@ -22,13 +22,11 @@ fn main() -> std::io::Result<()> {
         index.add(doc as u32, &index.analyze(text));
     }
     let added = start.elapsed();
+    let start = Instant::now();
     index.seal(u32::MAX);
+    let sealed = start.elapsed();
     let stats = index.stats();
-    eprintln!(
-        "{} documents: added in {added:?}, sealed in {:?}; {stats:?}",
-        stats.docs,
-        start.elapsed() - added
-    );
+    eprintln!("{} documents: added in {added:?}, sealed in {sealed:?}; {stats:?}", stats.docs);
 
     let mut out = BufWriter::new(std::io::stdout().lock());
     let (mut hits, mut times) = (Vec::new(), Vec::new());

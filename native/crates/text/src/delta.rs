@@ -29,6 +29,13 @@ pub(crate) struct PostingList {
     pub removed: u32,
 }
 
+/// What a posting and a list without postings take.
+const POSTING_BYTES: usize = 2 * size_of::<u32>();
+
+fn list_bytes(term: &str) -> usize {
+    term.len() + size_of::<PostingList>() + size_of::<Box<str>>()
+}
+
 impl Delta {
     pub fn is_empty(&self) -> bool {
         self.all.docs == 0
@@ -79,11 +86,11 @@ impl Delta {
         self.all.docs += 1;
         self.all.total_length += document.length() as u64;
         for (term, tf) in document.terms() {
-            self.bytes += 2 * size_of::<u32>();
+            self.bytes += POSTING_BYTES;
             let list = if let Some(list) = self.lists.get_mut(term) {
                 list
             } else {
-                self.bytes += term.len() + size_of::<PostingList>() + size_of::<Box<str>>();
+                self.bytes += list_bytes(term);
                 self.lists.entry(term.into()).or_default()
             };
             if list.docs.last().is_none_or(|&last| last < doc) {
@@ -139,13 +146,15 @@ impl Delta {
         (later.removed, self.removed) = removed.into_iter().partition(|&(d, _)| d >= doc);
         let whole = std::mem::take(&mut self.all);
         let lists = std::mem::take(&mut self.lists);
+        self.bytes = 0;
         let mut moved = 0;
         for (term, list) in lists {
             let (low, high) = list.split(doc, |d| later.norm(d).max(self.norm(d)), &later.removed);
             moved += high.tfs.iter().map(|&tf| tf as u64).sum::<u64>();
-            for (part, into) in [(low, &mut self.lists), (high, &mut later.lists)] {
+            for (part, into) in [(low, &mut *self), (high, &mut later)] {
                 if !part.docs.is_empty() {
-                    into.insert(term.clone(), part);
+                    into.bytes += list_bytes(&term) + part.docs.len() * POSTING_BYTES;
+                    into.lists.insert(term.clone(), part);
                 }
             }
         }
@@ -155,8 +164,6 @@ impl Delta {
             docs: whole.docs - later.all.docs,
             total_length: whole.total_length - moved,
         };
-        later.bytes = self.bytes / 2;
-        self.bytes -= later.bytes;
         later
     }
 

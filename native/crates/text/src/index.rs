@@ -177,8 +177,10 @@ impl TextIndex {
             (state.frozen.clone(), state.segments.clone())
         };
         for segment in &segments {
-            let (cursor, norm) = (|term: &str| segment.cursor(term), |doc| segment.norm(doc));
-            search_run(query, cursor, norm, filter, &mut top, &mut stats);
+            let (norms, first_doc) = (segment.norms(), segment.docs().start);
+            // Only documents of the segment's own lists are asked for.
+            let norm = |doc: u32| norms[(doc - first_doc) as usize];
+            search_run(query, |term| segment.cursor(term), norm, filter, &mut top, &mut stats);
         }
         if let Some(frozen) = frozen {
             run_delta(&frozen, &mut top, &mut stats);

@@ -5,6 +5,9 @@ use super::pack::{packed_bytes, unpack};
 use super::{BlockHeader, Entry};
 use crate::postings::{BLOCK_DOCS, Bounds, NO_MORE_DOCS, PostingCursor};
 
+/// Documents a seek steps over before it starts halving.
+const STEPS: usize = 4;
+
 pub(crate) struct SegmentCursor<'a> {
     headers: &'a [u8],
     blocks: &'a [u8],
@@ -19,6 +22,8 @@ pub(crate) struct SegmentCursor<'a> {
     open: Option<usize>,
     tfs_unpacked: bool,
     opened: u64,
+    /// The current document, once there was a `seek`; its place in the block and the block's number of documents.
+    current: u32,
     at: usize,
     count: usize,
     unpacked: [u32; BLOCK_DOCS],
@@ -38,6 +43,7 @@ impl<'a> SegmentCursor<'a> {
             open: None,
             tfs_unpacked: false,
             opened: 0,
+            current: NO_MORE_DOCS,
             at: 0,
             count: 0,
             unpacked: [0; BLOCK_DOCS],
@@ -75,6 +81,24 @@ impl<'a> SegmentCursor<'a> {
             *tf = tf.wrapping_add(1);
         }
         self.tfs_unpacked = true;
+    }
+
+    fn move_to(&mut self, target: u32) {
+        self.seek_block(target);
+        if self.block == self.block_count() {
+            self.current = NO_MORE_DOCS;
+            return;
+        }
+        if self.open != Some(self.block) {
+            self.unpack_docs();
+        }
+        // The next document is mostly near: a few steps, then halving.
+        let rest = &self.unpacked[self.at..self.count];
+        self.at += match rest.iter().take(STEPS).position(|&doc| doc >= target) {
+            Some(near) => near,
+            None => rest.partition_point(|&doc| doc < target),
+        };
+        self.current = self.unpacked[self.at];
     }
 
     /// The next whole block: its documents, their counts, and the bounds its header claims.
@@ -116,21 +140,18 @@ impl PostingCursor for SegmentCursor<'_> {
         self.bounds
     }
 
+    #[inline]
     fn seek(&mut self, target: u32) -> u32 {
-        self.seek_block(target);
-        if self.block == self.block_count() {
-            self.open = None;
-            return NO_MORE_DOCS;
+        // Most calls ask lists that are ahead already.
+        if self.open.is_none() || self.current < target {
+            self.move_to(target);
         }
-        if self.open != Some(self.block) {
-            self.unpack_docs();
-        }
-        self.at += self.unpacked[self.at..self.count].partition_point(|&doc| doc < target);
-        self.doc()
+        self.current
     }
 
+    #[inline]
     fn doc(&self) -> u32 {
-        if self.open.is_some() { self.unpacked[self.at] } else { NO_MORE_DOCS }
+        self.current
     }
 
     fn tf(&mut self) -> u32 {
