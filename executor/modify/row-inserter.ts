@@ -73,12 +73,18 @@ export class RowInserter {
     };
   }
 
-  /** Writes all rows; 23505, 23502 or 23514 for the first row that cannot be. Gives the new row ids. */
-  async insert(rows: NewRows): Promise<Uint32Array> {
+  /**
+   * Writes all rows; 23505, 23502 or 23514 for the first row that cannot be. Gives the new row ids. `onConflict` learns the
+   * row of a 23505 before it is thrown.
+   */
+  async insert(rows: NewRows, onConflict?: (row: number) => void): Promise<Uint32Array> {
     const rids = new Uint32Array(rows.rowCount);
     const { storageId } = this.#target.table;
     const conflict = await insertRows(storageId, rows.buffers, 0, rows.validCount, rids, this.#context);
-    if (conflict !== undefined) this.throwConflict(rows, conflict);
+    if (conflict !== undefined) {
+      onConflict?.(conflict.row);
+      this.throwConflict(rows, conflict);
+    }
     rows.throwViolation();
     return rids;
   }

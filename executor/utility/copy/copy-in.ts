@@ -1,0 +1,228 @@
+// COPY FROM STDIN: client data -> decoder (native, by column) -> full rows (defaults, generated columns, checks) -> engine.
+//
+// Driven by the session: push() for every chunk, finish() at CopyDone. Everything belongs to the surrounding transaction, so
+// abort() only lets go. Rows are written whenever a batch is full; memory does not grow with the copy.
+import { must } from "../../../common/assert.ts";
+import { BoxedVector, decodeUtf8, type Vector, vectorOf } from "../../../common/batch/vector.ts";
+import { SqlError, toSqlError } from "../../../common/error.ts";
+import { Oid } from "../../../common/types/oid.ts";
+import { codecOf } from "../../../common/types/registry.ts";
+import type { Datum, SqlType, TypeCodec, TypeContext } from "../../../common/types/type.ts";
+import type { ColumnBuffer, CopyDecoder, CopyDecoderOptions, CopyFieldKind } from "../../../native/engine.ts";
+import type { ExecutionContext } from "../../context.ts";
+import { type InsertTarget, RowInserter } from "../../modify/row-inserter.ts";
+import { columnSpec } from "../../storage/column-spec.ts";
+import { vectorFrom } from "../../storage/row-reader.ts";
+import { columnType } from "../../storage/scan-target.ts";
+import type { CopyFormat } from "./format.ts";
+import { rowWriter } from "./text-row.ts";
+
+/** PostgreSQL cuts values in CONTEXT lines after this many characters. */
+const MAX_SHOWN_CHARACTERS = 100;
+
+export class CopyIn {
+  readonly #target: InsertTarget;
+  readonly #format: CopyFormat;
+  readonly #context: ExecutionContext;
+  readonly #decoder: CopyDecoder;
+  readonly #inserter: RowInserter;
+  readonly #types: readonly SqlType[];
+  readonly #kinds: readonly CopyFieldKind[];
+  #rowCount = 0;
+
+  /** `target.attnums` are the columns of the data, in order; an InsertPlan for the same columns is a target. */
+  constructor(
+    target: InsertTarget,
+    format: CopyFormat,
+    createDecoder: (options: CopyDecoderOptions) => CopyDecoder,
+    context: ExecutionContext,
+  ) {
+    this.#target = target;
+    this.#format = format;
+    this.#context = context;
+    this.#inserter = new RowInserter(target, context);
+    this.#types = target.attnums.map((attnum) => columnType(target.table, attnum));
+    this.#kinds = this.#types.map((type) => fieldKind(type, format));
+    this.#decoder = createDecoder({
+      format: format.format,
+      fields: this.#types.map((type, i) => ({
+        kind: must(this.#kinds[i], "a kind per field"),
+        dim: columnSpec(type).dim,
+        name: this.#columnName(i),
+      })),
+      delimiter: format.delimiter,
+      nullString: format.nullString,
+      header: format.header,
+      quote: format.quote,
+      escape: format.escape,
+      forceNotNull: format.forceNotNull,
+      forceNull: format.forceNull,
+    });
+  }
+
+  /** Takes a chunk (cut anywhere) and writes the batches it fills. Errors carry a CONTEXT (`where`). */
+  async push(chunk: Uint8Array): Promise<void> {
+    await this.#feed(() => this.#decoder.push(chunk));
+    while (this.#decoder.rowCount() >= this.#context.batchRows) await this.#writeBatch();
+  }
+
+  /** CopyDone: writes what is left; gives the number of rows copied. */
+  async finish(): Promise<number> {
+    await this.#feed(() => this.#decoder.finish());
+    while (this.#decoder.rowCount() > 0) await this.#writeBatch();
+    return this.#rowCount;
+  }
+
+  /** CopyFail or an error: nothing more comes. What was written goes with the transaction. */
+  abort(): void {
+    this.#context.close();
+  }
+
+  /** Bad data: the rows before it come first, because an error in one of them is the earlier one. */
+  async #feed(work: () => void): Promise<void> {
+    try {
+      work();
+    } catch (thrown) {
+      while (this.#decoder.rowCount() > 0) await this.#writeBatch();
+      throw this.#decoderError(thrown);
+    }
+  }
+
+  async #writeBatch(): Promise<void> {
+    const pause = this.#context.turn();
+    if (pause !== undefined) await pause;
+    const rows = this.#decoder.take(this.#context.batchRows);
+    const columns = rows.columns.map((buffer, i) => this.#convert(buffer, i, rows.rowCount, rows.line));
+    const complete = await this.#inserter.complete(columns, rows.rowCount);
+    const atLine = (thrown: unknown, row: number, showsLine: boolean): SqlError =>
+      toSqlError(thrown).with({
+        where: this.#where(rows.line + row, showsLine ? this.#lineText(columns, row) : undefined),
+      });
+    const { conflictRow, error } = await this.#tryInsert(complete);
+    if (error !== undefined) {
+      // Keys are checked when rows go in together, after their lines are gone; the other checks see the line.
+      throw atLine(error, conflictRow ?? complete.validCount, conflictRow === undefined);
+    }
+    this.#rowCount += rows.rowCount;
+  }
+
+  async #tryInsert(
+    rows: Awaited<ReturnType<RowInserter["complete"]>>,
+  ): Promise<{ conflictRow: number | undefined; error: unknown }> {
+    let conflictRow: number | undefined;
+    try {
+      await this.#inserter.insert(rows, (row) => {
+        conflictRow = row;
+      });
+      return { conflictRow: undefined, error: undefined };
+    } catch (error) {
+      return { conflictRow, error };
+    }
+  }
+
+  /** Decoded fields as a column: native kinds as they are, others through the type's input function. */
+  #convert(buffer: ColumnBuffer, field: number, rowCount: number, firstLine: number): Vector {
+    const type = must(this.#types[field], "a type per field");
+    if (this.#kinds[field] !== "raw") return vectorFrom(buffer, type, rowCount);
+    const codec = codecOf(type.oid);
+    const { types } = this.#context.functionContext;
+    const read = this.#format.format === "binary" ? receiveField : parseField;
+    const values = new Array<Datum>(rowCount);
+    for (let row = 0; row < rowCount; row++) {
+      if (buffer.nulls[row] === 1) {
+        values[row] = null;
+        continue;
+      }
+      const bytes = buffer.bytes.subarray(buffer.offsets[row] as number, buffer.offsets[row + 1] as number);
+      try {
+        values[row] = read(codec, bytes, type, types);
+      } catch (thrown) {
+        throw toSqlError(thrown).with({ where: this.#fieldWhere(firstLine + row, field, bytes) });
+      }
+    }
+    return codec.vectorKind === "text" ? new BoxedVector(values) : vectorOf(codec.vectorKind, values);
+  }
+
+  /** The decoder says line, column and value beside code and message. */
+  #decoderError(thrown: unknown): SqlError {
+    const place = thrown as {
+      line?: number;
+      column?: string | null;
+      value?: string | null;
+      hint?: string | null;
+    };
+    if (place.line === undefined) return toSqlError(thrown);
+    const at = `COPY ${this.#target.table.name}, line ${place.line}`;
+    const named = typeof place.column === "string" ? `${at}, column ${place.column}` : at;
+    const hint = typeof place.hint === "string" ? { hint: place.hint } : {};
+    return toSqlError(thrown).with({
+      where: typeof place.value === "string" ? `${named}: "${place.value}"` : named,
+      ...hint,
+    });
+  }
+
+  #fieldWhere(line: number, field: number, bytes: Uint8Array): string {
+    const where = `COPY ${this.#target.table.name}, line ${line}, column ${this.#columnName(field)}`;
+    if (this.#format.format === "binary") return where;
+    return `${where}: "${shown(decodeUtf8(bytes, 0, bytes.length))}"`;
+  }
+
+  #where(line: number, text: string | undefined): string {
+    const where = `COPY ${this.#target.table.name}, line ${line}`;
+    return text === undefined || this.#format.format === "binary" ? where : `${where}: "${shown(text)}"`;
+  }
+
+  /** The input line as we would have written it; the client's own spelling is gone by now. */
+  #lineText(columns: readonly Vector[], row: number): string {
+    const { types } = this.#context.functionContext;
+    const fields = columns.map((column, i) => {
+      const value = column.get(row);
+      return value === null ? undefined : codecOf(must(this.#types[i], "a type").oid).format(value, types);
+    });
+    return rowWriter(this.#format)(fields).slice(0, -1);
+  }
+
+  #columnName(field: number): string {
+    const attnum = must(this.#target.attnums[field], "a column per field");
+    return must(this.#target.table.columns[attnum - 1], "a column").name;
+  }
+}
+
+function parseField(codec: TypeCodec, bytes: Uint8Array, type: SqlType, types: TypeContext): Datum {
+  return codec.parse(decodeUtf8(bytes, 0, bytes.length), type.typmod, types);
+}
+
+function receiveField(codec: TypeCodec, bytes: Uint8Array, type: SqlType, types: TypeContext): Datum {
+  return codec.receive(bytes.slice(), type.typmod, types);
+}
+
+/** Types that the decoder reads itself; the rest has rules (ranges, lengths, calendars) that live in its codec. */
+function fieldKind(type: SqlType, format: CopyFormat): CopyFieldKind {
+  switch (type.oid) {
+    case Oid.bool:
+      return "bool";
+    case Oid.int4:
+      return "i32";
+    case Oid.int8:
+      return "i64";
+    case Oid.float8:
+      return "f64";
+    case Oid.text:
+      return "text";
+    case Oid.varchar:
+      return type.typmod < 0 ? "text" : "raw";
+    case Oid.vector:
+      return type.typmod > 0 ? "vector" : "raw";
+    case Oid.int2:
+      return format.format === "binary" ? "i32" : "raw";
+    default:
+      return "raw";
+  }
+}
+
+function shown(text: string): string {
+  const characters = [...text.slice(0, MAX_SHOWN_CHARACTERS * 2 + 2)];
+  return characters.length <= MAX_SHOWN_CHARACTERS
+    ? text
+    : `${characters.slice(0, MAX_SHOWN_CHARACTERS).join("")}...`;
+}
