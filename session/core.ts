@@ -2,6 +2,7 @@
 // catalogue, and the waits and interrupts of the statement that runs. The protocol's words (Parse, Bind, Execute) are
 // session.ts's; what single statements do is in statement-runner.ts and utility/.
 import type { CatalogSnapshot, EngineStatistics } from "../catalog/catalog.ts";
+import { catalogRegNames } from "../catalog/deparse/reg-names.ts";
 import type { CatalogEntry } from "../catalog/entries.ts";
 import type { FunctionContext } from "../common/function-context.ts";
 import type { Notice } from "../common/error.ts";
@@ -17,8 +18,7 @@ import { OwnCatalog } from "./own-catalog.ts";
 import type { Portal } from "./portal.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
 import type { SessionClient } from "./result.ts";
-import { sessionRegNames } from "./reg-names.ts";
-import { makeFunctionContext, nowMicroseconds } from "./session-functions.ts";
+import { SessionFunctionsOf, makeFunctionContext, nowMicroseconds } from "./session-functions.ts";
 import { SettingsView } from "./settings-view.ts";
 import { Settings } from "./settings.ts";
 import { TransactionControl } from "./transaction-control.ts";
@@ -51,6 +51,7 @@ export class SessionCore {
   statementTime = nowMicroseconds();
   /** The settings in force as types, planner and executor read them. */
   readonly view: SettingsView;
+  readonly #sessionFunctions: SessionFunctionsOf;
   #transactionId: { readonly transaction: number; readonly id: number } | undefined;
 
   constructor(database: Database, client: SessionClient, identity: SessionIdentity) {
@@ -60,7 +61,11 @@ export class SessionCore {
     this.engineSession = database.engine.openSession(database.waits.channel);
     this.interrupts = new Interrupts(database.engine, this.engineSession);
     this.ownCatalog = new OwnCatalog(database.catalog);
-    this.view = new SettingsView(this.settings, () => this.transactions.startTime, sessionRegNames(this));
+    this.view = new SettingsView(
+      this.settings,
+      () => this.transactions.startTime,
+      catalogRegNames(() => ({ catalog: this.catalog(), searchPath: this.schemaPath(true) })),
+    );
     this.transactions = new TransactionControl({
       session: this.engineSession,
       settings: this.settings,
@@ -70,8 +75,9 @@ export class SessionCore {
       beforeCommit: () => this.#beforeCommit(),
       afterEnd: (committed) => this.#afterEnd(committed),
     });
-    this.functions = makeFunctionContext(this);
     this.statistics = engineStatistics(this);
+    this.#sessionFunctions = new SessionFunctionsOf(this);
+    this.functions = makeFunctionContext(this, this.#sessionFunctions);
   }
 
   get user(): string {
@@ -195,6 +201,11 @@ export class SessionCore {
       checkInterrupt: this.interrupts.check,
       buffers: this.buffers,
     };
+  }
+
+  /** Forgets currval and lastval. */
+  discardSequences(): void {
+    this.#sessionFunctions.discardSequences();
   }
 
   transactionId(): number {

@@ -44,7 +44,7 @@ function sharedPlan(core: SessionCore, prepared: PreparedStatement, statement: R
 }
 
 function makePlan(core: SessionCore, prepared: PreparedStatement, statement: RawStatement): PlannedStatement {
-  return planStatement(statement.node, {
+  return planStatement(statement, {
     catalog: core.catalog(),
     searchPath: core.schemaPath(true),
     parameterTypes: prepared.declaredTypes,

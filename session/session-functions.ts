@@ -13,22 +13,23 @@ export function nowMicroseconds(): number {
   return Math.round((performance.timeOrigin + performance.now()) * 1000) - EPOCH_SHIFT_US;
 }
 
-export function makeFunctionContext(core: SessionCore): FunctionContext {
+export function makeFunctionContext(core: SessionCore, session: SessionFunctions): FunctionContext {
   return {
     get types() {
       return core.types;
     },
-    session: new SessionFunctionsOf(core),
+    session,
     catalog: {
       searchPath: (includeImplicit) => core.schemaPath(includeImplicit),
       get snapshot() {
         return core.catalog();
       },
+      statistics: core.statistics,
     },
   };
 }
 
-class SessionFunctionsOf implements SessionFunctions {
+export class SessionFunctionsOf implements SessionFunctions {
   readonly #core: SessionCore;
   readonly #random = new SeededRandom();
   /** Last value of each sequence this session has drawn from. */

@@ -147,22 +147,25 @@ async function open(overrides: Partial<ConnectionHost> = {}): Promise<Peer> {
   await new Promise<void>((resolve) => server?.listen(0, "127.0.0.1", resolve));
   const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
   const messages: BackendMessage[] = [];
-  let check: () => void = () => undefined;
+  // Counted rather than searched: some tests receive hundreds of thousands of messages.
+  const counts = new Map<string, number>();
+  let check: (name: string) => void = () => undefined;
   socket.on("error", () => undefined);
-  parseBackend(socket, (message) => {
+  const receive = (message: BackendMessage): void => {
     messages.push(message);
-    check();
-  }).catch(() => undefined);
-  socket.on("end", () => {
-    messages.push({ name: "end" } as unknown as BackendMessage);
-    check();
-  });
+    counts.set(message.name, (counts.get(message.name) ?? 0) + 1);
+    check(message.name);
+  };
+  parseBackend(socket, receive).catch(() => undefined);
+  socket.on("end", () => receive({ name: "end" } as unknown as BackendMessage));
   const until = (name: string, count = 1): Promise<BackendMessage[]> =>
     new Promise((resolve) => {
-      check = () => {
-        if (messages.filter((message) => message.name === name).length >= count) resolve(messages.splice(0));
+      check = (received) => {
+        if (received !== name || (counts.get(name) ?? 0) < count) return;
+        counts.clear();
+        resolve(messages.splice(0));
       };
-      check();
+      check(name);
     });
   peer = { socket, session, messages, send: (...parts) => socket.write(Buffer.concat(parts)), until, closed };
   return peer;

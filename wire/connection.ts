@@ -125,7 +125,8 @@ export class Connection {
         }
       }
     } catch (error) {
-      this.#report(error);
+      // Only the startup and a lost stream throw up to here: there is no session that could go on.
+      this.#report(toSqlError(error).with({ severity: "FATAL" }));
       this.#end();
     }
     this.#message.close();

@@ -81,6 +81,11 @@ export class MessageReader {
     return text;
   }
 
+  /** True when the last byte of the message is 0. */
+  endsWithZero(): boolean {
+    return this.remaining > 0 && this.#buffer[this.#end - 1] === 0;
+  }
+
   /** The message must be used up. */
   finish(): void {
     if (this.remaining !== 0) throw new SqlError(SqlState.protocolViolation, "invalid message format");

@@ -44,6 +44,7 @@ function readStartupMessage(reader: MessageReader, code: number): StartupPacket 
       { severity: "FATAL" },
     );
   }
+  if (!reader.endsWithZero()) throw badLayout();
   const parameters = new Map<string, string>();
   const protocolOptions: string[] = [];
   for (;;) {

@@ -1,0 +1,18 @@
+// What the main thread and its workers tell each other. Sockets travel as descriptors of the same process.
+export interface WorkerConfiguration {
+  readonly authentication: { readonly kind: "trust" } | { readonly kind: "scram"; readonly superuser: string; readonly verifier: string };
+  /** PEM texts; undefined = no TLS. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+}
+
+export type ToWorker =
+  /** A new connection. `isRefused`: the server is full; the client hears so after its startup packet. */
+  | { readonly kind: "connection"; readonly fd: number; readonly isRefused: boolean }
+  /** Ends every session with 57P01, then answers "stopped". */
+  | { readonly kind: "stop" };
+
+export type FromWorker =
+  | { readonly kind: "ready" }
+  /** A connection handed over has ended. */
+  | { readonly kind: "closed" }
+  | { readonly kind: "stopped" };

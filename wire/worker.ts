@@ -1,0 +1,109 @@
+// A worker thread: owns the sessions of the connections it was handed, each with the whole way from bytes to engine. Shares
+// nothing with the other workers but the engine.
+import { Socket } from "node:net";
+import { type SecureContext, createSecureContext } from "node:tls";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { must } from "../common/assert.ts";
+import { SqlError, SqlState } from "../common/error.ts";
+import { connect, findRole } from "../session/connect.ts";
+import type { Database } from "../session/database.ts";
+import { attachDatabase } from "../session/start.ts";
+import { parseVerifier } from "./auth/scram.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionHost } from "./startup.ts";
+import type { FromWorker, ToWorker, WorkerConfiguration } from "./worker-messages.ts";
+
+const TOO_MANY = new SqlError(SqlState.tooManyConnections, "sorry, too many clients already", {
+  severity: "FATAL",
+});
+const SHUTTING_DOWN = new SqlError(SqlState.cannotConnectNow, "the database system is shutting down", {
+  severity: "FATAL",
+});
+const ADMIN_SHUTDOWN = new SqlError(
+  SqlState.adminShutdown,
+  "terminating connection due to administrator command",
+  { severity: "FATAL" },
+);
+
+class WorkerServer {
+  readonly #database: Database;
+  readonly #port: MessagePort;
+  readonly #configuration: WorkerConfiguration;
+  readonly #secureContext: SecureContext | undefined;
+  readonly #connections = new Set<Connection>();
+  #isStopping = false;
+
+  constructor(database: Database, port: MessagePort, configuration: WorkerConfiguration) {
+    this.#database = database;
+    this.#port = port;
+    this.#configuration = configuration;
+    this.#secureContext = configuration.tls === undefined ? undefined : createSecureContext(configuration.tls);
+    port.on("message", (message: ToWorker) => this.#onMessage(message));
+    this.#tell({ kind: "ready" });
+  }
+
+  #onMessage(message: ToWorker): void {
+    switch (message.kind) {
+      case "connection":
+        this.#accept(message.fd, message.isRefused);
+        break;
+      case "stop":
+        this.#isStopping = true;
+        for (const connection of this.#connections) connection.shutDown(ADMIN_SHUTDOWN);
+        this.#stopIfEmpty();
+        break;
+    }
+  }
+
+  #accept(fd: number, isRefused: boolean): void {
+    const socket = new Socket({ fd, readable: true, writable: true });
+    const connection = new Connection(socket, {
+      host: this.#host(isRefused),
+      secureContext: this.#secureContext,
+      onClosed: () => {
+        this.#connections.delete(connection);
+        this.#tell({ kind: "closed" });
+        this.#stopIfEmpty();
+      },
+    });
+    this.#connections.add(connection);
+  }
+
+  #host(isRefused: boolean): ConnectionHost {
+    return {
+      openSession: (request, client) => connect(this.#database, request, client),
+      cancel: (processId, secretKey) => {
+        this.#database.engine.cancelSession(processId, secretKey);
+      },
+      authentication: this.#authentication(),
+      hasTls: this.#secureContext !== undefined,
+      refusal: () => (this.#isStopping ? SHUTTING_DOWN : isRefused ? TOO_MANY : undefined),
+    };
+  }
+
+  /** A role's own password, else for the superuser the one the server was started with. */
+  #authentication(): ConnectionHost["authentication"] {
+    const { authentication } = this.#configuration;
+    if (authentication.kind === "trust") return "trust";
+    return (user) => {
+      this.#database.refresh();
+      const own = findRole(this.#database, user)?.password;
+      if (own !== undefined) return parseVerifier(own);
+      return user === authentication.superuser ? parseVerifier(authentication.verifier) : undefined;
+    };
+  }
+
+  #stopIfEmpty(): void {
+    if (!this.#isStopping || this.#connections.size > 0) return;
+    this.#database.close();
+    this.#tell({ kind: "stopped" });
+    this.#port.close();
+  }
+
+  #tell(message: FromWorker): void {
+    this.#port.postMessage(message);
+  }
+}
+
+const port = must(parentPort, "this file runs as a worker thread");
+new WorkerServer(await attachDatabase(), port, workerData as WorkerConfiguration);
