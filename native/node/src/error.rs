@@ -1,6 +1,7 @@
 //! Errors on their way to JavaScript.
 
 use napi::{Env, Status, sys};
+use omen_copy::CopyError;
 use omen_store::{StoreError, sqlstate};
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,32 +25,56 @@ pub fn guard<T>(env: Env, body: impl FnOnce() -> Result<T>) -> napi::Result<T> {
     outcome.map_err(|error| throw(env, &error))
 }
 
+/// A property of a thrown error.
+enum Property<'a> {
+    Text(&'a str),
+    Number(f64),
+}
+
 /// Throws `error` as an `Error` object: `code` is the SQLSTATE; `detail`, `hint`, `relationId`, `indexId` where set.
 fn throw(env: Env, error: &StoreError) -> napi::Error {
-    let env = env.raw();
-    // SAFETY: `env` is the environment of the call under way, on its thread. Handles made here live until the call
+    let id = |id: Option<u32>| id.map(|id| Property::Number(f64::from(id)));
+    let properties = [
+        (c"detail", error.detail.as_deref().map(Property::Text)),
+        (c"hint", error.hint.as_deref().map(Property::Text)),
+        (c"relationId", id(error.relation_id)),
+        (c"indexId", id(error.index_id)),
+    ];
+    throw_object(env, &error.sqlstate, &error.message, properties)
+}
+
+/// Throws a COPY error with what its CONTEXT line needs: `line`, and `column` and `value` where known.
+pub fn throw_copy(env: Env, error: &CopyError) -> napi::Error {
+    let properties = [
+        (c"hint", error.hint.map(Property::Text)),
+        (c"line", Some(Property::Number(error.line as f64))),
+        (c"column", error.column.as_deref().map(Property::Text)),
+        (c"value", error.value.as_deref().map(Property::Text)),
+    ];
+    throw_object(env, error.sqlstate, &error.message, properties)
+}
+
+fn throw_object(
+    env: Env,
+    code: &str,
+    message: &str,
+    properties: [(&CStr, Option<Property<'_>>); 4],
+) -> napi::Error {
+    let raw = env.raw();
+    // SAFETY: `raw` is the environment of the call under way, on its thread. Handles made here live until the call
     // returns. A failing step leaves a null handle, which the next one refuses; the answer is then a plain error.
     let thrown = unsafe {
         let mut object = std::ptr::null_mut();
-        sys::napi_create_error(
-            env,
-            text(env, &error.sqlstate),
-            text(env, &error.message),
-            &raw mut object,
-        );
-        if let Some(detail) = &error.detail {
-            set(env, object, c"detail", text(env, detail));
+        sys::napi_create_error(raw, text(raw, code), text(raw, message), &raw mut object);
+        for (name, property) in properties {
+            let value = match property {
+                Some(Property::Text(value)) => text(raw, value),
+                Some(Property::Number(value)) => number(raw, value),
+                None => continue,
+            };
+            sys::napi_set_named_property(raw, object, name.as_ptr(), value);
         }
-        if let Some(hint) = &error.hint {
-            set(env, object, c"hint", text(env, hint));
-        }
-        if let Some(relation_id) = error.relation_id {
-            set(env, object, c"relationId", number(env, relation_id));
-        }
-        if let Some(index_id) = error.index_id {
-            set(env, object, c"indexId", number(env, index_id));
-        }
-        sys::napi_throw(env, object)
+        sys::napi_throw(raw, object)
     };
     // "Pending" tells the caller that the object above is what is being thrown.
     let status = if thrown == sys::Status::napi_ok {
@@ -57,7 +82,7 @@ fn throw(env: Env, error: &StoreError) -> napi::Error {
     } else {
         Status::GenericFailure
     };
-    napi::Error::new(status, error.to_string())
+    napi::Error::new(status, format!("{code}: {message}"))
 }
 
 /// # Safety
@@ -73,16 +98,9 @@ unsafe fn text(env: sys::napi_env, text: &str) -> sys::napi_value {
 
 /// # Safety
 /// `env` is the current environment.
-unsafe fn number(env: sys::napi_env, number: u32) -> sys::napi_value {
+unsafe fn number(env: sys::napi_env, number: f64) -> sys::napi_value {
     let mut value = std::ptr::null_mut();
     // SAFETY: as the caller says.
-    unsafe { sys::napi_create_uint32(env, number, &raw mut value) };
+    unsafe { sys::napi_create_double(env, number, &raw mut value) };
     value
-}
-
-/// # Safety
-/// `env` is the current environment; `object` and `value` are handles of it or null.
-unsafe fn set(env: sys::napi_env, object: sys::napi_value, name: &CStr, value: sys::napi_value) {
-    // SAFETY: as the caller says.
-    unsafe { sys::napi_set_named_property(env, object, name.as_ptr(), value) };
 }

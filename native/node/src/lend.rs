@@ -8,7 +8,7 @@ use napi::{Env, JsValue, Unknown, sys};
 use std::cell::RefCell;
 use std::ffi::CStr;
 
-/// A number type with a typed array of its own.
+/// A plain number type with a typed array of its own. Implemented here alone: borrowed memory is read as these types.
 pub trait Element: Copy {
     const ARRAY: i32;
     const NAME: &'static str;
@@ -29,6 +29,7 @@ element!(u32, uint32_array, "Uint32Array");
 element!(i32, int32_array, "Int32Array");
 element!(f32, float32_array, "Float32Array");
 element!(f64, float64_array, "Float64Array");
+element!(i64, bigint64_array, "BigInt64Array");
 
 /// Addresses from start up to end.
 type Span = (usize, usize);

@@ -13,10 +13,12 @@
 
 mod channel;
 mod columns;
+mod copy;
 mod cursor;
 mod engine;
 mod error;
 mod lend;
+mod regex;
 mod session;
 mod spec;
 mod tools;

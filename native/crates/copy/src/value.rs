@@ -158,14 +158,14 @@ pub fn push_binary(column: &mut Column, field: &[u8], is_text: bool) -> Result<(
         Values::I64(values) => match (field.first_chunk(), field.first_chunk()) {
             (Some(eight), _) if field.len() == 8 => values.push(i64::from_be_bytes(*eight)),
             (_, Some(four)) if field.len() == 4 => {
-                values.push(i64::from(u32::from_be_bytes(*four)))
+                values.push(i64::from(u32::from_be_bytes(*four)));
             }
             _ => return Err(wrong(8)),
         },
         Values::F64(values) => match (field.first_chunk(), field.first_chunk()) {
             (Some(eight), _) if field.len() == 8 => values.push(f64::from_be_bytes(*eight)),
             (_, Some(four)) if field.len() == 4 => {
-                values.push(f64::from(f32::from_be_bytes(*four)))
+                values.push(f64::from(f32::from_be_bytes(*four)));
             }
             _ => return Err(wrong(8)),
         },
