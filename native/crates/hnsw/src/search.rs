@@ -202,9 +202,11 @@ impl<S: VectorSource, F: NodeFilter> Beam<'_, S, F> {
 
     #[inline]
     fn keep(&self, candidate: Candidate, scratch: &mut SearchScratch) {
-        scratch.results.push(candidate);
-        if scratch.results.len() > self.ef {
-            scratch.results.pop();
+        if scratch.results.len() < self.ef {
+            scratch.results.push(candidate);
+        } else if let Some(mut worst) = scratch.results.peek_mut() {
+            // One sift instead of the two of a push and a pop.
+            *worst = candidate.min(*worst);
         }
     }
 

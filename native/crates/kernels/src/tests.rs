@@ -155,6 +155,10 @@ fn user_distances_follow_pgvector() {
     assert_eq!(distance(Metric::Cosine, &[1.0, 0.0], &[0.0, 2.0]), 1.0);
     assert_eq!(distance(Metric::Cosine, &[1.0, 1.0], &[-1.0, -1.0]), 2.0);
     assert!(distance(Metric::Cosine, &[0.0, 0.0], &[1.0, 1.0]).is_nan());
+    // Sums overflow and underflow in f32, as there.
+    assert_eq!(distance(Metric::L2, &[3e38], &[-3e38]), f64::INFINITY);
+    assert!(distance(Metric::Cosine, &[3e38, 1.0], &[3e38, 1.0]).is_nan());
+    assert_eq!(distance(Metric::Cosine, &[1e-30, 0.0], &[1.0, 0.0]), 0.0);
     // Rounding may carry the quotient past one; the distance must not become negative.
     let mut random = Random(5);
     for dim in 1..200 {
