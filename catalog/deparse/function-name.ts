@@ -114,14 +114,8 @@ const MODE_PREFIX: Readonly<Record<string, string>> = {
 export function functionArguments(scope: NameScope, entry: FunctionEntry, withDefaults: boolean): string {
   const args = argumentsOf(entry).filter((argument) => argument.mode !== "t");
   const ordered = orderedSetDirectCount(entry);
-  const inputs = args.filter((argument) => isInput(argument.mode)).length;
-  let input = 0;
-  const texts = args.map((argument) => {
-    if (isInput(argument.mode)) input++;
-    const fallback =
-      withDefaults && isInput(argument.mode)
-        ? entry.defaults[input - 1 - (inputs - entry.defaults.length)]
-        : undefined;
+  const texts = args.map((argument, i) => {
+    const fallback = withDefaults ? argumentDefault(entry, i + 1) : undefined;
     const prefix = entry.kind === "p" && argument.mode === "i" ? "IN " : (MODE_PREFIX[argument.mode] ?? "");
     return argumentText(scope, argument, prefix) + (fallback === undefined ? "" : ` DEFAULT ${fallback}`);
   });
@@ -130,6 +124,16 @@ export function functionArguments(scope: NameScope, entry: FunctionEntry, withDe
   const direct = texts.slice(0, ordered);
   const aggregated = texts.length > ordered ? texts.slice(ordered) : texts.slice(-1);
   return `${direct.join(", ")}${direct.length > 0 ? " " : ""}ORDER BY ${aggregated.join(", ")}`;
+}
+
+/** The default of the n-th argument of any mode (from 1); undefined when it has none. */
+export function argumentDefault(entry: FunctionEntry, position: number): string | undefined {
+  const args = argumentsOf(entry);
+  const argument = args[position - 1];
+  if (argument === undefined || !isInput(argument.mode)) return undefined;
+  const inputs = args.filter(({ mode }) => isInput(mode)).length;
+  const before = args.slice(0, position - 1).filter(({ mode }) => isInput(mode)).length;
+  return entry.defaults[before - (inputs - entry.defaults.length)];
 }
 
 /** pg_get_function_result; undefined for a procedure. */

@@ -3,7 +3,7 @@ import { SqlError, SqlState } from "../../common/error.ts";
 import type { Datum } from "../../common/types/type.ts";
 import { constraintByOid, constraintDefinition } from "../deparse/constraint-definition.ts";
 import { expressionText, prettyExpression } from "../deparse/expression-text.ts";
-import { functionArguments, functionResult } from "../deparse/function-name.ts";
+import { argumentDefault, functionArguments, functionResult } from "../deparse/function-name.ts";
 import type { NameScope } from "../deparse/identifier.ts";
 import { indexColumnDefinition, indexDefinition } from "../deparse/index-definition.ts";
 import { findRelation, qualifiedRelationName } from "../deparse/reg-names.ts";
@@ -48,6 +48,10 @@ export const definitionBodies: readonly BodyEntry[] = [
   scalar("pg_get_function_result", ([oid], call) => {
     const entry = snapshotOf(call).functionByOid(Number(oid));
     return entry && functionResult(scopeOf(call), entry);
+  }),
+  scalar("pg_get_function_arg_default", ([oid, position], call) => {
+    const entry = snapshotOf(call).functionByOid(Number(oid));
+    return entry && argumentDefault(entry, Number(position));
   }),
   ...alwaysNull(
     "pg_get_ruledef",

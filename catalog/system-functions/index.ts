@@ -3,6 +3,7 @@
 import type { FunctionBody } from "../functions/function.ts";
 import { commentBodies } from "./comments.ts";
 import { definitionBodies } from "./definitions.ts";
+import { informationSchemaBodies } from "./information-schema.ts";
 import { nameBodies } from "./names.ts";
 import { privilegeBodies } from "./privileges.ts";
 import { serverBodies } from "./server.ts";
@@ -11,6 +12,7 @@ import { sizeBodies } from "./sizes.ts";
 export const systemFunctionBodies: ReadonlyMap<string, FunctionBody> = new Map([
   ...commentBodies,
   ...definitionBodies,
+  ...informationSchemaBodies,
   ...nameBodies,
   ...privilegeBodies,
   ...serverBodies,
