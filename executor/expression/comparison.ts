@@ -1,6 +1,6 @@
 // IN / ANY / ALL over arrays and row-wise comparison.
 import { must } from "../../common/assert.ts";
-import { BoolVector, ConstantVector, type Vector, vectorOf } from "../../common/batch/vector.ts";
+import { type BoolVector, ConstantVector, type Vector, vectorOf } from "../../common/batch/vector.ts";
 import { SqlArray } from "../../common/types/array.ts";
 import { elementOidOf } from "../../common/types/oid.ts";
 import { lookupCodec } from "../../common/types/registry.ts";

@@ -42,7 +42,7 @@ function evaluateRows(
   context: ExecutionContext,
 ): MaybePromise<Vector> {
   if (rows === undefined || rows.length === batch.rowCount) return argument.evaluate(batch, context);
-  const columns = new Array<Vector>(batch.columns.length).fill(UNREAD);
+  const columns = Array.from({ length: batch.columns.length }, (): Vector => UNREAD);
   for (const index of argument.columns) columns[index] = gather(batch.columns[index] as Vector, rows);
   return argument.evaluate({ columns, rowCount: rows.length }, context);
 }

@@ -22,7 +22,7 @@ export function readLocked(
   rids: Uint32Array,
   context: ExecutionContext,
 ): Vector[] {
-  const columns = new Array<Vector>(table.columns.length).fill(UNREAD);
+  const columns = Array.from({ length: table.columns.length }, (): Vector => UNREAD);
   if (attnums.length === 0 || rids.length === 0) return columns;
   const types = attnums.map((attnum) => columnType(table, attnum));
   const reader = new RowReader(types, Math.min(rids.length, context.batchRows), context.buffers);

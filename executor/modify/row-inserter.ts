@@ -44,7 +44,8 @@ export class RowInserter {
   /** Full rows from the given columns (one per target attnum). */
   async complete(given: readonly Vector[], rowCount: number): Promise<NewRows> {
     const { table, attnums, defaults, constraints } = this.#target;
-    const columns = new Array<Vector>(table.columns.length).fill(new ConstantVector(null, rowCount));
+    const missing = new ConstantVector(null, rowCount);
+    const columns = Array.from({ length: table.columns.length }, (): Vector => missing);
     for (let i = 0; i < attnums.length; i++) {
       columns[(attnums[i] as number) - 1] = must(given[i], "a column per target");
     }

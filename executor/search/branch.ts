@@ -9,6 +9,8 @@ import { SqlError, SqlState } from "../../common/error.ts";
 import type { Datum } from "../../common/types/type.ts";
 import type { TableEntry } from "../../catalog/entries.ts";
 import { SearchMode, SearchStat } from "../../native/engine.ts";
+import { choosePath } from "../../planner/physical/choose-path.ts";
+import { DEFAULT_EF } from "../../planner/physical/cost.ts";
 import type { SearchBranch, TextBranch, VectorBranch } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
 import { makeCaller } from "../expression/caller.ts";
@@ -19,9 +21,6 @@ import { columnType } from "../storage/scan-target.ts";
 import { setBit } from "../storage/bitmap.ts";
 import type { FilterBitmap } from "./filter-bitmap.ts";
 import { forEachRid, type Ranking, TopRanking } from "./ranking.ts";
-
-/** ef_search while the user has not set it: between pgvector's 40 and what recall 0.99 takes at a million rows. */
-export const DEFAULT_EF_SEARCH = 100;
 
 /** Rows after the ranked ones: their value, NULL as null. */
 export interface RestRow {
@@ -105,17 +104,26 @@ export class BranchSearch {
       return this.#exactNearest(branch, query, count, filter);
     const rids = new Uint32Array(count);
     const distances = new Float64Array(count);
-    const candidates = filter?.count ?? this.#context.transaction.ridLimit(this.#table.storageId);
-    const ef = Math.max(this.#context.settings.efSearch ?? DEFAULT_EF_SEARCH, count);
+    const { efSearch } = this.#context.settings;
+    const { entryCount } = this.#context.statistics.indexRows(branch.index.storageId);
+    const { path } = choosePath({
+      kind: "vector",
+      rowCount: entryCount,
+      matchCount: filter?.count,
+      k: count,
+      ef: efSearch,
+      dimensions: query.length,
+      mustBeExact: exact,
+    });
     const found = this.#context.transaction.vectorSearch(
       branch.index.storageId,
       query,
       count,
-      ef,
+      Math.max(efSearch ?? DEFAULT_EF, count),
       filter?.bits,
-      exact ? SearchMode.exact : SearchMode.auto,
+      path === "exact" ? SearchMode.exact : SearchMode.graph,
       // Looking at every candidate is what the exact answer costs: the graph may not cost more.
-      candidates,
+      filter?.count ?? entryCount,
       rids,
       distances,
       this.stats,
@@ -190,12 +198,20 @@ export class BranchSearch {
     const rids = new Uint32Array(limit);
     const scores = new Float64Array(limit);
     if (limit === 0) return { rids, values: scores };
+    const { path } = choosePath({
+      kind: "text",
+      documentCount: this.#context.statistics.indexRows(branch.index.storageId).entryCount,
+      postingCount: captured.matchBound,
+      matchCount: filter?.count,
+      k: limit,
+      mustBeExact: exact,
+    });
     const found = this.#context.transaction.textSearch(
       branch.index.storageId,
       captured,
       limit,
       filter?.bits,
-      exact ? SearchMode.exact : SearchMode.auto,
+      path === "text-exhaustive" ? SearchMode.exact : SearchMode.auto,
       rids,
       scores,
       this.stats,

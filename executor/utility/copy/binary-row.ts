@@ -1,11 +1,9 @@
 // COPY's binary form (PostgreSQL 15, "COPY", File Formats): header, tuples as length-prefixed fields, trailer.
 
 /** Signature, flags, length of the header extension. */
-export const BINARY_HEADER = Uint8Array.of(
-  ...[0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0x00],
-  ...[0, 0, 0, 0],
-  ...[0, 0, 0, 0],
-);
+export const BINARY_HEADER = Uint8Array.from([
+  0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0x00, 0, 0, 0, 0, 0, 0, 0, 0,
+]);
 
 export const BINARY_TRAILER = Uint8Array.of(0xff, 0xff);
 

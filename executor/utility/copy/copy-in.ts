@@ -4,7 +4,7 @@
 // abort() only lets go. Rows are written whenever a batch is full; memory does not grow with the copy.
 import { must } from "../../../common/assert.ts";
 import { BoxedVector, decodeUtf8, type Vector, vectorOf } from "../../../common/batch/vector.ts";
-import { SqlError, toSqlError } from "../../../common/error.ts";
+import { type SqlError, toSqlError } from "../../../common/error.ts";
 import { Oid } from "../../../common/types/oid.ts";
 import { codecOf } from "../../../common/types/registry.ts";
 import type { Datum, SqlType, TypeCodec, TypeContext } from "../../../common/types/type.ts";
@@ -221,7 +221,7 @@ function fieldKind(type: SqlType, format: CopyFormat): CopyFieldKind {
 }
 
 function shown(text: string): string {
-  const characters = [...text.slice(0, MAX_SHOWN_CHARACTERS * 2 + 2)];
+  const characters = Array.from(text.slice(0, MAX_SHOWN_CHARACTERS * 2 + 2));
   return characters.length <= MAX_SHOWN_CHARACTERS
     ? text
     : `${characters.slice(0, MAX_SHOWN_CHARACTERS).join("")}...`;
