@@ -25,7 +25,7 @@ pub use disk::{DirLock, Disk, DiskFile, Mapping, create_dir_durably};
 pub use error::{DiskError, DiskErrorKind, Result};
 pub use faulty::{CrashKind, CrashState, Fault, FaultyDisk};
 pub use kv::{FjallKv, Kv, KvBatch, KvBytes, KvIter, KvRange, KvSnapshot, MemoryKv};
-pub use log::{LogEnd, LogOptions, LogReader, LogRecord, LogWriter};
+pub use log::{BulkReader, BulkWriter, LogEnd, LogOptions, LogReader, LogRecord, LogWriter};
 pub use memory_disk::MemoryDisk;
 pub use os_disk::OsDisk;
 pub use vectors::{VectorOptions, VectorSegments};
