@@ -35,6 +35,7 @@ export function bindGenericTypes(
         hasElement = true;
         if (name === "anynonarray") isNonArray = true;
         if (input === Oid.unknown) break;
+        if (name === "anyenum" && context.typeByOid(input)?.kind !== "e") return undefined;
         if (element !== 0 && element !== input) return undefined;
         element = input;
         break;
