@@ -3,13 +3,39 @@
 //   aggregates           "agg:name:argument oids"; "agg:name" alone serves every overload that has no key of its own
 //   functions in SQL     "sql:name:argument oids"
 // Functions that read the catalogue (pg_get_indexdef, format_type ...) are in catalog/system-functions.
+import { aggregateFunctions } from "./aggregates.ts";
 import type { BodyTable } from "./body.ts";
+import { byteaFunctions } from "./bytea.ts";
 import { comparisonFunctions } from "./comparison.ts";
 import { floatFunctions } from "./float.ts";
 import type { FunctionBody } from "./function.ts";
 import { integerFunctions } from "./integer.ts";
+import { jsonBuildFunctions } from "./json-build.ts";
+import { likeFunctions } from "./like.ts";
+import { numericFunctions } from "./numeric.ts";
+import { regexFunctions } from "./regex.ts";
+import { setReturningFunctions } from "./set-returning.ts";
+import { statisticsFunctions } from "./statistics.ts";
+import { systemFunctions } from "./system.ts";
+import { textFunctions } from "./text.ts";
+import { vectorFunctions } from "./vector.ts";
 
-const TABLES: readonly BodyTable[] = [comparisonFunctions, integerFunctions, floatFunctions];
+const TABLES: readonly BodyTable[] = [
+  comparisonFunctions,
+  integerFunctions,
+  floatFunctions,
+  numericFunctions,
+  textFunctions,
+  byteaFunctions,
+  likeFunctions,
+  regexFunctions,
+  jsonBuildFunctions,
+  setReturningFunctions,
+  aggregateFunctions,
+  statisticsFunctions,
+  vectorFunctions,
+  systemFunctions,
+];
 
 const bodies = new Map<string, FunctionBody>(TABLES.flatMap((table) => Object.entries(table)));
 
