@@ -14,9 +14,15 @@ pub enum ValuesRef<'a> {
     I64(&'a [i64]),
     F64(&'a [f64]),
     /// Row i is `bytes[offsets[i]..offsets[i + 1]]`.
-    Bytes { offsets: &'a [u32], bytes: &'a [u8] },
+    Bytes {
+        offsets: &'a [u32],
+        bytes: &'a [u8],
+    },
     /// Row-major, `dim` floats a row.
-    Vector { dim: usize, values: &'a [f32] },
+    Vector {
+        dim: usize,
+        values: &'a [f32],
+    },
 }
 
 /// A borrowed column: one byte a row in `nulls`, 1 = NULL.
@@ -32,11 +38,20 @@ pub enum ValuesMut<'a> {
     Bool(&'a mut [u8]),
     I32(&'a mut [i32]),
     /// One word a row: f64 bits, or the integers themselves when `wide` was set to 1.
-    I64 { words: &'a mut [i64], wide: &'a mut u8 },
+    I64 {
+        words: &'a mut [i64],
+        wide: &'a mut u8,
+    },
     F64(&'a mut [f64]),
     /// `offsets` has room for one more entry than rows.
-    Bytes { offsets: &'a mut [u32], bytes: &'a mut [u8] },
-    Vector { dim: usize, values: &'a mut [f32] },
+    Bytes {
+        offsets: &'a mut [u32],
+        bytes: &'a mut [u8],
+    },
+    Vector {
+        dim: usize,
+        values: &'a mut [f32],
+    },
 }
 
 /// A column buffer to fill.

@@ -106,3 +106,13 @@ impl fmt::Display for StoreError {
 }
 
 impl std::error::Error for StoreError {}
+
+impl From<omen_disk::DiskError> for StoreError {
+    fn from(error: omen_disk::DiskError) -> Self {
+        let message = match &error.source {
+            Some(source) => format!("{}: {source}", error.context),
+            None => error.context.clone(),
+        };
+        Self::new(error.sqlstate(), message)
+    }
+}

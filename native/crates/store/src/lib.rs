@@ -1,13 +1,58 @@
-//! The transactional engine: tables, indexes, locks, snapshots, the commit log and recovery.
+//! The transactional engine: tables with versions, indexes, locks, snapshots, the commit log and recovery.
 //!
-//! First commit: the public face only. Everything public is re-exported here.
+//! ```text
+//!   Engine ── Session ── Transaction ── private rows, locks, undo            (transaction/)
+//!     │                      │ commit
+//!     │                      ▼
+//!     │                  CommitRequest ── numbers, redo ── log group ── publish (commit/, durable/)
+//!     ▼                                                          │
+//!   Table ── chunks of row versions (xmin, xmax)                 ▼
+//!     ├── VectorColumn: segments + who sees which vid        KV, vector segments, graph files: checkpoints
+//!     └── Index: btree | hnsw | bm25, derived from the rows
+//! ```
+//!
+//! Visibility is two numbers: a version is seen at snapshot S when `xmin <= S` and (`xmax == 0` or `xmax > S`).
+//! Uncommitted rows are never in shared chunks. A commit's number becomes visible after its log group is synced.
+//!
+//! btree indexes are not stored: they are rebuilt from the rows when a table is loaded, so commits write no index pages
+//! and the log carries rows only. Tables are loaded whole at first touch.
+//!
+//! Lock order (take from left to right, never back):
+//!
+//! ```text
+//!   Session.current → Transaction.state → Engine.sequencer → Engine registries (tables, indexes, sequences, ...)
+//!     → Table.data → index and vector structures → Table.rids → lock shards, snapshots, channels
+//! ```
+//!
+//! `Transaction.state` and `Engine.sequencer` are never waited for by the pool or the durable threads while they hold a
+//! lock to their right. The lock manager's own order is in `lock`.
+//!
+//! Not here: SQL, types beyond their storage, names. Levels other than READ COMMITTED and REPEATABLE READ are refused
+//! above. Not yet: collection of dead vectors and documents, loading tables by chunk.
 
-mod api;
+mod catalog;
+mod collect;
 mod column;
+mod commit;
+mod durable;
+mod engine;
 mod error;
+mod index;
+mod key;
+mod lock;
+mod pool;
+mod sequence;
+mod session;
+mod snapshot;
+mod sync;
+mod table;
+mod transaction;
 mod types;
+mod value;
 
-pub use api::*;
 pub use column::{ColumnMut, ColumnRef, KeyRange, ValuesMut, ValuesRef};
+pub use engine::{Engine, EngineOptions, Storage};
 pub use error::{Result, StoreError, sqlstate};
+pub use session::{Channel, Notifier, Session};
+pub use transaction::{IndexCursor, ScanCursor, TextQuery, Transaction};
 pub use types::*;

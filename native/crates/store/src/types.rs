@@ -133,7 +133,10 @@ pub struct LockedRows {
 pub enum WriteStop {
     Done,
     /// A unique index has the key already, in a committed row or one of this transaction.
-    Conflict { index_id: u32, rid: u32 },
+    Conflict {
+        index_id: u32,
+        rid: u32,
+    },
     Wait(u32),
 }
 
@@ -148,7 +151,10 @@ pub struct Written {
 pub enum Filled {
     Rows(usize),
     /// Nothing was consumed: the bytes buffer at position `column` must hold `needed` bytes.
-    TooSmall { column: usize, needed: usize },
+    TooSmall {
+        column: usize,
+        needed: usize,
+    },
 }
 
 /// Which entries of an index a range without bounds takes, by NULL in the first column.

@@ -1,0 +1,131 @@
+//! Garbage collection: versions no snapshot can see leave the indexes, their row ids, and at last their chunks.
+//!
+//! Runs in the pool, some hundred versions at a time, whenever a table has enough of them. What it does not collect:
+//! vectors and text documents of dead versions (their numbers are not reused, so a vector column that is updated for ever
+//! grows until the table is rewritten), and chunks while a scan of the table is open.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::engine::Engine;
+use crate::key::Entry;
+use crate::sync::{read, write};
+use crate::table::chunk::Chunk;
+use crate::table::data::{Ghost, Slot, TableData};
+use crate::table::{ColumnInfo, Table, chunk_value, empty_rows};
+
+/// Dead versions that make a run worth its while.
+const WORTHWHILE: usize = 512;
+/// Versions handled under one hold of the table's lock.
+const RUN: usize = 512;
+
+impl Engine {
+    /// Collects a table in the pool, if it has enough to collect.
+    pub(crate) fn schedule_collection(self: &Arc<Self>, table: &Arc<Table>) {
+        if read(&table.data).ghosts.len() < WORTHWHILE
+            || table.collecting.swap(true, Ordering::AcqRel)
+        {
+            return;
+        }
+        let (engine, table) = (Arc::clone(self), Arc::clone(table));
+        let pool = Arc::clone(&self.pool);
+        pool.submit(move || {
+            collect(&table, engine.snapshots.oldest());
+            table.collecting.store(false, Ordering::Release);
+        });
+    }
+}
+
+/// Drops what ended at or before `oldest`.
+pub fn collect(table: &Table, oldest: u64) {
+    let mut chunks = HashSet::new();
+    loop {
+        let mut freed = Vec::new();
+        let mut data = write(&table.data);
+        let mut count = 0;
+        while count < RUN && data.ghosts.front().is_some_and(|g| g.xmax <= oldest) {
+            let ghost = data.ghosts.pop_front().expect("looked at");
+            forget(table, &mut data, ghost, &mut freed, &mut chunks);
+            count += 1;
+        }
+        drop(data);
+        table.free_rids(freed);
+        if count < RUN {
+            break;
+        }
+    }
+    for number in chunks {
+        shrink(table, number);
+    }
+}
+
+/// Takes a dead version out of the indexes and the row id's versions.
+fn forget(
+    table: &Table,
+    data: &mut TableData,
+    ghost: Ghost,
+    freed: &mut Vec<u32>,
+    chunks: &mut HashSet<usize>,
+) {
+    let Some((slot, is_last)) = data.forget(ghost) else { return };
+    chunks.insert(slot.chunk());
+    let columns = table.columns();
+    let (mut key, mut other) = (Vec::new(), Vec::new());
+    for index in table.indexes().iter() {
+        let Some(btree) = index.btree() else { continue };
+        let has_key = |data: &TableData, slot: Slot, out: &mut Vec<u8>| {
+            index.slot_key(data, &columns, slot, out).expect("stored rows have keys")
+        };
+        has_key(data, slot, &mut key);
+        let kept: Vec<Slot> = data.versions(ghost.rid).collect();
+        let still = kept.into_iter().any(|version| {
+            has_key(data, version, &mut other);
+            other == key
+        });
+        if !still {
+            btree.remove(&Entry::new(&key, ghost.rid));
+        }
+    }
+    if is_last {
+        freed.push(ghost.rid);
+    }
+}
+
+/// Rewrites a sealed chunk of which half or more has ended, in its place.
+fn shrink(table: &Table, number: usize) {
+    let columns = table.columns();
+    let mut data = write(&table.data);
+    // Scans walk chunks by position: while one is open positions stand still.
+    if table.open_scans.load(Ordering::Acquire) > 0 {
+        return;
+    }
+    let Some(old) = data.chunks.get(number).cloned() else { return };
+    if old.ended() * 2 < old.len() {
+        return;
+    }
+    let (kept, positions) = live_rows(&data, &old, number, &columns);
+    if kept.len() < old.len() {
+        data.replace_chunk(number, kept, &positions);
+    }
+}
+
+fn live_rows(
+    data: &TableData,
+    old: &Chunk,
+    number: usize,
+    columns: &[ColumnInfo],
+) -> (Chunk, Vec<usize>) {
+    let mut kept = Chunk::open(empty_rows(columns));
+    let mut positions = Vec::new();
+    for position in 0..old.len() {
+        let slot = Slot::new(number, position);
+        let rid = old.rids[position];
+        if data.versions(rid).any(|s| s == slot) {
+            kept.rows.push_row(|column| chunk_value(&old.rows, columns, column, position));
+            kept.push_stamp(rid, old.xmin(position), old.xmax(position));
+            positions.push(position);
+        }
+    }
+    (kept, positions)
+}

@@ -1,0 +1,301 @@
+//! Commits: what a transaction hands over, its numbers, its redo, and its publication.
+//!
+//! ```text
+//!   session thread   CommitRequest ---> queue
+//!   committer        take the queue -> commit numbers, vids -> redo -> one log group (one write, one sync)
+//!                    -> publish each in order -> visible = its number -> release locks, deliver token
+//!   applier          redo -> KV, off the commit path; checkpoints
+//! ```
+//!
+//! A snapshot never sees a commit that is not durable: `visible` moves only after the group's sync. Without a log
+//! (in-memory databases) the same steps run in the caller's thread. A panic between numbering and the end of publishing
+//! ends the process: shared structures may be half changed, and the log says what is true.
+
+pub mod publish;
+pub mod redo;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use omen_text::AnalyzedDocument;
+
+use crate::index::Index;
+use crate::key::Entry;
+use crate::session::{Channel, Session};
+use crate::table::rows::Rows;
+use crate::table::{Columns, Table, chunk_value};
+use crate::transaction::{CatalogWrite, CommitOutcome, Definition, PrivateVectors};
+use crate::value::{PRIVATE_VECTOR, Value};
+
+use redo::{Writer, tag};
+
+/// Everything a transaction changes, complete: the transaction itself is not needed any more.
+pub struct CommitRequest {
+    pub session: Arc<Session>,
+    pub channel: Arc<Channel>,
+    pub token: Option<u32>,
+    pub outcome: Arc<CommitOutcome>,
+    pub locks: Vec<(crate::lock::LockTag, u8)>,
+    pub tables: Vec<TableChange>,
+    pub definitions: Vec<Definition>,
+    pub catalog: Vec<(String, CatalogWrite)>,
+}
+
+/// The rows a transaction changed in one table.
+pub struct TableChange {
+    pub table: Arc<Table>,
+    /// With columns the transaction adds.
+    pub columns: Columns,
+    pub chunks: Vec<ChunkChange>,
+    /// Committed rows with a new version in `chunks`, ascending.
+    pub replaced: Vec<u32>,
+    /// Committed rows that go.
+    pub deleted: Vec<u32>,
+    /// Row ids of inserts that did not survive their own transaction.
+    pub unused_rids: Vec<u32>,
+    pub vectors: Vec<PrivateVectors>,
+    pub keys: Vec<KeyChange>,
+    pub documents: Vec<DocumentChange>,
+    numbered: Vec<NumberedVectors>,
+}
+
+pub struct ChunkChange {
+    pub rows: Rows,
+    pub rids: Vec<u32>,
+    /// Positions that are committed; None = all.
+    pub live: Option<Vec<u32>>,
+    /// Every row is an insert: a full chunk can be shared as it is.
+    pub all_new: bool,
+}
+
+/// Entries for one btree index, of new rows and of replaced ones.
+pub struct KeyChange {
+    pub index: Arc<Index>,
+    pub new: Vec<Entry>,
+    pub replaced: Vec<Entry>,
+}
+
+/// Documents for one bm25 index, by row.
+pub struct DocumentChange {
+    pub index: Arc<Index>,
+    pub added: Vec<(u32, AnalyzedDocument)>,
+    pub removed: Vec<(u32, AnalyzedDocument)>,
+}
+
+struct NumberedVectors {
+    column: u16,
+    first_vid: u32,
+    floats: Vec<f32>,
+    owners: Vec<u32>,
+}
+
+impl ChunkChange {
+    pub fn live_positions(&self) -> impl Iterator<Item = usize> + '_ {
+        let count = self.live.as_ref().map_or(self.rows.len(), Vec::len);
+        (0..count).map(|i| self.live.as_ref().map_or(i, |l| l[i] as usize))
+    }
+}
+
+impl TableChange {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one change, each named by its field"
+    )]
+    pub fn new(
+        table: Arc<Table>,
+        columns: Columns,
+        chunks: Vec<ChunkChange>,
+        replaced: Vec<u32>,
+        deleted: Vec<u32>,
+        unused_rids: Vec<u32>,
+        vectors: Vec<PrivateVectors>,
+        keys: Vec<KeyChange>,
+        documents: Vec<DocumentChange>,
+    ) -> Self {
+        let numbered = Vec::new();
+        Self {
+            table,
+            columns,
+            chunks,
+            replaced,
+            deleted,
+            unused_rids,
+            vectors,
+            keys,
+            documents,
+            numbered,
+        }
+    }
+
+    /// Gives the change's new vectors their vids: consecutive per column, in row order.
+    fn number_vectors(
+        &mut self,
+        vectors_of: impl Fn(usize) -> Option<Arc<crate::table::vectors::VectorColumn>>,
+    ) {
+        for (position, own) in self.vectors.iter_mut().enumerate() {
+            if own.count == 0 {
+                continue;
+            }
+            let column = vectors_of(position).expect("a vector column has segments");
+            let first_vid = column.next_vid.load(Ordering::Acquire);
+            let own = std::mem::take(own);
+            let dim = own.floats.len() / own.count as usize;
+            let (mut floats, mut owners) = (Vec::with_capacity(own.floats.len()), Vec::new());
+            for chunk in &mut self.chunks {
+                let live: Vec<usize> = chunk.live_positions().collect();
+                let Some(stored) = chunk.rows.columns.get_mut(position) else { continue };
+                let Some((nulls, cells)) = stored.vector_cells_mut() else { continue };
+                for at in live {
+                    if nulls[at] == 0 && cells[at] & PRIVATE_VECTOR != 0 {
+                        let from = (cells[at] & !PRIVATE_VECTOR) as usize * dim;
+                        floats.extend_from_slice(&own.floats[from..from + dim]);
+                        cells[at] = first_vid + owners.len() as u32;
+                        owners.push(chunk.rids[at]);
+                    }
+                }
+            }
+            let next = first_vid + owners.len() as u32;
+            assert!(next < PRIVATE_VECTOR, "a column numbers fewer than 2^31 vectors");
+            column.next_vid.store(next, Ordering::Release);
+            self.numbered.push(NumberedVectors {
+                column: position as u16,
+                first_vid,
+                floats,
+                owners,
+            });
+        }
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        let relation = self.table.relation_id;
+        for vectors in &self.numbered {
+            out.u8(tag::VECTORS);
+            out.u32(relation);
+            out.u16(vectors.column);
+            out.u32(self.columns[vectors.column as usize].spec.dim);
+            out.u32(vectors.first_vid);
+            out.u32(vectors.owners.len() as u32);
+            vectors.floats.iter().for_each(|&f| out.f32(f));
+        }
+        if !self.chunks.is_empty() {
+            out.u8(tag::ROWS);
+            out.u32(relation);
+            let count = out.reserve();
+            let mut rows = 0;
+            for chunk in &self.chunks {
+                for position in chunk.live_positions() {
+                    out.u32(chunk.rids[position]);
+                    let value = |column| self.value(chunk, column, position);
+                    out.image(self.columns.len(), value);
+                    rows += 1;
+                }
+            }
+            out.patch(count, rows);
+        }
+        if !self.deleted.is_empty() {
+            out.u8(tag::DELETES);
+            out.u32(relation);
+            out.u32(self.deleted.len() as u32);
+            self.deleted.iter().for_each(|&rid| out.u32(rid));
+        }
+    }
+
+    fn value<'a>(&'a self, chunk: &'a ChunkChange, column: usize, position: usize) -> Value<'a> {
+        chunk_value(&chunk.rows, &self.columns, column, position)
+    }
+}
+
+impl CommitRequest {
+    /// True when something of it has to be in the log.
+    pub fn is_durable(&self) -> bool {
+        let definition = |d: &Definition| match d {
+            Definition::CreateRelation(table) => !table.temporary,
+            Definition::CreateSequence(spec) => !spec.temporary,
+            _ => true,
+        };
+        self.tables.iter().any(|t| !t.table.temporary)
+            || self.definitions.iter().any(definition)
+            || self.catalog.iter().any(|(_, write)| !write.temporary)
+    }
+
+    /// Numbers the vectors of all its tables. Under the sequencer.
+    pub fn number_vectors(&mut self) {
+        for change in &mut self.tables {
+            let table = Arc::clone(&change.table);
+            let added = &self.definitions;
+            change.number_vectors(|column| {
+                table
+                    .vectors(column)
+                    .or_else(|| publish::added_vectors(added, table.relation_id, column))
+            });
+        }
+    }
+
+    /// The redo of everything that is not temporary.
+    pub fn encode(&self, out: &mut Writer, is_temporary: impl Fn(u32) -> bool) {
+        for definition in &self.definitions {
+            encode_definition(definition, out, &is_temporary);
+        }
+        for change in self.tables.iter().filter(|t| !t.table.temporary) {
+            change.encode(out);
+        }
+        for (key, write) in self.catalog.iter().filter(|(_, w)| !w.temporary) {
+            match &write.value {
+                Some(value) => {
+                    out.u8(tag::CATALOG_PUT);
+                    out.string(key.as_bytes());
+                    out.string(value.as_bytes());
+                }
+                None => {
+                    out.u8(tag::CATALOG_DROP);
+                    out.string(key.as_bytes());
+                }
+            }
+        }
+    }
+}
+
+fn encode_definition(
+    definition: &Definition,
+    out: &mut Writer,
+    is_temporary: &impl Fn(u32) -> bool,
+) {
+    match definition {
+        Definition::CreateRelation(table) if !table.temporary => {
+            out.u8(tag::CREATE_RELATION);
+            out.u32(table.relation_id);
+            out.columns(&table.columns());
+        }
+        Definition::DropRelation(id) => {
+            out.u8(tag::DROP_RELATION);
+            out.u32(*id);
+        }
+        Definition::AddColumn { relation, position, column, .. } if !is_temporary(*relation) => {
+            out.u8(tag::ADD_COLUMN);
+            out.u32(*relation);
+            out.u16(*position);
+            out.column(column);
+        }
+        Definition::CreateIndex(index) if !is_temporary(index.spec.relation_id) => {
+            out.u8(tag::CREATE_INDEX);
+            out.index(&index.spec);
+        }
+        Definition::DropIndex(id) => {
+            out.u8(tag::DROP_INDEX);
+            out.u32(*id);
+        }
+        Definition::CreateSequence(spec) if !spec.temporary => {
+            out.u8(tag::CREATE_SEQUENCE);
+            out.sequence(spec);
+        }
+        Definition::DropSequence(id) => {
+            out.u8(tag::DROP_SEQUENCE);
+            out.u32(*id);
+        }
+        // Temporary: the log never hears of them.
+        Definition::CreateRelation(_)
+        | Definition::AddColumn { .. }
+        | Definition::CreateIndex(_)
+        | Definition::CreateSequence(_) => {}
+    }
+}

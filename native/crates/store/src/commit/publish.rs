@@ -1,0 +1,220 @@
+//! Making a commit visible: the order in which shared structures change.
+//!
+//! 1. vectors and documents get their bytes and, still unseen, their entries
+//! 2. index entries of new rows: a reader that meets one finds no row behind it yet and passes over it
+//! 3. under the table's write lock: versions end, new ones are appended, index entries of replaced rows appear
+//! 4. definitions and catalogue
+//! 5. the caller moves `visible`: only now does any snapshot see the commit's number
+//!
+//! Readers of older snapshots see the same rows before, during and after.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{ChunkChange, CommitRequest, TableChange};
+use crate::engine::Engine;
+use crate::key::Entry;
+use crate::sync::{lock, write};
+use crate::table::chunk::Chunk;
+use crate::table::data::TableData;
+use crate::table::rows::CHUNK_ROWS;
+use crate::table::vectors::VectorColumn;
+use crate::table::{Table, chunk_value, empty_rows, slot_value};
+use crate::transaction::Definition;
+use crate::value::Value;
+
+/// The vectors of a column that the same transaction adds.
+pub fn added_vectors(
+    definitions: &[Definition],
+    relation: u32,
+    column: usize,
+) -> Option<Arc<VectorColumn>> {
+    definitions.iter().find_map(|d| match d {
+        Definition::AddColumn { relation: r, position, vectors, .. }
+            if *r == relation && *position as usize == column =>
+        {
+            vectors.clone()
+        }
+        _ => None,
+    })
+}
+
+/// Publishes a commit under its number. The caller holds the sequencer and aborts the process on a panic.
+pub fn publish(engine: &Arc<Engine>, request: &mut CommitRequest, commit: u64) {
+    for definition in &request.definitions {
+        publish_before_rows(definition);
+    }
+    for change in request.tables.drain(..) {
+        publish_table(change, commit);
+    }
+    for definition in request.definitions.drain(..) {
+        publish_definition(engine, &request.session, definition);
+    }
+    let mut temporary = lock(&request.session.temporary);
+    let mut catalog = write(&engine.catalog);
+    for (key, change) in request.catalog.drain(..) {
+        if change.temporary {
+            match &change.value {
+                Some(_) if temporary.catalog_keys.contains(&key) => {}
+                Some(_) => temporary.catalog_keys.push(key.clone()),
+                None => temporary.catalog_keys.retain(|k| *k != key),
+            }
+        }
+        catalog.put(key, change.value);
+    }
+}
+
+fn publish_before_rows(definition: &Definition) {
+    if let Definition::AddColumn { table, column, vectors, .. } = definition {
+        table.add_column(column.clone(), vectors.clone());
+    }
+}
+
+fn publish_definition(
+    engine: &Arc<Engine>,
+    session: &crate::session::Session,
+    definition: Definition,
+) {
+    match definition {
+        Definition::CreateRelation(table) if table.temporary => {
+            lock(&session.temporary).relations.push(table.relation_id);
+        }
+        Definition::CreateSequence(spec) if spec.temporary => {
+            lock(&session.temporary).sequences.push(spec.sequence_id);
+        }
+        Definition::DropRelation(id) => {
+            lock(&session.temporary).relations.retain(|r| *r != id);
+            engine.remove_table(id);
+        }
+        Definition::DropIndex(id) => engine.remove_index(id),
+        Definition::DropSequence(id) => {
+            lock(&session.temporary).sequences.retain(|s| *s != id);
+            lock(&engine.sequences).remove(&id);
+        }
+        Definition::CreateIndex(index) => {
+            if let Some(hnsw) = index.hnsw() {
+                engine.schedule_linking(&index, hnsw);
+            }
+        }
+        // Registered when created, or published before the rows.
+        Definition::CreateRelation(_)
+        | Definition::CreateSequence(_)
+        | Definition::AddColumn { .. } => {}
+    }
+}
+
+fn publish_table(mut change: TableChange, commit: u64) {
+    let table = Arc::clone(&change.table);
+    publish_vectors(&table, &mut change, commit);
+    for documents in std::mem::take(&mut change.documents) {
+        let bm25 = documents.index.bm25().expect("documents belong to a bm25 index");
+        bm25.publish(documents.added, documents.removed, commit);
+    }
+    let mut replaced_entries: Vec<(Arc<crate::index::Index>, Vec<Entry>)> = Vec::new();
+    for keys in std::mem::take(&mut change.keys) {
+        keys.index.btree().expect("keys belong to a btree index").insert_all(keys.new);
+        replaced_entries.push((keys.index, keys.replaced));
+    }
+    let mut data = write(&table.data);
+    let vector_columns = table.vector_columns();
+    end_versions(&mut data, &change, &vector_columns, commit);
+    let replaced: HashSet<u32> = change.replaced.iter().copied().collect();
+    let columns = table.columns();
+    for chunk in change.chunks {
+        append(&mut data, &columns, chunk, &replaced, commit);
+    }
+    for (index, entries) in replaced_entries {
+        index.btree().expect("keys belong to a btree index").insert_all(entries);
+    }
+    drop(data);
+    table.free_rids(change.unused_rids);
+}
+
+fn publish_vectors(table: &Table, change: &mut TableChange, commit: u64) {
+    for numbered in change.numbered.drain(..) {
+        let column = table.vectors(numbered.column as usize).expect("a vector column has segments");
+        column.append(numbered.first_vid, &numbered.floats).unwrap_or_else(|error| {
+            panic!("vectors of a logged commit could not be stored: {error}")
+        });
+        for (vid, &rid) in (numbered.first_vid..).zip(&numbered.owners) {
+            column.entries.set(vid, rid, commit);
+        }
+        column
+            .published
+            .store(numbered.first_vid + numbered.owners.len() as u32, Ordering::Release);
+    }
+}
+
+/// Ends the newest versions of replaced and deleted rows, and the vectors that go with them.
+fn end_versions(
+    data: &mut TableData,
+    change: &TableChange,
+    vector_columns: &[(u16, Arc<VectorColumn>)],
+    commit: u64,
+) {
+    let columns = &change.columns;
+    let old_cell = |data: &TableData, rid: u32, column: u16| {
+        let slot = data.newest(rid).expect("an ended row has a version");
+        match slot_value(data, columns, column as usize, slot) {
+            Value::Vector(vid) => Some(vid),
+            _ => None,
+        }
+    };
+    for (column, vectors) in vector_columns {
+        for &rid in &change.deleted {
+            if let Some(vid) = old_cell(data, rid, *column) {
+                vectors.entries.delete(vid, commit);
+            }
+        }
+        if change.replaced.is_empty() {
+            continue;
+        }
+        for chunk in &change.chunks {
+            for position in chunk.live_positions() {
+                let rid = chunk.rids[position];
+                if change.replaced.binary_search(&rid).is_err() {
+                    continue;
+                }
+                let new = chunk_value(&chunk.rows, columns, *column as usize, position);
+                if let Some(vid) = old_cell(data, rid, *column) {
+                    if new != Value::Vector(vid) {
+                        vectors.entries.delete(vid, commit);
+                    }
+                }
+            }
+        }
+    }
+    for &rid in &change.deleted {
+        data.end_newest(rid, commit, false);
+    }
+    for &rid in &change.replaced {
+        data.end_newest(rid, commit, true);
+    }
+}
+
+fn append(
+    data: &mut TableData,
+    columns: &[crate::table::ColumnInfo],
+    change: ChunkChange,
+    replaced: &HashSet<u32>,
+    commit: u64,
+) {
+    let whole = change.live.is_none()
+        && change.all_new
+        && change.rows.len() == CHUNK_ROWS
+        && change.rows.columns.len() == columns.len();
+    if whole {
+        let chunk = Chunk::sealed(change.rows, change.rids, commit);
+        data.append_chunk(chunk, empty_rows(columns));
+        return;
+    }
+    for position in change.live_positions() {
+        if data.tail.rows.is_full() {
+            data.seal_tail(empty_rows(columns));
+        }
+        let rid = change.rids[position];
+        data.tail.rows.push_row(|column| chunk_value(&change.rows, columns, column, position));
+        data.stamp_tail(rid, commit, replaced.contains(&rid));
+    }
+}

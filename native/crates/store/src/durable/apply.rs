@@ -1,0 +1,216 @@
+//! Redo into the KV: the latest committed state, by key.
+//!
+//! ```text
+//!   t relation            columns                     r relation rid         row image
+//!   x index               index definition            v relation column      next vid of a vector column
+//!   q sequence            definition, state           w relation column      vids below are durable in the segments
+//!   m key                 catalogue text              o                      first object id not given out
+//!   c                     commit applied last         k                      checkpoint: replay starts above it
+//!   s                     salt of the log
+//! ```
+//!
+//! Numbers in keys are big-endian u32 (columns u16), in values little-endian. One batch per commit, its number in it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use omen_disk::{Kv, KvBatch, KvRange};
+
+use crate::commit::redo::{Operation, Reader, Writer, decode};
+use crate::error::{Result, StoreError};
+use crate::sequence::Sequence;
+use crate::table::ColumnInfo;
+use crate::types::{SequenceSpec, SequenceState};
+
+pub const KEY_COMMIT: &[u8] = b"c";
+pub const KEY_CHECKPOINT: &[u8] = b"k";
+pub const KEY_OBJECT_IDS: &[u8] = b"o";
+pub const KEY_SALT: &[u8] = b"s";
+
+/// Entries of one delete batch when a relation goes.
+const DROP_BATCH: usize = 10_000;
+
+pub fn key(kind: u8, id: u32) -> Vec<u8> {
+    let mut key = vec![kind];
+    key.extend(id.to_be_bytes());
+    key
+}
+
+pub fn column_key(kind: u8, relation: u32, column: u16) -> Vec<u8> {
+    let mut key = key(kind, relation);
+    key.extend(column.to_be_bytes());
+    key
+}
+
+pub fn row_key(relation: u32, rid: u32) -> Vec<u8> {
+    let mut key = key(b'r', relation);
+    key.extend(rid.to_be_bytes());
+    key
+}
+
+pub fn catalog_key(name: &str) -> Vec<u8> {
+    let mut key = vec![b'm'];
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// The u32 behind the prefix of a key.
+pub fn key_id(key: &[u8], at: usize) -> Result<u32> {
+    let bytes = key.get(at..at + 4).and_then(|b| b.try_into().ok());
+    Ok(u32::from_be_bytes(bytes.ok_or_else(|| StoreError::corrupt("a stored key is too short"))?))
+}
+
+pub fn get_u64(kv: &dyn Kv, key: &[u8]) -> Result<Option<u64>> {
+    kv.get(key)?.map(|v| Reader::new(&v).u64()).transpose()
+}
+
+pub fn get_u32(kv: &dyn Kv, key: &[u8]) -> Result<Option<u32>> {
+    kv.get(key)?.map(|v| Reader::new(&v).u32()).transpose()
+}
+
+pub fn encode_sequence(spec: &SequenceSpec, state: SequenceState) -> Vec<u8> {
+    let mut out = Writer::default();
+    out.sequence(spec);
+    out.sequence_state(state);
+    out.bytes
+}
+
+/// Where the vectors of replayed commits go.
+pub type VectorSink<'a> = dyn FnMut(u32, u16, u32, u32, &[f32]) -> Result<()> + 'a;
+
+/// Applies redo to a KV, remembering the definitions it changes.
+pub struct Applier {
+    kv: Arc<dyn Kv>,
+    columns: HashMap<u32, Vec<ColumnInfo>>,
+    sequences: HashMap<u32, SequenceSpec>,
+    /// Relations dropped since the last checkpoint, whose vector files can go after it.
+    pub dropped: Vec<u32>,
+}
+
+impl Applier {
+    pub fn new(kv: Arc<dyn Kv>) -> Self {
+        Self { kv, columns: HashMap::new(), sequences: HashMap::new(), dropped: Vec::new() }
+    }
+
+    /// Applies one commit. `vectors` receives the floats it brings (replay), or ignores them (they were stored when the
+    /// commit was published).
+    pub fn apply(&mut self, commit: u64, redo: &[u8], vectors: &mut VectorSink<'_>) -> Result<()> {
+        let mut batch = KvBatch::new();
+        decode(redo, |operation| self.operation(operation, &mut batch, vectors))?;
+        let mut number = Writer::default();
+        number.u64(commit);
+        batch.put(KEY_COMMIT, number.bytes);
+        self.kv.apply(batch)?;
+        Ok(())
+    }
+
+    fn operation(
+        &mut self,
+        operation: Operation<'_>,
+        batch: &mut KvBatch,
+        vectors: &mut VectorSink<'_>,
+    ) -> Result<()> {
+        match operation {
+            Operation::Rows { relation, rows } => {
+                for (rid, image) in rows {
+                    batch.put(row_key(relation, rid), image);
+                }
+            }
+            Operation::Deletes { relation, rids } => {
+                rids.iter().for_each(|&rid| batch.delete(row_key(relation, rid)));
+            }
+            Operation::Vectors { relation, column, dim, first_vid, floats } => {
+                vectors(relation, column, dim, first_vid, &floats)?;
+                let next = first_vid + (floats.len() / (dim as usize).max(1)) as u32;
+                batch.put(column_key(b'v', relation, column), next.to_le_bytes().to_vec());
+            }
+            Operation::CreateRelation { relation, columns } => {
+                self.put_columns(batch, relation, columns);
+            }
+            Operation::AddColumn { relation, position, column } => {
+                let mut columns = match self.columns.remove(&relation) {
+                    Some(columns) => columns,
+                    None => self.stored_columns(relation)?,
+                };
+                // Replayed over a store that has the column already, it takes its own place.
+                columns.truncate(position as usize);
+                columns.push(column);
+                self.put_columns(batch, relation, columns);
+            }
+            Operation::DropRelation(relation) => self.drop_relation(relation, batch)?,
+            Operation::CreateIndex(spec) => {
+                let mut out = Writer::default();
+                out.index(&spec);
+                batch.put(key(b'x', spec.index_id), out.bytes);
+            }
+            Operation::DropIndex(index) => batch.delete(key(b'x', index)),
+            Operation::CreateSequence(spec) => {
+                let state = Sequence::initial(spec).state;
+                batch.put(key(b'q', spec.sequence_id), encode_sequence(&spec, state));
+                self.sequences.insert(spec.sequence_id, spec);
+            }
+            Operation::DropSequence(sequence) => {
+                self.sequences.remove(&sequence);
+                batch.delete(key(b'q', sequence));
+            }
+            Operation::SequenceState { sequence, state } => {
+                let spec = match self.sequences.get(&sequence) {
+                    Some(spec) => Some(*spec),
+                    None => self
+                        .kv
+                        .get(&key(b'q', sequence))?
+                        .map(|v| Reader::new(&v).sequence())
+                        .transpose()?,
+                };
+                // A reservation made before the sequence's own commit failed, or after its drop, is for nobody.
+                if let Some(spec) = spec {
+                    batch.put(key(b'q', sequence), encode_sequence(&spec, state));
+                }
+            }
+            Operation::CatalogPut { key, value } => batch.put(catalog_key(key), value.as_bytes()),
+            Operation::CatalogDrop(key) => batch.delete(catalog_key(key)),
+            Operation::ObjectIds(next) => batch.put(KEY_OBJECT_IDS, next.to_le_bytes().to_vec()),
+        }
+        Ok(())
+    }
+
+    fn put_columns(&mut self, batch: &mut KvBatch, relation: u32, columns: Vec<ColumnInfo>) {
+        let mut out = Writer::default();
+        out.columns(&columns);
+        batch.put(key(b't', relation), out.bytes);
+        self.columns.insert(relation, columns);
+    }
+
+    fn stored_columns(&self, relation: u32) -> Result<Vec<ColumnInfo>> {
+        let stored = self.kv.get(&key(b't', relation))?;
+        let stored = stored
+            .ok_or_else(|| StoreError::corrupt("a column added to a relation nobody created"))?;
+        Reader::new(&stored).columns()
+    }
+
+    fn drop_relation(&mut self, relation: u32, batch: &mut KvBatch) -> Result<()> {
+        self.columns.remove(&relation);
+        self.dropped.push(relation);
+        batch.delete(key(b't', relation));
+        for kind in [b'v', b'w'] {
+            for entry in self.kv.scan(KvRange::prefix(&key(kind, relation))) {
+                batch.delete(entry?.0);
+            }
+        }
+        for entry in self.kv.scan(KvRange::prefix(b"x")) {
+            let (index, spec) = entry?;
+            if Reader::new(&spec).index()?.relation_id == relation {
+                batch.delete(index);
+            }
+        }
+        // The rows go in batches of their own: a crash in between replays the drop.
+        let mut rows = KvBatch::new();
+        for entry in self.kv.scan(KvRange::prefix(&key(b'r', relation))) {
+            rows.delete(entry?.0);
+            if rows.len() >= DROP_BATCH {
+                self.kv.apply(std::mem::take(&mut rows))?;
+            }
+        }
+        Ok(self.kv.apply(rows)?)
+    }
+}

@@ -1,0 +1,546 @@
+//! The engine: one per process, shared by all threads.
+//!
+//! It owns the registries (sessions, tables, indexes, sequences, catalogue), the lock manager, the snapshots, the pool and,
+//! for durable databases, the log side (`durable`). Everything here is behind its own small lock; the order between them
+//! is in the header of the crate.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
+
+use omen_disk::{Disk, MemoryDisk, VectorOptions, VectorSegments};
+
+use crate::catalog::Catalog;
+use crate::commit::CommitRequest;
+use crate::commit::publish::publish;
+use crate::durable::Durable;
+use crate::error::{Result, StoreError, sqlstate};
+use crate::index::bm25::{Bm25Index, params};
+use crate::index::btree::BtreeIndex;
+use crate::index::hnsw::{HnswIndex, MAX_TAIL};
+use crate::index::{Index, IndexKind};
+use crate::lock::{LockManager, LockOwner, next_token};
+use crate::pool::{AbortOnPanic, Pool};
+use crate::sequence::Sequence;
+use crate::session::{
+    Channel, INTERRUPT_CANCEL, INTERRUPT_TERMINATE, Notifier, Session, Temporary,
+};
+use crate::snapshot::Snapshots;
+use crate::sync::{lock, read, write};
+use crate::table::vectors::VectorColumn;
+use crate::table::{ColumnInfo, Table};
+use crate::transaction::Build;
+use crate::types::{
+    BuildProgress, CatalogChange, IndexMethod, IndexSpec, IndexStatistics, Pending,
+    RelationStatistics,
+};
+
+/// Object ids below this are PostgreSQL's own.
+const FIRST_OBJECT_ID: u32 = 16_384;
+/// Object ids reserved in the log at a time.
+const RESERVE_OBJECT_IDS: u32 = 1024;
+
+/// Where the engine keeps what it must not lose.
+pub enum Storage {
+    /// Nothing survives.
+    Memory,
+    /// A folder (locked by the caller) and the ordered store inside it.
+    Durable { disk: Arc<dyn Disk>, kv: Arc<dyn omen_disk::Kv> },
+}
+
+pub struct EngineOptions {
+    pub storage: Storage,
+    /// 0 = cores - 1, at least 1.
+    pub pool_threads: usize,
+}
+
+/// A table that may still be on disk only.
+pub(crate) struct TableSlot {
+    loaded: OnceLock<Arc<Table>>,
+    /// Held while loading, so that it happens once.
+    loading: Mutex<()>,
+}
+
+pub(crate) struct ObjectIds {
+    next: u32,
+    /// The log has ids below this as given out.
+    reserved: u32,
+    pub pending: Option<u32>,
+}
+
+pub struct Engine {
+    pub(crate) locks: LockManager,
+    pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) next_token: Arc<AtomicU32>,
+    pub(crate) catalog: RwLock<Catalog>,
+    pub(crate) sequences: Mutex<HashMap<u32, Sequence>>,
+    pub(crate) object_ids: Mutex<ObjectIds>,
+    pub(crate) builds: Mutex<Vec<Arc<Build>>>,
+    pub(crate) tables: RwLock<HashMap<u32, Arc<TableSlot>>>,
+    /// Index -> relation, and the index itself once its table is loaded.
+    pub(crate) indexes: RwLock<HashMap<u32, (u32, Option<Arc<Index>>)>>,
+    pub(crate) durable: Option<Durable>,
+    /// The last commit number given. Held from numbering to the end of publishing.
+    pub(crate) sequencer: Mutex<u64>,
+    sessions: RwLock<HashMap<u32, Arc<Session>>>,
+    next_process: AtomicU32,
+    secrets: std::hash::RandomState,
+    /// Vectors of temporary tables and of databases in memory.
+    memory: Arc<MemoryDisk>,
+    /// Commits that wait for a graph to catch up.
+    parked: Mutex<Vec<CommitRequest>>,
+    closing: AtomicBool,
+    /// This engine, for background work that a borrowed call sets off.
+    me: OnceLock<Weak<Engine>>,
+}
+
+impl Engine {
+    /// Opens the engine: an empty one in memory, or the durable state with everything the log has.
+    pub fn open(options: EngineOptions) -> Result<Arc<Engine>> {
+        let pool = Pool::new(options.pool_threads)
+            .map_err(|error| StoreError::internal(format!("could not start a thread: {error}")))?;
+        match options.storage {
+            Storage::Memory => Ok(Self::new(pool, None, 0)),
+            Storage::Durable { disk, kv } => crate::durable::open(disk, kv, pool),
+        }
+    }
+
+    pub(crate) fn new(pool: Pool, durable: Option<Durable>, last_commit: u64) -> Arc<Self> {
+        let next_token = Arc::new(AtomicU32::new(0));
+        let object_ids =
+            ObjectIds { next: FIRST_OBJECT_ID, reserved: FIRST_OBJECT_ID, pending: None };
+        let engine = Arc::new(Self {
+            locks: LockManager::new(Arc::clone(&next_token)),
+            snapshots: Arc::new(Snapshots::new(last_commit)),
+            pool: Arc::new(pool),
+            next_token,
+            catalog: RwLock::default(),
+            sequences: Mutex::default(),
+            object_ids: Mutex::new(object_ids),
+            builds: Mutex::default(),
+            tables: RwLock::default(),
+            indexes: RwLock::default(),
+            durable,
+            sequencer: Mutex::new(last_commit),
+            sessions: RwLock::default(),
+            next_process: AtomicU32::new(1),
+            secrets: std::hash::RandomState::new(),
+            memory: Arc::new(MemoryDisk::new()),
+            parked: Mutex::default(),
+            closing: AtomicBool::new(false),
+            me: OnceLock::new(),
+        });
+        engine.me.get_or_init(|| Arc::downgrade(&engine));
+        engine
+    }
+
+    pub(crate) fn shared(&self) -> Option<Arc<Self>> {
+        self.me.get().and_then(Weak::upgrade)
+    }
+
+    pub fn open_channel(&self, notifier: Box<dyn Notifier>) -> Arc<Channel> {
+        Channel::new(notifier)
+    }
+
+    /// Registers a session under a fresh process id and a secret for CancelRequest.
+    pub fn open_session(self: &Arc<Self>, channel: &Arc<Channel>) -> Arc<Session> {
+        use std::hash::BuildHasher;
+        let process_id = self.next_process.fetch_add(1, Ordering::Relaxed);
+        let secret = self.secrets.hash_one((process_id, std::time::Instant::now())) as u32;
+        let owner = Arc::new(LockOwner::new(process_id, Arc::clone(channel)));
+        self.locks.register(Arc::clone(&owner));
+        let session = Arc::new(Session::new(Arc::clone(self), owner, secret));
+        write(&self.sessions).insert(process_id, Arc::clone(&session));
+        session
+    }
+
+    pub(crate) fn forget_session(&self, process_id: u32) {
+        write(&self.sessions).remove(&process_id);
+        self.locks.unregister(process_id);
+    }
+
+    /// Sets the cancel flag of a session and wakes its wait; false when there is none or the secret is wrong.
+    pub fn cancel_session(&self, process_id: u32, secret_key: Option<u32>) -> bool {
+        let session = read(&self.sessions).get(&process_id).cloned();
+        let Some(session) = session.filter(|s| secret_key.is_none_or(|k| k == s.secret_key()))
+        else {
+            return false;
+        };
+        self.interrupt(&session, INTERRUPT_CANCEL);
+        true
+    }
+
+    /// As cancel, but the session ends.
+    pub fn terminate_session(&self, process_id: u32) -> bool {
+        let session = read(&self.sessions).get(&process_id).cloned();
+        let Some(session) = session else { return false };
+        self.interrupt(&session, INTERRUPT_TERMINATE);
+        true
+    }
+
+    fn interrupt(&self, session: &Session, interrupt: u8) {
+        session.set_interrupt(interrupt);
+        for build in lock(&self.builds).iter() {
+            build.cancel_for(session.process_id());
+        }
+        self.locks.cancel_wait(session.process_id());
+    }
+
+    /// Next object id, never given twice, also after a crash.
+    pub fn allocate_oid(&self) -> Result<u32> {
+        let mut ids = lock(&self.object_ids);
+        if ids.next == u32::MAX {
+            return Err(StoreError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, "out of object ids"));
+        }
+        let id = ids.next;
+        ids.next += 1;
+        if ids.next > ids.reserved {
+            ids.reserved = ids.next.saturating_add(RESERVE_OBJECT_IDS);
+            ids.pending = Some(ids.reserved);
+        }
+        Ok(id)
+    }
+
+    pub(crate) fn restore_object_ids(&self, next: u32) {
+        let mut ids = lock(&self.object_ids);
+        ids.next = ids.next.max(next);
+        ids.reserved = ids.next;
+    }
+
+    /// Ids below this are given out or reserved; at a clean end, only given out.
+    pub(crate) fn next_object_id(&self) -> u32 {
+        lock(&self.object_ids).next
+    }
+
+    pub fn catalog_version(&self) -> u64 {
+        read(&self.catalog).version()
+    }
+
+    /// (version, changes after `version` in commit order); from 0 one change per live key.
+    pub fn catalog_changes(&self, version: u64) -> (u64, Vec<CatalogChange>) {
+        read(&self.catalog).changes(version)
+    }
+
+    pub fn relation_statistics(&self, relation_id: u32) -> Result<RelationStatistics> {
+        let table = self.table(relation_id)?;
+        let vectors: u64 =
+            table.vector_columns().iter().map(|(_, v)| u64::from(v.len()) * v.vector_bytes()).sum();
+        let data = read(&table.data);
+        Ok(RelationStatistics {
+            row_count: data.live,
+            size_bytes: data.size_bytes() as u64 + vectors,
+        })
+    }
+
+    pub fn index_statistics(&self, index_id: u32) -> Result<IndexStatistics> {
+        Ok(self.index(index_id)?.1.statistics())
+    }
+
+    pub fn build_progress(&self) -> Vec<BuildProgress> {
+        lock(&self.builds).iter().map(|b| b.progress()).collect()
+    }
+
+    // Registries
+
+    /// A table by number, loaded from disk at first touch.
+    pub(crate) fn table(&self, relation_id: u32) -> Result<Arc<Table>> {
+        let slot = read(&self.tables).get(&relation_id).cloned().ok_or_else(|| {
+            StoreError::new("42P01", "relation does not exist").relation(relation_id)
+        })?;
+        if let Some(table) = slot.loaded.get() {
+            return Ok(Arc::clone(table));
+        }
+        let _once = lock(&slot.loading);
+        if let Some(table) = slot.loaded.get() {
+            return Ok(Arc::clone(table));
+        }
+        let table = crate::durable::load_table(self, relation_id)?;
+        Ok(Arc::clone(slot.loaded.get_or_init(|| table)))
+    }
+
+    /// A table that is in memory already.
+    pub(crate) fn loaded_tables(&self) -> Vec<Arc<Table>> {
+        read(&self.tables).values().filter_map(|s| s.loaded.get().cloned()).collect()
+    }
+
+    pub(crate) fn is_temporary(&self, relation_id: u32) -> bool {
+        let tables = read(&self.tables);
+        tables.get(&relation_id).and_then(|s| s.loaded.get()).is_some_and(|t| t.temporary)
+    }
+
+    pub(crate) fn add_table(&self, table: Arc<Table>) -> Result<()> {
+        let mut tables = write(&self.tables);
+        if tables.contains_key(&table.relation_id) {
+            return Err(StoreError::internal("relation id in use").relation(table.relation_id));
+        }
+        let relation_id = table.relation_id;
+        let slot = TableSlot { loaded: OnceLock::from(table), loading: Mutex::new(()) };
+        tables.insert(relation_id, Arc::new(slot));
+        Ok(())
+    }
+
+    /// Makes a stored table known without loading it.
+    pub(crate) fn add_stored_table(&self, relation_id: u32) {
+        let slot = TableSlot { loaded: OnceLock::new(), loading: Mutex::new(()) };
+        write(&self.tables).insert(relation_id, Arc::new(slot));
+    }
+
+    pub(crate) fn remove_table(&self, relation_id: u32) {
+        write(&self.tables).remove(&relation_id);
+        write(&self.indexes).retain(|_, (relation, _)| *relation != relation_id);
+    }
+
+    pub(crate) fn index(&self, index_id: u32) -> Result<(Arc<Table>, Arc<Index>)> {
+        let missing =
+            || StoreError::new(sqlstate::UNDEFINED_OBJECT, "index does not exist").index(index_id);
+        let (relation, _) = read(&self.indexes).get(&index_id).cloned().ok_or_else(missing)?;
+        // Loading the table attaches its indexes.
+        let table = self.table(relation)?;
+        let index = read(&self.indexes).get(&index_id).and_then(|(_, i)| i.clone());
+        Ok((table, index.ok_or_else(missing)?))
+    }
+
+    pub(crate) fn add_index(&self, index: &Arc<Index>) -> Result<()> {
+        let spec = &index.spec;
+        let mut indexes = write(&self.indexes);
+        if indexes.get(&spec.index_id).is_some_and(|(_, i)| i.is_some()) {
+            return Err(StoreError::internal("index id in use").index(spec.index_id));
+        }
+        indexes.insert(spec.index_id, (spec.relation_id, Some(Arc::clone(index))));
+        Ok(())
+    }
+
+    pub(crate) fn remove_index(&self, index_id: u32) {
+        let removed = write(&self.indexes).remove(&index_id);
+        let Some((relation, _)) = removed else { return };
+        let slot = read(&self.tables).get(&relation).cloned();
+        if let Some(table) = slot.as_ref().and_then(|s| s.loaded.get()) {
+            table.detach_index(index_id);
+        }
+    }
+
+    pub(crate) fn drop_temporary(&self, temporary: Temporary) {
+        crate::transaction::drop_temporary(self, temporary);
+    }
+
+    /// A new table with empty vector columns.
+    pub(crate) fn new_table(
+        &self,
+        relation_id: u32,
+        columns: Vec<ColumnInfo>,
+        temporary: bool,
+    ) -> Result<Table> {
+        let mut vectors = Vec::new();
+        for (position, column) in columns.iter().enumerate() {
+            vectors.push(if column.spec.kind == crate::types::StorageKind::Vector {
+                let disk = self.vector_disk(temporary);
+                Some(open_vectors(disk, relation_id, position as u16, column.spec.dim, 0)?)
+            } else {
+                None
+            });
+        }
+        Ok(Table::new(relation_id, temporary, columns, vectors))
+    }
+
+    pub(crate) fn new_vectors(
+        &self,
+        table: &Table,
+        column: u16,
+        dim: u32,
+    ) -> Result<Arc<VectorColumn>> {
+        open_vectors(self.vector_disk(table.temporary), table.relation_id, column, dim, 0)
+    }
+
+    fn vector_disk(&self, temporary: bool) -> Arc<dyn Disk> {
+        match &self.durable {
+            Some(durable) if !temporary => Arc::clone(&durable.disk),
+            _ => Arc::clone(&self.memory) as Arc<dyn Disk>,
+        }
+    }
+
+    // Commits
+
+    /// Why nothing can be committed any more; None as long as all is well.
+    pub(crate) fn failure(&self) -> Option<StoreError> {
+        self.durable.as_ref().and_then(Durable::failure)
+    }
+
+    /// Whether the calling thread does the commit itself: without a log, and with no graph too far behind.
+    pub(crate) fn commits_inline(&self, request: &CommitRequest) -> bool {
+        self.durable.is_none() && !Self::must_park(request)
+    }
+
+    pub(crate) fn commit_inline(self: &Arc<Self>, request: CommitRequest) {
+        let _guard = AbortOnPanic("a commit");
+        let mut request = request;
+        let mut last = lock(&self.sequencer);
+        *last += 1;
+        request.number_vectors();
+        let touched = touched_tables(&request);
+        publish(self, &mut request, *last);
+        self.snapshots.advance(*last);
+        drop(last);
+        self.finish_commit(request, Ok(()));
+        self.after_publish(&touched);
+    }
+
+    /// Hands a commit over; its token is delivered when it is done.
+    pub(crate) fn submit_commit(self: &Arc<Self>, request: CommitRequest) {
+        if Self::must_park(&request) {
+            lock(&self.parked).push(request);
+            // The graph may have caught up in between.
+            self.unpark();
+            return;
+        }
+        match &self.durable {
+            Some(durable) => durable.submit(request),
+            None => self.commit_inline(request),
+        }
+    }
+
+    /// The result is known: locks go, the waiting session is told.
+    pub(crate) fn finish_commit(&self, request: CommitRequest, result: Result<()>) {
+        request.outcome.set(result);
+        self.locks.release_all(request.session.process_id(), request.locks);
+        if let Some(token) = request.token {
+            request.channel.deliver(&[token]);
+        }
+    }
+
+    /// Background work a commit calls for.
+    pub(crate) fn after_publish(self: &Arc<Self>, tables: &[Arc<Table>]) {
+        for table in tables {
+            for index in table.indexes().iter() {
+                if let Some(hnsw) = index.hnsw() {
+                    self.schedule_linking(index, hnsw);
+                }
+            }
+            self.schedule_collection(table);
+        }
+    }
+
+    fn must_park(request: &CommitRequest) -> bool {
+        let far_behind = |index: &Arc<Index>| {
+            index.hnsw().is_some_and(|h| h.tail() > MAX_TAIL && h.linking.load(Ordering::Acquire))
+        };
+        request.tables.iter().any(|change| {
+            change.vectors.iter().any(|v| v.count > 0)
+                && change.table.indexes().iter().any(far_behind)
+        })
+    }
+
+    fn unpark(self: &Arc<Self>) {
+        let parked = std::mem::take(&mut *lock(&self.parked));
+        for request in parked {
+            if Self::must_park(&request) {
+                lock(&self.parked).push(request);
+            } else {
+                self.submit_commit(request);
+            }
+        }
+    }
+
+    /// Links an index's published vids in the pool, one job per index at a time.
+    pub(crate) fn schedule_linking(self: &Arc<Self>, index: &Arc<Index>, hnsw: &HnswIndex) {
+        if hnsw.tail() == 0 || hnsw.linking.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (engine, index) = (Arc::clone(self), Arc::clone(index));
+        self.pool.submit(move || {
+            let hnsw = index.hnsw().expect("scheduled for an hnsw index");
+            let threads = if hnsw.tail() > MAX_TAIL { engine.pool.size } else { 1 };
+            hnsw.link(threads, engine.snapshots.oldest(), &AtomicU64::new(0), &engine.closing);
+            hnsw.linking.store(false, Ordering::Release);
+            if !engine.closing.load(Ordering::Relaxed) {
+                engine.schedule_linking(&index, hnsw);
+            }
+            engine.unpark();
+        });
+    }
+
+    // Checkpoint and end
+
+    /// Writes a checkpoint now; the channel delivers the token when it is durable. Errors stop later commits.
+    pub fn checkpoint(self: &Arc<Self>, channel: &Arc<Channel>) -> Pending {
+        let Some(durable) = &self.durable else { return Pending::Done };
+        let token = next_token(&self.next_token);
+        durable.request_checkpoint(Some((Arc::clone(channel), token)));
+        Pending::Wait(token)
+    }
+
+    /// Flushes, writes a clean checkpoint and stops the threads. Every session must be closed.
+    pub fn shutdown(self: &Arc<Self>, channel: &Arc<Channel>) -> Result<Pending> {
+        if !read(&self.sessions).is_empty() {
+            return Err(StoreError::new(sqlstate::OBJECT_IN_USE, "sessions are still open"));
+        }
+        let token = next_token(&self.next_token);
+        let (engine, channel) = (Arc::clone(self), Arc::clone(channel));
+        let end = move || {
+            engine.closing.store(true, Ordering::Relaxed);
+            engine.pool.close();
+            if let Some(durable) = &engine.durable {
+                durable.stop(&engine);
+            }
+            channel.deliver(&[token]);
+        };
+        std::thread::Builder::new()
+            .name("omen-shutdown".into())
+            .spawn(end)
+            .map_err(|error| StoreError::internal(format!("could not start a thread: {error}")))?;
+        Ok(Pending::Wait(token))
+    }
+}
+
+pub(crate) fn touched_tables(request: &CommitRequest) -> Vec<Arc<Table>> {
+    request.tables.iter().map(|c| Arc::clone(&c.table)).collect()
+}
+
+/// Opens the segments of a vector column whose vids below `high_water` count.
+pub(crate) fn open_vectors(
+    disk: Arc<dyn Disk>,
+    relation_id: u32,
+    column: u16,
+    dim: u32,
+    high_water: u32,
+) -> Result<Arc<VectorColumn>> {
+    let options = VectorOptions::new(dim as usize);
+    let segments =
+        VectorSegments::open(disk, &vector_name(relation_id, column), options, high_water)?;
+    let column = VectorColumn::new(segments);
+    column.adopt(high_water);
+    Ok(Arc::new(column))
+}
+
+pub(crate) fn vector_name(relation_id: u32, column: u16) -> String {
+    format!("{relation_id}.{column}")
+}
+
+/// An empty index of a spec; `vectors` is the column of an hnsw index.
+pub(crate) fn index_kind(
+    spec: &IndexSpec,
+    vectors: Option<Arc<VectorColumn>>,
+) -> Result<IndexKind> {
+    Ok(match spec.method {
+        IndexMethod::Btree { .. } => IndexKind::Btree(BtreeIndex::default()),
+        IndexMethod::Hnsw { m, ef_construction, metric } => {
+            let vectors = vectors
+                .ok_or_else(|| StoreError::internal("hnsw over a column without vectors"))?;
+            let allowed = omen_hnsw::M_RANGE.contains(&m)
+                && omen_hnsw::EF_CONSTRUCTION_RANGE.contains(&ef_construction);
+            if !allowed {
+                return Err(StoreError::internal("hnsw parameters out of range"));
+            }
+            IndexKind::Hnsw(HnswIndex::new(
+                spec.columns[0].column,
+                vectors,
+                m,
+                ef_construction,
+                metric,
+            ))
+        }
+        IndexMethod::Bm25 { config, k1, b } => {
+            IndexKind::Bm25(Bm25Index::new(params(config, k1, b)))
+        }
+    })
+}

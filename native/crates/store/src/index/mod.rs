@@ -1,0 +1,129 @@
+//! Indexes of a table. Each is derived from rows: a commit publishes into them, a load rebuilds them.
+
+pub mod bm25;
+pub mod btree;
+pub mod hnsw;
+
+use std::collections::HashSet;
+
+use crate::error::Result;
+use crate::key::{Entry, encode_key};
+use crate::table::data::TableData;
+use crate::table::{ColumnInfo, slot_value};
+use crate::types::{IndexMethod, IndexSpec, IndexStatistics};
+
+use bm25::Bm25Index;
+use btree::BtreeIndex;
+use hnsw::HnswIndex;
+
+pub enum IndexKind {
+    Btree(BtreeIndex),
+    Hnsw(HnswIndex),
+    Bm25(Bm25Index),
+}
+
+pub struct Index {
+    pub spec: IndexSpec,
+    pub kind: IndexKind,
+}
+
+impl Index {
+    pub fn btree(&self) -> Option<&BtreeIndex> {
+        match &self.kind {
+            IndexKind::Btree(index) => Some(index),
+            _ => None,
+        }
+    }
+
+    pub fn hnsw(&self) -> Option<&HnswIndex> {
+        match &self.kind {
+            IndexKind::Hnsw(index) => Some(index),
+            _ => None,
+        }
+    }
+
+    pub fn bm25(&self) -> Option<&Bm25Index> {
+        match &self.kind {
+            IndexKind::Bm25(index) => Some(index),
+            _ => None,
+        }
+    }
+
+    /// (unique, nulls not distinct)
+    pub fn uniqueness(&self) -> (bool, bool) {
+        match self.spec.method {
+            IndexMethod::Btree { unique, nulls_not_distinct } => (unique, nulls_not_distinct),
+            _ => (false, false),
+        }
+    }
+
+    pub fn uses_any(&self, columns: &[u16]) -> bool {
+        self.spec.columns.iter().any(|c| columns.contains(&c.column))
+    }
+
+    /// The key of a committed version in `out`; true when it has a NULL.
+    pub fn slot_key(
+        &self,
+        data: &TableData,
+        columns: &[ColumnInfo],
+        slot: crate::table::data::Slot,
+        out: &mut Vec<u8>,
+    ) -> Result<bool> {
+        encode_key(&self.spec.columns, |column| slot_value(data, columns, column, slot), out)
+    }
+
+    pub fn statistics(&self) -> IndexStatistics {
+        match &self.kind {
+            IndexKind::Btree(index) => IndexStatistics {
+                entry_count: index.len() as u64,
+                size_bytes: index.size_bytes() as u64,
+                linked_count: 0,
+            },
+            IndexKind::Hnsw(index) => index.statistics(),
+            IndexKind::Bm25(index) => index.statistics(),
+        }
+    }
+}
+
+/// Two live rows with the same key, found while an index was built.
+#[derive(Debug)]
+pub struct Duplicate {
+    pub rid: u32,
+}
+
+/// Entries of all live rows, sorted, and the first pair that a unique index would not allow. `passed_over` are rows the
+/// building transaction has changed itself: they get entries for readers of older snapshots, but are in nobody's way.
+pub fn collect_entries(
+    index: &Index,
+    data: &TableData,
+    columns: &[ColumnInfo],
+    passed_over: &HashSet<u32>,
+    mut tick: impl FnMut() -> Result<()>,
+) -> Result<(Vec<Entry>, Option<Duplicate>)> {
+    let (unique, nulls_not_distinct) = index.uniqueness();
+    let mut key = Vec::new();
+    let mut entries = Vec::with_capacity(data.live as usize);
+    let mut unchecked = passed_over.clone();
+    for rid in data.rids() {
+        if rid % 4096 == 0 {
+            tick()?;
+        }
+        let Some(slot) = data.live(rid) else { continue };
+        let has_null = index.slot_key(data, columns, slot, &mut key)?;
+        if has_null && unique && !nulls_not_distinct {
+            unchecked.insert(rid);
+        }
+        entries.push(Entry::new(&key, rid));
+    }
+    entries.sort_unstable();
+    if !unique {
+        return Ok((entries, None));
+    }
+    let mut checked = entries.iter().filter(|e| !unchecked.contains(&e.rid())).peekable();
+    let mut duplicate = None;
+    while let (Some(entry), None) = (checked.next(), &duplicate) {
+        let again = checked.peek().filter(|next| next.key() == entry.key());
+        duplicate = again.map(|next| Duplicate { rid: next.rid() });
+    }
+    Ok((entries, duplicate))
+}

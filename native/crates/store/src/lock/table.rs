@@ -1,0 +1,168 @@
+//! One shard of the lock table: per object its holders and its queue.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::LockTag;
+use super::modes::{conflicts, covers};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    Granted,
+    Held,
+    Blocked,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Holder {
+    process_id: u32,
+    mode: u8,
+    count: u16,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Waiter {
+    process_id: u32,
+    mode: u8,
+}
+
+#[derive(Debug, Default)]
+struct Lock {
+    holders: Vec<Holder>,
+    /// Most locks never have a waiter: no allocation, eight bytes.
+    queue: VecDeque<Waiter>,
+}
+
+#[derive(Debug, Default)]
+pub struct Shard {
+    locks: HashMap<LockTag, Lock>,
+}
+
+impl Lock {
+    fn blocked_by_holder(&self, process_id: u32, tag: LockTag, mode: u8) -> bool {
+        self.holders.iter().any(|h| h.process_id != process_id && conflicts(tag, h.mode, mode))
+    }
+
+    fn holds_any(&self, process_id: u32) -> bool {
+        self.holders.iter().any(|h| h.process_id == process_id)
+    }
+
+    fn add(&mut self, process_id: u32, mode: u8) {
+        match self.holders.iter_mut().find(|h| h.process_id == process_id && h.mode == mode) {
+            Some(holder) => holder.count = holder.count.saturating_add(1),
+            None => self.holders.push(Holder { process_id, mode, count: 1 }),
+        }
+    }
+
+    fn try_grant(&mut self, process_id: u32, tag: LockTag, mode: u8, counted: bool) -> Grant {
+        let covered = |h: &Holder| {
+            h.process_id == process_id && (h.mode == mode || covers(tag, h.mode, mode))
+        };
+        if !counted && self.holders.iter().any(covered) {
+            return Grant::Held;
+        }
+        let behind = |w: &Waiter| w.process_id != process_id && conflicts(tag, w.mode, mode);
+        if self.blocked_by_holder(process_id, tag, mode)
+            || (!self.holds_any(process_id) && self.queue.iter().any(behind))
+        {
+            return Grant::Blocked;
+        }
+        self.add(process_id, mode);
+        Grant::Granted
+    }
+
+    /// Grants every waiter that conflicts neither with a holder nor with a waiter before it.
+    fn grant_waiters(&mut self, tag: LockTag) -> Vec<u32> {
+        let mut granted = Vec::new();
+        let mut still: VecDeque<Waiter> = VecDeque::new();
+        while let Some(waiter) = self.queue.pop_front() {
+            let Waiter { process_id, mode } = waiter;
+            let behind = still.iter().any(|w| conflicts(tag, w.mode, mode));
+            if behind || self.blocked_by_holder(process_id, tag, mode) {
+                still.push_back(waiter);
+            } else {
+                self.add(process_id, mode);
+                granted.push(process_id);
+            }
+        }
+        self.queue = still;
+        granted
+    }
+}
+
+impl Shard {
+    pub fn try_grant(&mut self, process_id: u32, tag: LockTag, mode: u8, counted: bool) -> Grant {
+        match self.locks.get_mut(&tag) {
+            Some(lock) => lock.try_grant(process_id, tag, mode, counted),
+            None => {
+                let holders = vec![Holder { process_id, mode, count: 1 }];
+                self.locks.insert(tag, Lock { holders, queue: VecDeque::new() });
+                Grant::Granted
+            }
+        }
+    }
+
+    pub fn grant_or_queue(
+        &mut self,
+        process_id: u32,
+        tag: LockTag,
+        mode: u8,
+        counted: bool,
+    ) -> Grant {
+        let grant = self.try_grant(process_id, tag, mode, counted);
+        if grant == Grant::Blocked {
+            let lock = self.locks.get_mut(&tag).expect("a lock that blocks exists");
+            let waiter = Waiter { process_id, mode };
+            if lock.holds_any(process_id) {
+                lock.queue.push_front(waiter);
+            } else {
+                lock.queue.push_back(waiter);
+            }
+        }
+        grant
+    }
+
+    /// Takes the session out of the queue; false when it does not wait there.
+    pub fn dequeue(&mut self, process_id: u32, tag: LockTag) -> bool {
+        let Some(lock) = self.locks.get_mut(&tag) else { return false };
+        let before = lock.queue.len();
+        lock.queue.retain(|w| w.process_id != process_id);
+        lock.queue.len() < before
+    }
+
+    /// Releases one count; returns the sessions that got the lock by it.
+    pub fn release(&mut self, process_id: u32, tag: LockTag, mode: u8) -> Vec<u32> {
+        let Some(lock) = self.locks.get_mut(&tag) else { return Vec::new() };
+        let held = lock.holders.iter().position(|h| h.process_id == process_id && h.mode == mode);
+        if let Some(at) = held {
+            lock.holders[at].count -= 1;
+            if lock.holders[at].count == 0 {
+                lock.holders.swap_remove(at);
+            }
+        }
+        self.grant_waiters(tag)
+    }
+
+    pub fn grant_waiters(&mut self, tag: LockTag) -> Vec<u32> {
+        let Some(lock) = self.locks.get_mut(&tag) else { return Vec::new() };
+        let granted = if lock.queue.is_empty() { Vec::new() } else { lock.grant_waiters(tag) };
+        if lock.holders.is_empty() && lock.queue.is_empty() {
+            self.locks.remove(&tag);
+        }
+        granted
+    }
+
+    /// Whom a waiting session waits for: conflicting holders and conflicting waiters before it.
+    pub fn blockers(&self, process_id: u32, tag: LockTag, mode: u8) -> Vec<u32> {
+        let Some(lock) = self.locks.get(&tag) else { return Vec::new() };
+        let Some(at) = lock.queue.iter().position(|w| w.process_id == process_id) else {
+            return Vec::new();
+        };
+        let holders = lock.holders.iter().map(|h| (h.process_id, h.mode));
+        let ahead = lock.queue.iter().take(at).map(|w| (w.process_id, w.mode));
+        holders
+            .chain(ahead)
+            .filter(|&(other, held)| other != process_id && conflicts(tag, held, mode))
+            .map(|(other, _)| other)
+            .collect()
+    }
+}

@@ -1,0 +1,113 @@
+//! Visibility of what an index numbers densely: vectors of a column, documents of a text index.
+//!
+//! Entry n says which row the thing belongs to and by which commits it came and went, so an index search tests a
+//! snapshot without touching the table. Entries only grow; readers take no lock once they hold a view.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+
+use crate::sync::{read, write};
+
+const SEGMENT_ENTRIES: usize = 4096;
+/// `created` of an entry nobody may see: not yet filled, or dead since before the table was loaded.
+const NEVER: u64 = u64::MAX;
+
+struct Entry {
+    created: AtomicU64,
+    /// 0 = still there.
+    deleted: AtomicU64,
+    rid: AtomicU32,
+}
+
+type Segment = Arc<[Entry]>;
+
+pub struct EntryTable {
+    segments: RwLock<Arc<Vec<Segment>>>,
+    len: AtomicU32,
+}
+
+/// The entries below `len` at the time of the view.
+pub struct EntryView {
+    segments: Arc<Vec<Segment>>,
+    pub len: u32,
+}
+
+impl EntryTable {
+    pub fn new() -> Self {
+        Self { segments: RwLock::new(Arc::new(Vec::new())), len: AtomicU32::new(0) }
+    }
+
+    pub fn len(&self) -> u32 {
+        self.len.load(Ordering::Acquire)
+    }
+
+    pub fn view(&self) -> EntryView {
+        // The length first: the segments read after it hold at least as much.
+        let len = self.len();
+        EntryView { segments: Arc::clone(&read(&self.segments)), len }
+    }
+
+    /// Makes room for entries up to `len`; the new ones are invisible. One writer at a time.
+    pub fn grow(&self, len: u32) {
+        let needed = (len as usize).div_ceil(SEGMENT_ENTRIES);
+        let mut segments = write(&self.segments);
+        if segments.len() < needed {
+            let mut grown = Vec::clone(&segments);
+            grown.resize_with(needed, || {
+                std::iter::repeat_with(|| Entry {
+                    created: AtomicU64::new(NEVER),
+                    deleted: AtomicU64::new(0),
+                    rid: AtomicU32::new(0),
+                })
+                .take(SEGMENT_ENTRIES)
+                .collect()
+            });
+            *segments = Arc::new(grown);
+        }
+        drop(segments);
+        self.len.fetch_max(len, Ordering::AcqRel);
+    }
+
+    /// Fills an entry below `len`.
+    pub fn set(&self, number: u32, rid: u32, created: u64) {
+        self.view().with(number, |e| {
+            e.rid.store(rid, Ordering::Relaxed);
+            e.deleted.store(0, Ordering::Relaxed);
+            e.created.store(created, Ordering::Release);
+        });
+    }
+
+    pub fn delete(&self, number: u32, commit: u64) {
+        self.view().with(number, |e| e.deleted.store(commit, Ordering::Release));
+    }
+
+    pub fn size_bytes(&self) -> usize {
+        read(&self.segments).len() * SEGMENT_ENTRIES * size_of::<Entry>()
+    }
+}
+
+impl EntryView {
+    fn with<R>(&self, number: u32, f: impl FnOnce(&Entry) -> R) -> R {
+        let number = number as usize;
+        f(&self.segments[number / SEGMENT_ENTRIES][number % SEGMENT_ENTRIES])
+    }
+
+    /// The row of an entry that `snapshot` sees.
+    pub fn visible(&self, number: u32, snapshot: u64) -> Option<u32> {
+        self.with(number, |e| {
+            if e.created.load(Ordering::Acquire) > snapshot {
+                return None;
+            }
+            let deleted = e.deleted.load(Ordering::Acquire);
+            (deleted == 0 || deleted > snapshot).then(|| e.rid.load(Ordering::Relaxed))
+        })
+    }
+
+    /// No snapshot from `oldest` on sees the entry, now or later. For entries of published commits.
+    pub fn dead(&self, number: u32, oldest: u64) -> bool {
+        self.with(number, |e| {
+            let deleted = e.deleted.load(Ordering::Acquire);
+            e.created.load(Ordering::Acquire) == NEVER || (deleted != 0 && deleted <= oldest)
+        })
+    }
+}

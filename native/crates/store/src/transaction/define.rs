@@ -1,0 +1,433 @@
+//! Definition: relations, columns, indexes, sequences and catalogue entries, all undone by abort and rollback.
+//!
+//! A relation, index or sequence is registered under its number when it is made: nobody else knows the number before the
+//! catalogue entry is committed. Drops happen at commit.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::{CatalogWrite, Definition, State, Transaction, Undo};
+use crate::column::ColumnRef;
+use crate::error::{Result, StoreError, sqlstate};
+use crate::index::{Index, IndexKind, collect_entries};
+use crate::key::Entry;
+use crate::lock::next_token;
+use crate::sequence::Sequence;
+use crate::session::Session;
+use crate::sync::{lock, read, write};
+use crate::table::{ColumnInfo, Table};
+use crate::types::{BuildProgress, ColumnSpec, IndexSpec, Pending, SequenceSpec, SequenceState};
+use crate::value::OwnedValue;
+
+/// Rows below which a btree is built in the caller's thread: a few milliseconds.
+const INLINE_BUILD_ROWS: u64 = 10_000;
+
+/// An index build in the pool.
+pub struct Build {
+    pub index: Arc<Index>,
+    pub table: Arc<Table>,
+    pub token: u32,
+    pub cancel: AtomicBool,
+    pub done: AtomicU64,
+    pub total: AtomicU64,
+    phase: Mutex<&'static str>,
+    result: Mutex<Option<Result<()>>>,
+    session: Arc<Session>,
+    /// Committed rows the transaction has changed itself.
+    changed_rids: HashSet<u32>,
+}
+
+impl Build {
+    pub fn progress(&self) -> BuildProgress {
+        BuildProgress {
+            index_id: self.index.spec.index_id,
+            relation_id: self.index.spec.relation_id,
+            phase: *lock(&self.phase),
+            done: self.done.load(Ordering::Relaxed),
+            total: self.total.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Cancels the build if it is of this session.
+    pub fn cancel_for(&self, process_id: u32) {
+        if self.session.process_id() == process_id {
+            self.cancel.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn check_cancel(&self) -> Result<()> {
+        self.session.check_interrupt()?;
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(StoreError::interrupted(1));
+        }
+        Ok(())
+    }
+
+    /// Fills the index from the committed rows. The caller's SHARE lock keeps writers away.
+    fn run(&self, threads: usize, oldest: u64) -> Result<()> {
+        let index = &self.index;
+        *lock(&self.phase) = "building index";
+        match &index.kind {
+            IndexKind::Btree(btree) => {
+                let data = read(&self.table.data);
+                self.total.store(data.live, Ordering::Relaxed);
+                let columns = self.table.columns();
+                let tick = || {
+                    self.done.fetch_add(4096, Ordering::Relaxed);
+                    self.check_cancel()
+                };
+                let (entries, duplicate) =
+                    collect_entries(index, &data, &columns, &self.changed_rids, tick)?;
+                if let Some(duplicate) = duplicate {
+                    return Err(duplicate_key(&index.spec, duplicate.rid));
+                }
+                btree.fill(entries);
+                Ok(())
+            }
+            IndexKind::Hnsw(hnsw) => {
+                *lock(&self.phase) = "loading tuples";
+                self.total.store(u64::from(hnsw.tail()), Ordering::Relaxed);
+                // Only a cancel stops a link from within; the interrupt flag is turned into one by a glance per run.
+                hnsw.link(threads, oldest, &self.done, &self.cancel);
+                self.check_cancel()
+            }
+            IndexKind::Bm25(bm25) => {
+                let data = read(&self.table.data);
+                self.total.store(data.live, Ordering::Relaxed);
+                let columns = self.table.columns();
+                let column = index.spec.columns[0].column as usize;
+                let mut added = Vec::new();
+                for (i, rid) in data.rids().enumerate() {
+                    if i.is_multiple_of(256) {
+                        self.check_cancel()?;
+                    }
+                    let Some(slot) = data.live(rid) else { continue };
+                    let document =
+                        bm25.analyze(crate::table::slot_value(&data, &columns, column, slot));
+                    added.extend(document.map(|d| (rid, d)));
+                    self.done.fetch_add(1, Ordering::Relaxed);
+                    if added.len() >= 1024 {
+                        bm25.publish(std::mem::take(&mut added), Vec::new(), 0);
+                    }
+                }
+                bm25.publish(added, Vec::new(), 0);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn duplicate_key(spec: &IndexSpec, rid: u32) -> StoreError {
+    StoreError::new(sqlstate::UNIQUE_VIOLATION, "could not create unique index")
+        .detail(format!("row id {rid}"))
+        .relation(spec.relation_id)
+        .index(spec.index_id)
+}
+
+impl State {
+    pub(super) fn drops(&self, relation_id: u32) -> bool {
+        self.definitions
+            .iter()
+            .any(|d| matches!(d, Definition::DropRelation(id) if *id == relation_id))
+    }
+}
+
+impl Transaction {
+    pub fn create_relation(
+        &self,
+        relation_id: u32,
+        columns: &[ColumnSpec],
+        temporary: bool,
+    ) -> Result<()> {
+        let mut state = self.open_state()?;
+        let info = |&spec| ColumnInfo { spec, initial: OwnedValue::Null };
+        let columns: Vec<ColumnInfo> = columns.iter().map(info).collect();
+        let table = Arc::new(self.engine.new_table(relation_id, columns, temporary)?);
+        self.engine.add_table(Arc::clone(&table))?;
+        state.definitions.push(Definition::CreateRelation(table));
+        state.undo.push(Undo::CreateRelation(relation_id));
+        Ok(())
+    }
+
+    pub fn drop_relation(&self, relation_id: u32) -> Result<()> {
+        let mut state = self.open_state()?;
+        self.engine.table(relation_id)?;
+        state.definitions.push(Definition::DropRelation(relation_id));
+        state.undo.push(Undo::Drop);
+        Ok(())
+    }
+
+    /// Appends a column; existing rows read `initial` (one row, may be NULL).
+    pub fn add_column(
+        &self,
+        relation_id: u32,
+        column: ColumnSpec,
+        initial: &ColumnRef<'_>,
+    ) -> Result<()> {
+        let mut state = self.open_state()?;
+        let is_vector = column.kind == crate::types::StorageKind::Vector;
+        let initial = if is_vector {
+            if initial.vector(0)?.is_some() {
+                return Err(StoreError::unsupported(
+                    "adding a vector column with a default that is not NULL",
+                ));
+            }
+            OwnedValue::Null
+        } else {
+            initial.value(0)?.to_owned_value()
+        };
+        let private = self.private(&mut state, relation_id)?;
+        let position = private.columns.len() as u16;
+        let table = Arc::clone(&private.table);
+        let vectors = if is_vector {
+            Some(self.engine.new_vectors(&table, position, column.dim)?)
+        } else {
+            None
+        };
+        let column = ColumnInfo { spec: column, initial };
+        let mut columns = Vec::clone(&private.columns);
+        columns.push(column.clone());
+        private.columns = Arc::new(columns);
+        private.vectors.push(super::PrivateVectors::default());
+        state.definitions.push(Definition::AddColumn {
+            relation: relation_id,
+            position,
+            column,
+            table,
+            vectors,
+        });
+        state.undo.push(Undo::AddColumn(relation_id));
+        Ok(())
+    }
+
+    /// Builds an index. `Wait`: in the pool; after the token `index_result` answers.
+    pub fn create_index(&self, spec: IndexSpec) -> Result<Pending> {
+        let mut state = self.open_state()?;
+        if state.build.is_some() {
+            return Err(StoreError::internal("an index build of this transaction is under way"));
+        }
+        let relation_id = spec.relation_id;
+        self.private(&mut state, relation_id)?;
+        let private = state.private(relation_id);
+        let table = Arc::clone(&private.table);
+        let width = private.columns.len();
+        if spec.columns.is_empty() || spec.columns.iter().any(|c| c.column as usize >= width) {
+            return Err(StoreError::internal("index column outside the relation"));
+        }
+        // A column this transaction has added has no segments in the table yet.
+        let column = spec.columns[0].column;
+        let vectors = table.vectors(column as usize).or_else(|| {
+            crate::commit::publish::added_vectors(&state.definitions, relation_id, column as usize)
+        });
+        let kind = crate::engine::index_kind(&spec, vectors)?;
+        let index = Arc::new(Index { spec, kind });
+        let index_id = index.spec.index_id;
+        self.engine.add_index(&index)?;
+        state.definitions.push(Definition::CreateIndex(Arc::clone(&index)));
+        state.undo.push(Undo::CreateIndex(index_id));
+        let build = Arc::new(Build {
+            index: Arc::clone(&index),
+            table: Arc::clone(&table),
+            token: next_token(&self.engine.next_token),
+            cancel: AtomicBool::new(false),
+            done: AtomicU64::new(0),
+            total: AtomicU64::new(0),
+            phase: Mutex::new("initializing"),
+            result: Mutex::new(None),
+            session: Arc::clone(&self.session),
+            changed_rids: state.private(relation_id).touched_rids().collect(),
+        });
+        let inline = match &index.kind {
+            IndexKind::Btree(_) => read(&table.data).live <= INLINE_BUILD_ROWS,
+            IndexKind::Hnsw(hnsw) => hnsw.tail() == 0,
+            IndexKind::Bm25(_) => read(&table.data).live <= INLINE_BUILD_ROWS / 100,
+        };
+        if inline {
+            build.run(1, self.engine.snapshots.oldest())?;
+            self.finish_index(&mut state, &build)?;
+            return Ok(Pending::Done);
+        }
+        state.build = Some(Arc::clone(&build));
+        let token = build.token;
+        let engine = Arc::clone(&self.engine);
+        lock(&engine.builds).push(Arc::clone(&build));
+        let pool = Arc::clone(&engine.pool);
+        pool.submit(move || {
+            let result = build.run(engine.pool.size, engine.snapshots.oldest());
+            *lock(&build.result) = Some(result);
+            lock(&engine.builds).retain(|b| !Arc::ptr_eq(b, &build));
+            build.session.owner.channel.deliver(&[build.token]);
+        });
+        Ok(Pending::Wait(token))
+    }
+
+    /// The result of a build whose token was delivered. Errors: 23505 with the row id of a duplicate, 57014.
+    pub fn index_result(&self) -> Result<()> {
+        let mut state = self.open_state()?;
+        let build = state.build.clone().ok_or_else(|| StoreError::internal("no index build"))?;
+        let result = lock(&build.result).clone();
+        let result =
+            result.ok_or_else(|| StoreError::internal("the index build is still under way"))?;
+        state.build = None;
+        result?;
+        self.finish_index(&mut state, &build)
+    }
+
+    /// Attaches a built index, and brings in the rows this transaction itself has written.
+    fn finish_index(&self, state: &mut State, build: &Build) -> Result<()> {
+        let index = &build.index;
+        let private = state.private(index.spec.relation_id);
+        if index.btree().is_some() {
+            let (unique, nulls_not_distinct) = index.uniqueness();
+            let mut own = std::collections::BTreeSet::new();
+            let mut key = Vec::new();
+            for row in (0..private.row_count()).filter(|&row| private.is_live(row)) {
+                let has_null = private.key(row, &index.spec.columns, &mut key)?;
+                let rid = private.rids[row as usize];
+                let checked = unique && (!has_null || nulls_not_distinct);
+                if checked && own_or_committed(private, index, &own, &key, rid)? {
+                    return Err(duplicate_key(&index.spec, rid));
+                }
+                own.insert(Entry::new(&key, rid));
+            }
+            private.keys.insert(index.spec.index_id, own);
+        }
+        build.table.attach_index(Arc::clone(index));
+        Ok(())
+    }
+
+    pub(super) fn stop_build(&self, state: &mut State) {
+        if let Some(build) = state.build.take() {
+            build.cancel.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub fn drop_index(&self, index_id: u32) -> Result<()> {
+        let mut state = self.open_state()?;
+        self.engine.index(index_id)?;
+        state.definitions.push(Definition::DropIndex(index_id));
+        state.undo.push(Undo::Drop);
+        Ok(())
+    }
+
+    pub fn create_sequence(&self, spec: SequenceSpec) -> Result<()> {
+        let mut state = self.open_state()?;
+        lock(&self.engine.sequences).insert(spec.sequence_id, Sequence::initial(spec));
+        state.definitions.push(Definition::CreateSequence(spec));
+        state.undo.push(Undo::CreateSequence(spec.sequence_id));
+        Ok(())
+    }
+
+    pub fn drop_sequence(&self, sequence_id: u32) -> Result<()> {
+        let mut state = self.open_state()?;
+        self.sequence_state(sequence_id)?;
+        state.definitions.push(Definition::DropSequence(sequence_id));
+        state.undo.push(Undo::Drop);
+        Ok(())
+    }
+
+    /// The next value; a sequence's counter moves outside transactions.
+    pub fn sequence_next(&self, sequence_id: u32) -> Result<i64> {
+        self.with_sequence(sequence_id, Sequence::next)
+    }
+
+    pub fn sequence_set(&self, sequence_id: u32, value: i64, is_called: bool) -> Result<()> {
+        self.with_sequence(sequence_id, |s| s.set(value, is_called))
+    }
+
+    pub fn sequence_state(&self, sequence_id: u32) -> Result<SequenceState> {
+        self.with_sequence(sequence_id, |s| Ok(s.state))
+    }
+
+    fn with_sequence<R>(&self, id: u32, f: impl FnOnce(&mut Sequence) -> Result<R>) -> Result<R> {
+        let mut sequences = lock(&self.engine.sequences);
+        let missing =
+            || StoreError::new(sqlstate::UNDEFINED_OBJECT, "sequence does not exist").relation(id);
+        f(sequences.get_mut(&id).ok_or_else(missing)?)
+    }
+
+    /// Puts (or removes, with None) a catalogue entry. Temporary entries are never logged and end with the session.
+    pub fn catalog_put(&self, key: &str, value: Option<&str>, temporary: bool) -> Result<()> {
+        let mut state = self.open_state()?;
+        let write = CatalogWrite { value: value.map(str::to_owned), temporary };
+        let previous = state.catalog.insert(key.to_owned(), write);
+        state.undo.push(Undo::Catalog { key: key.to_owned(), previous });
+        Ok(())
+    }
+
+    /// Undoes a definition step; steps on rows are nothing here.
+    pub(super) fn take_back_definition(&self, state: &mut State, step: Undo) {
+        match step {
+            Undo::CreateRelation(id) => {
+                state.tables.remove(&id);
+                self.engine.remove_table(id);
+            }
+            Undo::CreateIndex(id) => {
+                if let Some(build) = state.build.take_if(|b| b.index.spec.index_id == id) {
+                    build.cancel.store(true, Ordering::Relaxed);
+                }
+                for private in state.tables.values_mut() {
+                    private.keys.remove(&id);
+                    private.documents.remove(&id);
+                }
+                self.engine.remove_index(id);
+            }
+            Undo::CreateSequence(id) => {
+                lock(&self.engine.sequences).remove(&id);
+            }
+            Undo::AddColumn(relation) => {
+                // At an abort the private tables are gone already.
+                if let Some(private) = state.tables.get_mut(&relation) {
+                    let mut columns = Vec::clone(&private.columns);
+                    columns.pop();
+                    private.columns = Arc::new(columns);
+                    private.vectors.pop();
+                }
+            }
+            Undo::Drop => {}
+            Undo::Append { .. }
+            | Undo::Version { .. }
+            | Undo::End { .. }
+            | Undo::Hide { .. }
+            | Undo::Catalog { .. } => return,
+        }
+        state.definitions.pop();
+    }
+}
+
+/// Whether another live row has the key: an own one noted before, or a committed one this transaction left alone.
+fn own_or_committed(
+    private: &super::PrivateTable,
+    index: &Index,
+    own: &std::collections::BTreeSet<Entry>,
+    key: &[u8],
+    rid: u32,
+) -> Result<bool> {
+    let mut high = key.to_vec();
+    high.extend([0xFF; 5]);
+    let range = crate::key::ByteRange { low: Some(key.to_vec()), high: Some(high) };
+    let in_own = own.range::<[u8], _>(crate::index::btree::bounds(&range));
+    if in_own.into_iter().any(|e| e.key() == key && e.rid() != rid) {
+        return Ok(true);
+    }
+    let mut entries = Vec::new();
+    index.btree().expect("a btree index").read_run(&range, false, usize::MAX, &mut entries);
+    Ok(entries
+        .iter()
+        .any(|e| e.rid() != rid && private.newest(e.rid()) == super::Newest::Committed))
+}
+
+/// Drops what a session leaves behind.
+pub(crate) fn drop_temporary(engine: &crate::engine::Engine, temporary: crate::session::Temporary) {
+    for id in temporary.relations {
+        engine.remove_table(id);
+    }
+    for id in temporary.sequences {
+        lock(&engine.sequences).remove(&id);
+    }
+    let mut catalog = write(&engine.catalog);
+    for key in temporary.catalog_keys {
+        catalog.put(key, None);
+    }
+}

@@ -1,0 +1,252 @@
+//! The end of a transaction: commit hands everything over, abort takes everything back.
+
+use std::sync::{Arc, Mutex};
+
+use super::private::Newest;
+use super::{PrivateTable, State, Status, Transaction};
+use crate::commit::{ChunkChange, CommitRequest, DocumentChange, KeyChange, TableChange};
+use crate::error::{Result, StoreError};
+use crate::key::Entry;
+use crate::lock::next_token;
+use crate::snapshot::Snapshot;
+use crate::sync::{lock, read};
+use crate::table::data::TableData;
+use crate::table::slot_value;
+use crate::types::Pending;
+use crate::value::Value;
+
+/// What became of a commit that was handed over; None while it is under way.
+#[derive(Default)]
+pub struct CommitOutcome {
+    result: Mutex<Option<Result<()>>>,
+}
+
+impl CommitOutcome {
+    pub fn set(&self, result: Result<()>) {
+        *lock(&self.result) = Some(result);
+    }
+}
+
+impl Transaction {
+    /// Commits. `Wait`: the channel will deliver the token, then `commit_result` answers. The handle is dead afterwards.
+    pub fn commit(&self) -> Result<Pending> {
+        let mut state = self.open_state()?;
+        self.stop_build(&mut state);
+        self.engine.locks.abandon_wait(&self.session.owner);
+        if let Some(error) = self.engine.failure().filter(|_| !state.undo.is_empty()) {
+            drop(state);
+            self.abort();
+            return Err(error);
+        }
+        let tables = match self.table_changes(&mut state) {
+            Ok(tables) => tables,
+            Err(error) => {
+                drop(state);
+                self.abort();
+                return Err(error);
+            }
+        };
+        let request = CommitRequest {
+            session: Arc::clone(&self.session),
+            channel: Arc::clone(&self.session.owner.channel),
+            token: None,
+            outcome: Arc::clone(&self.outcome),
+            locks: std::mem::take(&mut state.locks),
+            tables,
+            definitions: std::mem::take(&mut state.definitions),
+            catalog: std::mem::take(&mut state.catalog).into_iter().collect(),
+        };
+        state.undo.clear();
+        state.tables.clear();
+        state.snapshot = Snapshot::ended();
+        let is_empty = request.tables.is_empty()
+            && request.definitions.is_empty()
+            && request.catalog.is_empty();
+        if is_empty {
+            state.status = Status::Ended;
+            drop(state);
+            self.engine.locks.release_all(self.session.process_id(), request.locks);
+            self.outcome.set(Ok(()));
+            return Ok(Pending::Done);
+        }
+        assert!(
+            !self.read_only || !request.is_durable(),
+            "a read-only transaction writes temporary tables only"
+        );
+        if self.engine.commits_inline(&request) {
+            state.status = Status::Ended;
+            drop(state);
+            self.engine.commit_inline(request);
+            return Ok(Pending::Done);
+        }
+        state.status = Status::Committing;
+        drop(state);
+        let token = next_token(&self.engine.next_token);
+        self.engine.submit_commit(CommitRequest { token: Some(token), ..request });
+        Ok(Pending::Wait(token))
+    }
+
+    /// The result of a commit whose token was delivered.
+    pub fn commit_result(&self) -> Result<()> {
+        let result = lock(&self.outcome.result).clone();
+        let result = result.ok_or_else(|| StoreError::internal("the commit is still under way"))?;
+        lock(&self.state).status = Status::Ended;
+        result
+    }
+
+    /// Takes everything back and releases the locks. No effect on a transaction that has ended or is being committed.
+    pub fn abort(&self) {
+        let mut state = lock(&self.state);
+        if state.status != Status::Open {
+            return;
+        }
+        state.status = Status::Ended;
+        self.stop_build(&mut state);
+        self.engine.locks.abandon_wait(&self.session.owner);
+        let freed: Vec<_> = state
+            .tables
+            .values()
+            .map(|p| (Arc::clone(&p.table), p.own_rids().collect::<Vec<_>>()))
+            .collect();
+        // Rows go as a whole: only what is outside the private tables has to be undone step by step.
+        state.tables.clear();
+        while let Some(step) = state.undo.pop() {
+            self.take_back_definition(&mut state, step);
+        }
+        state.catalog.clear();
+        state.definitions.clear();
+        let locks = std::mem::take(&mut state.locks);
+        state.snapshot = Snapshot::ended();
+        drop(state);
+        for (table, rids) in freed {
+            table.free_rids(rids.into_iter().rev());
+        }
+        self.engine.locks.release_all(self.session.process_id(), locks);
+    }
+
+    fn table_changes(&self, state: &mut State) -> Result<Vec<TableChange>> {
+        let mut ids: Vec<u32> = state.tables.keys().copied().collect();
+        ids.sort_unstable();
+        let mut changes = Vec::new();
+        for id in ids {
+            let private = state.tables.remove(&id).expect("listed above");
+            // A relation dropped by this transaction has no rows to publish.
+            if private.has_changes() && !state.drops(id) {
+                changes.push(table_change(private)?);
+            }
+        }
+        Ok(changes)
+    }
+}
+
+fn table_change(mut private: PrivateTable) -> Result<TableChange> {
+    let (replaced, deleted) = private.committed_changes();
+    let indexes = private.table.indexes();
+    let mut keys = Vec::new();
+    let mut documents = Vec::new();
+    for index in indexes.iter() {
+        if index.btree().is_some() {
+            let set = private.keys.remove(&index.spec.index_id).unwrap_or_default();
+            let (mut new, mut of_replaced) = (Vec::new(), Vec::new());
+            let mut key = Vec::new();
+            for entry in set {
+                if !is_current(&private, index, &entry, &mut key)? {
+                    continue;
+                }
+                if private.is_own(entry.rid()) { new.push(entry) } else { of_replaced.push(entry) }
+            }
+            keys.push(KeyChange { index: Arc::clone(index), new, replaced: of_replaced });
+        } else if index.bm25().is_some() {
+            documents.push(document_change(&mut private, index, &replaced, &deleted));
+        }
+    }
+    let unused_rids: Vec<u32> =
+        private.own_rids().filter(|&rid| private.newest(rid) == Newest::Deleted).collect();
+    let mut chunks = Vec::new();
+    for (start, rows) in private.take_chunks() {
+        let numbers = start..start + rows.len() as u32;
+        let rids: Vec<u32> = private.rids[start as usize..start as usize + rows.len()].to_vec();
+        let live: Vec<u32> =
+            numbers.filter(|&row| private.is_live(row)).map(|row| row - start).collect();
+        if live.is_empty() {
+            continue;
+        }
+        let all_new = !private.has_touched();
+        let live = (live.len() < rows.len()).then_some(live);
+        chunks.push(ChunkChange { rows, rids, live, all_new });
+    }
+    Ok(TableChange::new(
+        Arc::clone(&private.table),
+        Arc::clone(&private.columns),
+        chunks,
+        replaced,
+        deleted,
+        unused_rids,
+        std::mem::take(&mut private.vectors),
+        keys,
+        documents,
+    ))
+}
+
+/// Whether an own entry is that of its row's newest version.
+fn is_current(
+    private: &PrivateTable,
+    index: &crate::index::Index,
+    entry: &Entry,
+    key: &mut Vec<u8>,
+) -> Result<bool> {
+    match private.newest(entry.rid()) {
+        Newest::Own(_) if !private.has_touched() && private.is_own(entry.rid()) => Ok(true),
+        Newest::Own(row) => {
+            private.key(row, &index.spec.columns, key)?;
+            Ok(key == entry.key())
+        }
+        Newest::Committed | Newest::Deleted => Ok(false),
+    }
+}
+
+/// Documents that come and go: a replaced row whose text stayed keeps its document.
+fn document_change(
+    private: &mut PrivateTable,
+    index: &Arc<crate::index::Index>,
+    replaced: &[u32],
+    deleted: &[u32],
+) -> DocumentChange {
+    let bm25 = index.bm25().expect("a bm25 index");
+    let column = index.spec.columns[0].column as usize;
+    let mut own = private.documents.remove(&index.spec.index_id).unwrap_or_default();
+    let data = read(&private.table.data);
+    let old_text = |data: &TableData, rid: u32| {
+        let slot = data.newest(rid).expect("a changed row has a committed version");
+        slot_value(data, &private.columns, column, slot).to_owned_value()
+    };
+    let mut unchanged = std::collections::HashSet::new();
+    let mut removed = Vec::new();
+    for &rid in replaced {
+        let old = old_text(&data, rid);
+        match private.newest(rid) {
+            Newest::Own(row) if private.value(row, column) == old.as_value() => {
+                unchanged.insert(rid);
+            }
+            _ => removed.extend(bm25.analyze(old.as_value()).map(|d| (rid, d))),
+        }
+    }
+    for &rid in deleted {
+        let old = old_text(&data, rid);
+        removed.extend(bm25.analyze(old.as_value()).map(|d| (rid, d)));
+    }
+    let mut added = Vec::new();
+    for row in 0..private.row_count() {
+        let rid = private.rids[row as usize];
+        if private.is_live(row) && !unchanged.contains(&rid) {
+            let document = own.get_mut(row as usize).and_then(Option::take);
+            // Rows older than the index (made by this same transaction) are tokenised now.
+            let document = document.or_else(|| match private.value(row, column) {
+                Value::Null => None,
+                text => bm25.analyze(text),
+            });
+            added.extend(document.map(|d| (rid, d)));
+        }
+    }
+    DocumentChange { index: Arc::clone(index), added, removed }
+}
