@@ -5,5 +5,5 @@ import type { FunctionBody } from "../functions/function.ts";
 
 /** undefined = no body: the function takes part in overload resolution, and calling it is 0A000. */
 export function bodyOf(source: string): FunctionBody | undefined {
-  return systemFunctionBodies.get(source) ?? functionBody(source);
+  return functionBody(source) ?? systemFunctionBodies.get(source);
 }

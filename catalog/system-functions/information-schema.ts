@@ -4,7 +4,6 @@ import { SqlArray } from "../../common/types/array.ts";
 import { SqlRecord } from "../../common/types/record.ts";
 import type { Datum } from "../../common/types/type.ts";
 import { modifierText } from "../deparse/type-name.ts";
-import { plainText } from "../pg-catalog/rows.ts";
 import { type BodyEntry, scalar, snapshotOf } from "./body.ts";
 
 const DATE = 1082;
@@ -82,12 +81,6 @@ export const informationSchemaBodies: readonly BodyEntry[] = [
   scalar("sql:_pg_truetypmod:75,71", ([attribute, type]) =>
     isDomain(type) ? fieldOf(type, "typtypmod") : fieldOf(attribute, "atttypmod"),
   ),
-  // The name of a routine made unique, cut so that the whole stays a name.
-  scalar("nameconcatoid", ([name, oid]) => {
-    const suffix = `_${plainText(oid)}`;
-    const MAX_NAME_BYTES = 63;
-    return plainText(name).slice(0, MAX_NAME_BYTES - suffix.length) + suffix;
-  }),
 ];
 
 function charMaxLength(type: number, typmod: number): number | null {

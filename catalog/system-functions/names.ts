@@ -1,7 +1,5 @@
-// format_type, to_reg*, pg_*_is_visible, current_schema(s), pg_get_userbyid.
+// format_type, to_reg*, pg_*_is_visible, pg_get_userbyid.
 import { SqlError, SqlState } from "../../common/error.ts";
-import { SqlArray } from "../../common/types/array.ts";
-import { Oid } from "../../common/types/oid.ts";
 import type { Datum, RegKind } from "../../common/types/type.ts";
 import { type GeneratedName, generatedTable, rowsBy } from "../builtin/tables.ts";
 import { isFunctionVisible, isOperatorVisible } from "../deparse/function-name.ts";
@@ -35,23 +33,11 @@ export const nameBodies: readonly BodyEntry[] = [
     "pg_get_userbyid",
     ([oid], call) => roleName(snapshotOf(call), Number(oid)) ?? `unknown (OID=${plainText(oid)})`,
   ),
-  scalar(
-    "current_schema",
-    (_, call) => currentSchemas(scopeOf(call), call.context.catalog.searchPath(false))[0],
-  ),
-  scalar("current_schemas", ([implicit], call) =>
-    SqlArray.of(Oid.name, currentSchemas(scopeOf(call), call.context.catalog.searchPath(implicit === true))),
-  ),
   ...REG_KINDS.map((kind) =>
     scalar(`to_${kind}`, ([text], call) => toReg(scopeOf(call), kind, plainText(text))),
   ),
   ...visibility(),
 ];
-
-/** Schemas of the path that exist. */
-function currentSchemas({ catalog }: NameScope, path: readonly string[]): string[] {
-  return path.filter((name) => catalog.schemaByName(name) !== undefined);
-}
 
 /** NULL for a name that finds nothing or more than one thing; text that is no name at all is still an error. */
 function toReg(scope: NameScope, kind: RegKind, text: string): Datum {

@@ -1,5 +1,5 @@
-// Questions about the server, the database and its objects that have one short answer: current_database, encodings,
-// pg_is_in_recovery, temporary schemas, sequences, index properties.
+// Questions about the server and its objects that have one short answer: encodings, temporary schemas, what can be updated,
+// sequences, index properties.
 import { SqlError, SqlState } from "../../common/error.ts";
 import { SqlArray } from "../../common/types/array.ts";
 import { systemRelationByOid } from "../builtin/system-relations.ts";
@@ -22,17 +22,11 @@ const ENCODINGS: readonly string[] = (
 const UPDATABLE = 28;
 
 export const serverBodies: readonly BodyEntry[] = [
-  scalar("current_database", (_, call) => call.context.session.currentDatabase),
-  scalar("current_user", (_, call) => call.context.session.currentUser),
-  scalar("session_user", (_, call) => call.context.session.sessionUser),
-  scalar("getdatabaseencoding", () => "UTF8"),
-  scalar("pg_client_encoding", (_, call) => call.context.session.getSetting("client_encoding") ?? "UTF8"),
   scalar("PG_encoding_to_char", ([number]) => ENCODINGS[Number(number)] ?? ""),
   scalar("PG_char_to_encoding", ([name]) => encodingNumber(plainText(name))),
   scalar("pg_encoding_max_length_sql", ([number]) =>
     Number(number) === ENCODINGS.indexOf("UTF8") ? 4 : null,
   ),
-  scalar("pg_is_in_recovery", () => false),
   scalar("pg_tablespace_location", () => ""),
   scalar(
     "pg_my_temp_schema",

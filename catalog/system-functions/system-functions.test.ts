@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import type { SqlArray } from "../../common/types/array.ts";
 import type { Datum } from "../../common/types/type.ts";
 import { call, docs, sampleContext, sampleEntries, sampleSnapshot } from "../../test/catalog/context.ts";
 import type { CatalogEntry } from "../entries.ts";
@@ -65,13 +64,6 @@ describe("names", () => {
     expect(run("pg_type_is_visible", [OID], 8000)).toBe(true);
     expect(run("pg_opclass_is_visible", [OID], 1978)).toBe(true);
     expect(run("pg_function_is_visible", [OID], 870)).toBe(true);
-  });
-
-  test("schemas in force: the missing ones are left out", () => {
-    const odd = sampleContext(catalog, ["$user", "public", "nope"]);
-    expect(call(odd, "current_schema", [], [])).toBe("public");
-    const all = call(odd, "current_schemas", [BOOL], [true]) as SqlArray;
-    expect(all.elements).toEqual(["pg_catalog", "public"]);
   });
 
   test("to_reg*: NULL where there is nothing", () => {
