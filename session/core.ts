@@ -6,6 +6,7 @@ import { catalogRegNames } from "../catalog/deparse/reg-names.ts";
 import type { CatalogEntry } from "../catalog/entries.ts";
 import type { FunctionContext } from "../common/function-context.ts";
 import type { Notice } from "../common/error.ts";
+import { quoteIdentifier } from "../common/identifier.ts";
 import type { TypeContext } from "../common/types/type.ts";
 import { SqlError, SqlState } from "../common/error.ts";
 import { BufferPool } from "../executor/storage/buffer-pool.ts";
@@ -188,6 +189,13 @@ export class SessionCore {
 
   // Execution
 
+  /** Before a statement starts: rows that open portals still have to give are kept, for they read an older snapshot. */
+  async holdPortals(except: Portal | undefined): Promise<void> {
+    for (const portal of this.portals.values()) {
+      if (portal !== except && portal.isOpen) await portal.hold();
+    }
+  }
+
   executionOptions(parameters: ExecutionOptions["parameters"]): ExecutionOptions {
     return {
       transaction: this.transactions.engine(),
@@ -201,6 +209,15 @@ export class SessionCore {
       checkInterrupt: this.interrupts.check,
       buffers: this.buffers,
     };
+  }
+
+  /** Temporary tables and sequences of this session by qualified name, in SQL. */
+  temporaryRelations(): readonly string[] {
+    const schema = this.temporarySchema;
+    if (schema === undefined) return [];
+    return Array.from(this.catalog().relationsIn(schema.oid)).flatMap((ref) =>
+      ref.kind === "table" ? [`${quoteIdentifier(schema.name)}.${quoteIdentifier(ref.table.name)}`] : [],
+    );
   }
 
   /** Forgets currval and lastval. */

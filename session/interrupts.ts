@@ -5,6 +5,7 @@ import { SqlError, SqlState } from "../common/error.ts";
 import type { Engine, EngineSession } from "../native/engine.ts";
 
 const SLEEP_POLL_MS = 20;
+const OUTSIDE_POLL_MS = 100;
 
 type Cause = "user" | "statement timeout" | "lock timeout";
 
@@ -64,6 +65,25 @@ export class Interrupts {
   /** An engine call that was cancelled says 57014 without knowing who asked: put the reason into PostgreSQL's words. */
   explain(error: SqlError): SqlError {
     return error.code === SqlState.queryCanceled && this.#cause !== "user" ? this.#cancelled() : error;
+  }
+
+  /** Waits for something outside the engine (the client's data), or throws when the session is told to stop. */
+  async during<T>(promise: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const interrupted = new Promise<never>((_, reject) => {
+      timer = setInterval(() => {
+        try {
+          this.check();
+        } catch (error) {
+          reject(error as Error);
+        }
+      }, OUTSIDE_POLL_MS);
+    });
+    try {
+      return await Promise.race([promise, interrupted]);
+    } finally {
+      clearInterval(timer);
+    }
   }
 
   /** Resolves after the time, or throws when the session is told to stop. */

@@ -5,6 +5,7 @@
 // can change them until the transaction ends.
 import { SqlError, SqlState } from "../common/error.ts";
 import type { RawStatement } from "../parser/tree.ts";
+import type { PlannerContext } from "../planner/context.ts";
 import { planStatement } from "../planner/index.ts";
 import type { PlannedStatement } from "../planner/physical/plan.ts";
 import type { SessionCore } from "./core.ts";
@@ -44,14 +45,19 @@ function sharedPlan(core: SessionCore, prepared: PreparedStatement, statement: R
 }
 
 function makePlan(core: SessionCore, prepared: PreparedStatement, statement: RawStatement): PlannedStatement {
-  return planStatement(statement, {
+  return planStatement(statement, plannerContext(core, prepared.declaredTypes));
+}
+
+/** What the planner may know of this session now. */
+export function plannerContext(core: SessionCore, parameterTypes: readonly number[]): PlannerContext {
+  return {
     catalog: core.catalog(),
     searchPath: core.schemaPath(true),
-    parameterTypes: prepared.declaredTypes,
+    parameterTypes,
     settings: core.view.planner,
     functionContext: core.functions,
     rowCount: (storageId) => core.database.engine.relationStatistics(storageId).rowCount,
-  });
+  };
 }
 
 /** The plan to run now, its tables locked. */

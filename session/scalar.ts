@@ -6,6 +6,7 @@ import type { Node } from "../parser/tree.ts";
 import { planStatement } from "../planner/index.ts";
 import type { SessionCore } from "./core.ts";
 import type { Portal } from "./portal.ts";
+import { plannerContext } from "./planning.ts";
 import { openPlan } from "./statement-runner.ts";
 
 /** The values of `expressions`, converted to the types. `outer` gives the parameters they may use. */
@@ -19,17 +20,9 @@ export async function evaluateAs(
   const targetList = expressions.map(
     (expression, index): Node => ({ ResTarget: { val: castTo(core, expression, typeOids[index] ?? 0) } }),
   );
-  const planned = planStatement(
-    { SelectStmt: { targetList, limitOption: "LIMIT_OPTION_DEFAULT", op: "SETOP_NONE" } },
-    {
-      catalog: core.catalog(),
-      searchPath: core.schemaPath(true),
-      parameterTypes: outer.statement.parameterTypes,
-      settings: core.view.planner,
-      functionContext: core.functions,
-      rowCount: () => undefined,
-    },
-  );
+  const node: Node = { SelectStmt: { targetList, limitOption: "LIMIT_OPTION_DEFAULT", op: "SETOP_NONE" } };
+  const statement = { node, text: "", location: 0, length: 0 };
+  const planned = planStatement(statement, plannerContext(core, outer.statement.parameterTypes));
   const stream = await openPlan(core, planned, outer.parameters, outer);
   try {
     const batch = must(await stream.next(), "a SELECT without FROM gives a row");

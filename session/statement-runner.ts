@@ -100,9 +100,7 @@ export async function openPlan(
   portal: Portal | undefined,
 ): Promise<ResultStream> {
   if (!planned.isReadOnly) core.refuseReadOnly(planned.commandType.toUpperCase());
-  for (const other of core.portals.values()) {
-    if (other !== portal && other.isOpen) await other.hold();
-  }
+  await core.holdPortals(portal);
   const options = core.executionOptions(parameters);
   options.transaction.beginStatement();
   return executePlan(planned, options);

@@ -50,10 +50,10 @@ export function declareCommand(statement: DeclareStatement): UtilityCommand {
 }
 
 interface FetchStatement {
-  readonly direction?: string;
-  readonly howMany?: number;
-  readonly portalname?: string;
-  readonly ismove?: boolean;
+  readonly direction?: string | undefined;
+  readonly howMany?: number | bigint | undefined;
+  readonly portalname?: string | undefined;
+  readonly ismove?: boolean | undefined;
 }
 
 export function fetchCommand(statement: FetchStatement): UtilityCommand {
@@ -74,7 +74,7 @@ export function fetchCommand(statement: FetchStatement): UtilityCommand {
 
 /** Forward counts only: everything else would need a row that has been given away. */
 function rowsWanted(statement: FetchStatement): number {
-  const count = statement.howMany ?? 0;
+  const count = Number(statement.howMany ?? 0);
   const isForward = statement.direction === "FETCH_FORWARD" || statement.direction === "FETCH_RELATIVE";
   if (isForward && count >= 0 && (statement.direction === "FETCH_FORWARD" || count <= 1)) {
     return count === ALL ? Number.POSITIVE_INFINITY : count;

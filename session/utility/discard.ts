@@ -1,14 +1,16 @@
 // DISCARD: gives back what a session has gathered, for connection pools.
+import { must } from "../../common/assert.ts";
 import { notSupported } from "../../common/error.ts";
-import type { SessionCore } from "../core.ts";
+import { parse } from "../../parser/parse.ts";
 import type { Started } from "../portal.ts";
-import { type UtilityCommand, done } from "./command.ts";
+import { type UtilityCall, type UtilityCommand, done } from "./command.ts";
 import { closeAllPortals } from "./cursor.ts";
+import { definitionCommand } from "./definition.ts";
 
 export function discardCommand(statement: { readonly target?: string }): UtilityCommand {
   switch (statement.target) {
     case "DISCARD_ALL":
-      return { run: ({ core }) => discardAll(core) };
+      return { run: discardAll };
     case "DISCARD_PLANS":
       return {
         run: ({ core }) => {
@@ -25,8 +27,8 @@ export function discardCommand(statement: { readonly target?: string }): Utility
       };
     case "DISCARD_TEMP":
       return {
-        run: async ({ core }) => {
-          await core.dropTemporaryObjects();
+        run: async (call) => {
+          await dropTemporaryTables(call);
           return done("DISCARD TEMP");
         },
       };
@@ -35,13 +37,22 @@ export function discardCommand(statement: { readonly target?: string }): Utility
   }
 }
 
-async function discardAll(core: SessionCore): Promise<Started> {
+async function discardAll(call: UtilityCall): Promise<Started> {
+  const { core, portal } = call;
   core.transactions.refuseInBlock("DISCARD ALL");
-  closeAllPortals(core);
+  closeAllPortals(core, portal);
   core.settings.resetAll();
   core.statements.clear();
   core.functions.session.advisoryUnlockAll();
   core.discardSequences();
-  await core.dropTemporaryObjects();
+  await dropTemporaryTables(call);
   return done("DISCARD ALL");
+}
+
+async function dropTemporaryTables(call: UtilityCall): Promise<void> {
+  const names = call.core.temporaryRelations();
+  if (names.length === 0) return;
+  const statement = must(parse(`DROP TABLE ${names.join(", ")} CASCADE`)[0], "one statement");
+  const command = must(definitionCommand(statement.node), "DROP is a definition");
+  await command.run({ ...call, statement });
 }

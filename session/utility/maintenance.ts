@@ -38,7 +38,8 @@ export function vacuumCommand(statement: VacuumStatement): UtilityCommand {
   return {
     run: async ({ core }) => {
       if (isVacuum) core.transactions.refuseInBlock("VACUUM");
-      const targets = (statement.rels ?? []).map((relation) => target(core, relation));
+      core.database.refresh();
+      const targets = (statement.rels ?? []).map((relation) => targetOid(core, relation));
       if (analyzes) await analyzeTables(core, targets.length > 0 ? targets : undefined);
       if (isVacuum) await checkpoint(core);
       return done(tag);
@@ -46,30 +47,25 @@ export function vacuumCommand(statement: VacuumStatement): UtilityCommand {
   };
 }
 
-export interface AnalyzeTarget {
-  readonly tableOid: number;
-  /** undefined = all columns. */
-  readonly columns: readonly string[] | undefined;
-}
-
-function target(core: SessionCore, node: Node): AnalyzeTarget {
-  core.database.refresh();
+/** The table a VACUUM or ANALYZE names; the columns it may list must exist. */
+function targetOid(core: SessionCore, node: Node): number {
   const relation = "VacuumRelation" in node ? node.VacuumRelation : undefined;
   const name = relation?.relation;
   const ref = core.catalog().relation(name?.schemaname, name?.relname ?? "", core.schemaPath(true));
   if (ref?.kind !== "table") {
     throw new SqlError(SqlState.undefinedTable, `relation "${name?.relname ?? ""}" does not exist`);
   }
-  const columns = relation?.va_cols?.flatMap((column) => ("String" in column ? [column.String.sval ?? ""] : []));
-  for (const column of columns ?? []) {
-    if (!ref.table.columns.some((entry) => entry.name === column && !entry.isDropped)) {
+  const { table } = ref;
+  for (const column of relation?.va_cols ?? []) {
+    const wanted = "String" in column ? (column.String.sval ?? "") : "";
+    if (!table.columns.some((entry) => entry.name === wanted && !entry.isDropped)) {
       throw new SqlError(
         SqlState.undefinedColumn,
-        `column "${column}" of relation "${ref.table.name}" does not exist`,
+        `column "${wanted}" of relation "${table.name}" does not exist`,
       );
     }
   }
-  return { tableOid: ref.table.oid, columns: columns === undefined || columns.length === 0 ? undefined : columns };
+  return table.oid;
 }
 
 export function checkpointCommand(): UtilityCommand {

@@ -1,0 +1,73 @@
+// The expressions inside definitions (DEFAULT, CHECK, GENERATED), bound by the planner's binder and deparsed to the text the
+// catalogue keeps: the DefinitionBindContext of one session.
+import { SqlError, SqlState } from "../common/error.ts";
+import type { SqlType } from "../common/types/type.ts";
+import { Oid } from "../common/types/oid.ts";
+import type { Node } from "../parser/tree.ts";
+import { coerce, coerceToBoolean } from "../planner/binder/coerce.ts";
+import type { Clause } from "../planner/binder/context.ts";
+import { deparseExpression } from "../planner/binder/deparse.ts";
+import type { DefinitionBindContext, NamedColumn } from "../planner/binder/definition/index.ts";
+import { makeBindContext } from "../planner/binder/index.ts";
+import { rowScope } from "../planner/binder/scalar.ts";
+import { resolveTypeName } from "../planner/binder/type-name.ts";
+import { typeName } from "../planner/binder/types.ts";
+import { someExpression } from "../planner/logical/walk.ts";
+import type { BoundExpression } from "../planner/logical/expression.ts";
+import type { SessionCore } from "./core.ts";
+import { plannerContext } from "./planning.ts";
+
+export function definitionBindContext(core: SessionCore): DefinitionBindContext {
+  const planner = plannerContext(core, []);
+  const bind = (
+    node: Node,
+    columns: readonly NamedColumn[],
+    clause: Clause,
+    table: string,
+  ): { readonly bound: BoundExpression; readonly context: ReturnType<typeof makeBindContext> } => {
+    const context = makeBindContext(planner);
+    const scope = rowScope(
+      columns.map((column, index) => ({ ...column, index })),
+      table,
+    );
+    return { bound: context.expression(node, { scope, clause }), context };
+  };
+  const assign = (node: Node, column: NamedColumn, columns: readonly NamedColumn[], clause: Clause, table: string) => {
+    const { bound, context } = bind(node, columns, clause, table);
+    const converted = coerce(context, bound, column.type, "assignment");
+    if (converted !== undefined) return converted;
+    const what = clause === "generated" ? "generation" : "default";
+    const names = [column.type, bound.type].map((type) => typeName(context, type.oid));
+    throw new SqlError(
+      SqlState.datatypeMismatch,
+      `column "${column.name}" is of type ${names[0]} but ${what} expression is of type ${names[1]}`,
+      { hint: "You will need to rewrite or cast the expression." },
+    );
+  };
+  return {
+    catalog: planner.catalog,
+    searchPath: planner.searchPath,
+    resolveType: (name): SqlType => resolveTypeName(planner, name),
+    bindDefault: (node, column) => {
+      const expression = assign(node, column, [], "default", "");
+      return { text: deparseExpression(expression, []), expression };
+    },
+    bindCheck: (node, table, columns) => {
+      const { bound, context } = bind(node, columns, "check", table);
+      const condition = coerceToBoolean(context, bound, "CHECK");
+      const used = new Set<string>();
+      someExpression(condition, (part) => {
+        const column = part.kind === "column" ? columns[part.index] : undefined;
+        if (column !== undefined) used.add(column.name);
+        return false;
+      });
+      return { text: deparseExpression(condition, columns.map(nameOf)), columns: [...used] };
+    },
+    bindGenerated: (node, column, table, columns) =>
+      deparseExpression(assign(node, column, columns, "generated", table), columns.map(nameOf)),
+  };
+}
+
+function nameOf(column: NamedColumn): string {
+  return column.name;
+}

@@ -1,0 +1,136 @@
+// CREATE, ALTER, DROP, TRUNCATE, COMMENT: bound against the newest catalogue, their tables locked, bound again when one
+// moved meanwhile, then run by the executor's definition commands in the session's transaction.
+import type { CatalogEntry } from "../../catalog/entries.ts";
+import { entryKey } from "../../catalog/entries.ts";
+import { quoteIdentifier } from "../../common/identifier.ts";
+import { must } from "../../common/assert.ts";
+import { notSupported, SqlError, SqlState } from "../../common/error.ts";
+import {
+  type DefinitionContext,
+  definitionLocks,
+  executeDefinition,
+} from "../../executor/utility/definition/index.ts";
+import type { Node } from "../../parser/tree.ts";
+import { bindDefinition } from "../../planner/binder/definition/index.ts";
+import type { DefinitionPlan } from "../../planner/physical/definition.ts";
+import type { SessionCore } from "../core.ts";
+import { definitionBindContext } from "../definition-binding.ts";
+import { evaluate, firstRow } from "../internal-query.ts";
+import { entriesOfDatabase } from "../other-database.ts";
+import { type UtilityCommand, done } from "./command.ts";
+
+const MAX_ATTEMPTS = 20;
+
+/** Statement node kinds that bindDefinition knows. */
+const DEFINITIONS = new Set([
+  "CreateStmt",
+  "IndexStmt",
+  "AlterTableStmt",
+  "RenameStmt",
+  "DropStmt",
+  "TruncateStmt",
+  "CommentStmt",
+  "CreateSeqStmt",
+  "CreateSchemaStmt",
+  "CreatedbStmt",
+  "DropdbStmt",
+  "CreateExtensionStmt",
+]);
+
+/** undefined for statements that are not definitions. */
+export function definitionCommand(node: Node): UtilityCommand | undefined {
+  const kind = Object.keys(node)[0] ?? "";
+  if (!DEFINITIONS.has(kind)) return undefined;
+  return {
+    run: async ({ core }) => {
+      refuseInBlock(core, node);
+      const plan = await lockedDefinition(core, node);
+      core.refuseReadOnly(commandName(plan));
+      const engine = core.transactions.engine();
+      engine.beginStatement();
+      return done(await executeDefinition(plan, definitionContext(core)));
+    },
+  };
+}
+
+/** CREATE and DROP DATABASE write what other sessions must never see undone with half of a block. */
+function refuseInBlock(core: SessionCore, node: Node): void {
+  if ("CreatedbStmt" in node) core.transactions.refuseInBlock("CREATE DATABASE");
+  if ("DropdbStmt" in node) core.transactions.refuseInBlock("DROP DATABASE");
+}
+
+async function lockedDefinition(core: SessionCore, node: Node): Promise<DefinitionPlan> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    core.database.refresh();
+    const plan = must(bindDefinition(node, definitionBindContext(core)), "a kind bindDefinition knows");
+    const locks = definitionLocks(plan);
+    for (const { oid, mode } of locks) await core.lockRelation(oid, mode);
+    core.database.refresh();
+    const catalog = core.catalog();
+    if (locks.every(({ oid, version }) => catalog.entry("table", oid)?.version === version)) return plan;
+  }
+  throw new SqlError(SqlState.objectInUse, "the tables of this statement keep changing");
+}
+
+/** "CREATE TABLE", as a read-only transaction names what it refuses. */
+function commandName(plan: DefinitionPlan): string {
+  return plan.kind.replaceAll("-", " ").toUpperCase();
+}
+
+function definitionContext(core: SessionCore): DefinitionContext {
+  return {
+    engine: core.database.engine,
+    transaction: core.transactions.engine(),
+    functions: core.functions,
+    roleOid: core.identity.roleOid,
+    temporarySchema: () => temporarySchema(core),
+    catalog: () => core.catalog(),
+    put: (entry) => core.putEntry(entry, entryKey(entry)),
+    remove: (entry) => core.removeEntry(entry, entryKey(entry)),
+    wait: (token) => core.database.waits.wait(token),
+    lockRelation: (oid, mode) => core.lockRelation(oid, mode),
+    notice: (notice) => core.notice(notice),
+    evaluate: (expression) => evaluate(core, expression),
+    findViolation: (tableOid, condition) => findViolation(core, tableOid, condition),
+    dropDatabaseContents: (oid) => dropDatabaseContents(core, oid),
+  };
+}
+
+/** The schema of this session's temporary objects, made at the first of them. */
+function temporarySchema(core: SessionCore): number {
+  if (core.temporarySchema === undefined) {
+    const oid = core.database.engine.allocateOid();
+    const name = `pg_temp_${core.engineSession.processId}`;
+    core.temporarySchema = { oid, name };
+    const { databaseOid, roleOid } = core.identity;
+    const entry: CatalogEntry = {
+      kind: "schema",
+      oid,
+      name,
+      version: 1,
+      database: databaseOid,
+      owner: roleOid,
+    };
+    core.putEntry(entry, entryKey(entry));
+  }
+  return core.temporarySchema.oid;
+}
+
+/** A condition that is NULL is no violation, as for CHECK. */
+function findViolation(core: SessionCore, tableOid: number, condition: string): ReturnType<typeof firstRow> {
+  const table = must(core.catalog().relationByOid(tableOid), "the table being altered");
+  if (table.kind !== "table") throw notSupported("constraints of anything but tables");
+  const schema = must(core.catalog().entry("schema", table.table.schema), "the table's schema").name;
+  const name = `${quoteIdentifier(schema)}.${quoteIdentifier(table.table.name)}`;
+  return firstRow(core, `SELECT * FROM ${name} WHERE (${condition}) IS FALSE LIMIT 1`);
+}
+
+function dropDatabaseContents(core: SessionCore, databaseOid: number): void {
+  const engine = core.transactions.engine();
+  for (const entry of entriesOfDatabase(core.database, databaseOid)) {
+    if (entry.kind === "index") engine.dropIndex(entry.storageId);
+    if (entry.kind === "table") engine.dropRelation(entry.storageId);
+    if (entry.kind === "sequence") engine.dropSequence(entry.storageId);
+    core.removeEntry(entry, entryKey(entry));
+  }
+}
