@@ -1,6 +1,7 @@
 // Index conditions as ranges of the engine: values evaluated, encoded as one-row columns of the index columns' types.
 import { must } from "../../common/assert.ts";
 import { SqlArray } from "../../common/types/array.ts";
+import { Oid } from "../../common/types/oid.ts";
 import type { Datum, SqlType } from "../../common/types/type.ts";
 import type { IndexEntry, TableEntry } from "../../catalog/entries.ts";
 import type { ColumnBuffer, IndexRange } from "../../native/engine.ts";
@@ -29,40 +30,74 @@ export async function indexRanges(
   const fixed: Datum[] = [];
   for (const expression of condition.equal) fixed.push(await evaluateScalar(expression, context));
   if (fixed.includes(null)) return [];
+  const first = condition.anyOf === undefined ? 0 : 1;
+  if (fixed.some((value, i) => outside(value, types[first + i]) !== 0)) return [];
+  const ranged = types[first + fixed.length];
   const low = condition.low === undefined ? undefined : await evaluateScalar(condition.low.value, context);
   const high = condition.high === undefined ? undefined : await evaluateScalar(condition.high.value, context);
   if (low === null || high === null) return [];
+  // `int4_column < 3000000000`: a bound beyond the column's range holds for all values, or for none.
+  if (low !== undefined && outside(low, ranged) > 0) return [];
+  if (high !== undefined && outside(high, ranged) < 0) return [];
+  const lowBound = bound(low, condition.low?.inclusive, ranged);
+  const highBound = bound(high, condition.high?.inclusive, ranged);
   const prefixes =
     condition.anyOf === undefined
       ? [fixed]
       : (await elements(condition, index, must(types[0], "an index column"), backward, context)).map(
           (element) => [element, ...fixed],
         );
-  return prefixes.map((prefix) => range(prefix, low, high, condition, types));
+  return prefixes.map((prefix) => range(prefix, lowBound, highBound, types));
 }
+
+interface RangeBound {
+  readonly value: Datum;
+  readonly inclusive: boolean;
+}
+
+/** A bound of another integer type, brought into the column's range. */
+function bound(
+  value: Datum | undefined,
+  inclusive: boolean | undefined,
+  type: SqlType | undefined,
+): RangeBound | undefined {
+  if (value === undefined) return undefined;
+  const side = outside(value, type);
+  const limits = INTEGER_LIMITS.get(type?.oid ?? 0);
+  if (side === 0 || limits === undefined) return { value, inclusive: inclusive ?? true };
+  return { value: side < 0 ? limits[0] : limits[1], inclusive: true };
+}
+
+/** -1 below, 1 above the range of an integer column; 0 within. An int4 column can be compared with an int8 value. */
+function outside(value: Datum, type: SqlType | undefined): -1 | 0 | 1 {
+  const limits = INTEGER_LIMITS.get(type?.oid ?? 0);
+  if (limits === undefined || (typeof value !== "number" && typeof value !== "bigint")) return 0;
+  return value < limits[0] ? -1 : value > limits[1] ? 1 : 0;
+}
+
+const INTEGER_LIMITS: ReadonlyMap<number, readonly [number, number]> = new Map([
+  [Oid.int2, [-32768, 32767]],
+  [Oid.int4, [-2147483648, 2147483647]],
+]);
 
 const EVERYTHING: IndexRange = { low: undefined, lowInclusive: true, high: undefined, highInclusive: true };
 
 function range(
   prefix: readonly Datum[],
-  low: Datum | undefined,
-  high: Datum | undefined,
-  condition: IndexCondition,
+  low: RangeBound | undefined,
+  high: RangeBound | undefined,
   types: readonly SqlType[],
 ): IndexRange {
-  const bound = (end: Datum | undefined): ColumnBuffer[] | undefined => {
-    const values = end === undefined ? prefix : [...prefix, end];
+  const columns = (end: RangeBound | undefined): ColumnBuffer[] | undefined => {
+    const values = end === undefined ? prefix : [...prefix, end.value];
     if (values.length === 0) return undefined;
     return values.map((value, i) => singleValueBuffer(must(types[i], "a bound per index column"), value));
   };
-  const onlyRange = prefix.length === 0 && (low !== undefined || high !== undefined);
   return {
-    low: bound(low),
-    lowInclusive: condition.low?.inclusive ?? true,
-    high: bound(high),
-    highInclusive: condition.high?.inclusive ?? true,
-    // A one-sided range never matches a NULL in the column.
-    ...(onlyRange ? { nulls: "none" as const } : {}),
+    low: columns(low),
+    lowInclusive: low?.inclusive ?? true,
+    high: columns(high),
+    highInclusive: high?.inclusive ?? true,
   };
 }
 
@@ -79,7 +114,7 @@ async function elements(
   const compare = compareOf(type);
   const descending = (index.columns[0]?.descending ?? false) !== backward;
   const sorted = array.elements
-    .filter((element) => element !== null)
+    .filter((element) => element !== null && outside(element, type) === 0)
     .toSorted((a, b) => (descending ? compare(b, a) : compare(a, b)));
   return sorted.filter((element, i) => i === 0 || compare(element, sorted[i - 1] as Datum) !== 0);
 }

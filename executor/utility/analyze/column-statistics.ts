@@ -2,6 +2,7 @@
 // analyze_mcv_list): fraction of NULLs, width, number of distinct values (Haas and Stokes, "Sampling-Based Estimation of
 // the Number of Distinct Values", 1998, their Duj1), most common values, histogram, correlation with the stored order.
 import type { ColumnStatistics } from "../../../catalog/entries.ts";
+import { Oid } from "../../../common/types/oid.ts";
 import type { Datum, TypeCodec, TypeContext } from "../../../common/types/type.ts";
 
 /** default_statistics_target: most common values and histogram bins. */
@@ -59,22 +60,33 @@ export function columnStatistics(sample: ColumnSample, types: TypeContext): Colu
 
 /** Bytes as PostgreSQL stores the value: fixed-size types by their size, others with a header of 1 or 4 bytes. */
 function width(codec: TypeCodec, value: Datum): number {
+  const fixed = fixedWidth(codec);
+  if (fixed !== undefined) return fixed;
+  if (value instanceof Float32Array) return 8 + 4 * value.length;
+  const size = codec.oid === Oid.numeric ? numericBytes(codec, value) : codec.toStorage(value).length;
+  return size + (size < 127 ? 1 : 4);
+}
+
+/** pg_type.typlen of types of one size. */
+function fixedWidth(codec: TypeCodec): number | undefined {
   switch (codec.storageKind) {
     case "bool":
       return 1;
     case "i32":
-      return codec.name === "int2" ? 2 : 4;
+      return codec.oid === Oid.int2 ? 2 : 4;
     case "i64":
-      return codec.name === "oid" ? 4 : 8;
+      return codec.oid === Oid.oid ? 4 : 8;
     case "f64":
-      return codec.name === "float4" ? 4 : 8;
-    case "vector":
-      return 8 + 4 * (value as Float32Array).length;
-    case "bytes": {
-      const size = codec.toStorage(value).length;
-      return size + (size < 127 ? 1 : 4);
-    }
+      return codec.oid === Oid.float4 ? 4 : 8;
+    default:
+      return codec.oid === Oid.uuid || codec.oid === Oid.interval ? 16 : undefined;
   }
+}
+
+/** A header of two bytes and two for each group of four decimal digits, which the binary form counts first. */
+function numericBytes(codec: TypeCodec, value: Datum): number {
+  const binary = codec.send(value);
+  return 2 + 2 * new DataView(binary.buffer, binary.byteOffset).getInt16(0);
 }
 
 function runsOf(
