@@ -4,13 +4,18 @@
 //   functions in SQL     "sql:name:argument oids"
 // Functions that read the catalogue (pg_get_indexdef, format_type ...) are in catalog/system-functions.
 import { aggregateFunctions } from "./aggregates.ts";
+import { arrayFunctions } from "./array.ts";
 import type { BodyTable } from "./body.ts";
 import { byteaFunctions } from "./bytea.ts";
 import { comparisonFunctions } from "./comparison.ts";
+import { datePartFunctions } from "./date-part.ts";
+import { dateTimeFunctions } from "./date-time.ts";
 import { floatFunctions } from "./float.ts";
 import type { FunctionBody } from "./function.ts";
 import { integerFunctions } from "./integer.ts";
 import { jsonBuildFunctions } from "./json-build.ts";
+import { jsonFunctions } from "./json.ts";
+import { jsonbEditFunctions } from "./jsonb-edit.ts";
 import { likeFunctions } from "./like.ts";
 import { numericFunctions } from "./numeric.ts";
 import { regexFunctions } from "./regex.ts";
@@ -29,6 +34,11 @@ const TABLES: readonly BodyTable[] = [
   byteaFunctions,
   likeFunctions,
   regexFunctions,
+  dateTimeFunctions,
+  datePartFunctions,
+  arrayFunctions,
+  jsonFunctions,
+  jsonbEditFunctions,
   jsonBuildFunctions,
   setReturningFunctions,
   aggregateFunctions,
