@@ -150,6 +150,9 @@ const elementTypes = viewSql(
     collection_type_identifier: "a.attnum::text",
     data_type:
       "CASE WHEN nbt.nspname = 'pg_catalog' AND bt.oid < 8000 THEN format_type(bt.oid, NULL) ELSE 'USER-DEFINED' END",
+    collation_catalog: "CASE WHEN co.oid IS NOT NULL THEN current_database() END",
+    collation_schema: "nco.nspname",
+    collation_name: "co.collname",
     udt_catalog: "current_database()",
     udt_schema: "nbt.nspname",
     udt_name: "bt.typname",
@@ -161,6 +164,8 @@ const elementTypes = viewSql(
      JOIN pg_type at ON a.atttypid = at.oid
      JOIN pg_type bt ON at.typelem = bt.oid
      JOIN pg_namespace nbt ON bt.typnamespace = nbt.oid
+     LEFT JOIN pg_collation co ON a.attcollation = co.oid AND co.collname <> 'default'
+     LEFT JOIN pg_namespace nco ON co.collnamespace = nco.oid
    WHERE c.relkind IN ('r', 'v', 'f', 'c', 'p') AND a.attnum > 0 AND NOT a.attisdropped
      AND at.typelem <> 0 AND at.typlen = -1 AND ${VISIBLE_TABLE}`,
 );

@@ -2,16 +2,17 @@
 // are NULL, and every column is cast to its type in PostgreSQL (the base type of its domain), so that names, order and
 // types cannot drift from the generated column list.
 import { assert, must } from "../../common/assert.ts";
+import { Oid } from "../../common/types/oid.ts";
 import { systemRelation } from "../builtin/system-relations.ts";
 import { CatalogOid, type VirtualColumn } from "../catalog.ts";
 
 export type Expressions = Readonly<Record<string, string>>;
 
 const CASTS: ReadonlyMap<number, string> = new Map([
-  [19, "name"],
-  [23, "int4"],
-  [1043, "varchar"],
-  [1184, "timestamptz"],
+  [Oid.name, "name"],
+  [Oid.int4, "int4"],
+  [Oid.varchar, "varchar"],
+  [Oid.timestamptz, "timestamptz"],
 ]);
 
 /** The SQL of a view: `tail` is FROM and WHERE. */
@@ -25,10 +26,13 @@ export function viewSql(name: string, expressions: Expressions, tail: string): s
   return ` SELECT ${list.join(",\n    ")}\n   ${tail.trim()}`;
 }
 
-/** yes_or_no is varchar(3); character_data has no length. */
+/** yes_or_no is varchar(3), time_stamp is timestamptz(2), character_data has no length. */
 function castOf(column: VirtualColumn): string {
-  const name = must(CASTS.get(column.type.oid), `a cast for ${column.name}`);
-  return column.type.oid === 1043 && column.type.typmod > 4 ? `${name}(${column.type.typmod - 4})` : name;
+  const { oid, typmod } = column.type;
+  const name = must(CASTS.get(oid), `a cast for ${column.name}`);
+  // varchar counts its 4 bytes of header into the modifier.
+  const length = oid === Oid.varchar ? typmod - 4 : typmod;
+  return typmod >= 0 ? `${name}(${length})` : name;
 }
 
 /** 'YES' or 'NO'. */

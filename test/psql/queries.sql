@@ -754,12 +754,6 @@ WHERE p.prokind = 'a'
 ORDER BY 1, 2, 4;
 
 
--- \sf lower(text)
-SELECT 'lower(text)'::pg_catalog.regprocedure::pg_catalog.oid
-
-SELECT pg_catalog.pg_get_functiondef(870)
-
-
 -- \dn+
 SELECT n.nspname AS "Name",
   pg_catalog.pg_get_userbyid(n.nspowner) AS "Owner",
