@@ -113,7 +113,7 @@ impl<'a> Range<'a> {
             let value = property(name)?;
             if lent.is_nothing(value) { Ok(None) } else { read_columns_raw(lent, value).map(Some) }
         };
-        let flag = |name| {
+        let flag = |name| -> Result<bool> {
             let mut set = false;
             // SAFETY: the property is a handle of the call; anything but a boolean leaves `false`.
             unsafe { sys::napi_get_value_bool(lent.env(), property(name)?, &raw mut set) };

@@ -2,7 +2,7 @@
 
 use crate::error::guard;
 use napi::Env;
-use napi::bindgen_prelude::Int32Array;
+use napi::bindgen_prelude::{Either, Int32Array, Undefined};
 use napi_derive::napi;
 use omen_store::StoreError;
 
@@ -33,11 +33,19 @@ impl CompiledRegex {
     }
 
     #[napi]
-    pub fn exec(&self, env: Env, text: String, from: u32) -> napi::Result<Option<Int32Array>> {
+    pub fn exec(
+        &self,
+        env: Env,
+        text: String,
+        from: u32,
+    ) -> napi::Result<Either<Int32Array, Undefined>> {
         guard(env, || {
-            let Some(start) = byte_position(&text, from as usize) else { return Ok(None) };
+            let Some(start) = byte_position(&text, from as usize) else { return Ok(Either::B(())) };
             let found = self.regex.exec(&text, start);
-            Ok(found.map(|spans| Int32Array::new(utf16_positions(&text, &spans))))
+            Ok(match found {
+                Some(spans) => Either::A(Int32Array::new(utf16_positions(&text, &spans))),
+                None => Either::B(()),
+            })
         })
     }
 }
