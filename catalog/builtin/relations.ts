@@ -1,7 +1,7 @@
 // The relations of pg_catalog and information_schema as the binder sees them: columns from system-relations.ts, rows from
 // catalog/pg-catalog, view texts from catalog/information-schema.
 import { CatalogOid, type RelationRef } from "../catalog.ts";
-import { informationSchemaViews } from "../information-schema/index.ts";
+import { informationSchemaView } from "../information-schema/index.ts";
 import { pgCatalogRows } from "../pg-catalog/index.ts";
 import { type RelationRows, rowBuilder } from "../pg-catalog/rows.ts";
 import {
@@ -40,7 +40,7 @@ function refOf(relation: SystemRelation): RelationRef {
 
 function makeRef({ oid, schema, name, columns }: SystemRelation): RelationRef {
   const isPgCatalog = schema === CatalogOid.pgCatalogSchema;
-  const sql = isPgCatalog ? undefined : informationSchemaViews.get(name);
+  const sql = isPgCatalog ? undefined : informationSchemaView(name);
   if (sql !== undefined) return { kind: "view", view: { oid, schema, name, columns, sql } };
   const source = (isPgCatalog ? pgCatalogRows.get(name) : undefined) ?? NO_ROWS;
   const build = rowBuilder(columns);

@@ -1,13 +1,13 @@
 // table_constraints, key_column_usage, constraint_column_usage, constraint_table_usage, check_constraints,
 // referential_constraints. NOT NULL shows as a check constraint with a made-up name, as in PostgreSQL.
-import { VISIBLE_TABLE, viewSql, yesNo } from "./view.ts";
+import { VISIBLE_TABLE, viewPart, yesNo, type ViewDefinition } from "./view.ts";
 
 const NOT_NULL_NAME = "n.oid::text || '_' || c.oid::text || '_' || a.attnum::text || '_not_null'";
 const NOT_NULL_FROM = `FROM pg_namespace n JOIN pg_class c ON n.oid = c.relnamespace JOIN pg_attribute a ON c.oid = a.attrelid
    WHERE a.attnotnull AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p')
      AND NOT pg_is_other_temp_schema(n.oid)`;
 
-const declared = viewSql(
+const declared = viewPart(
   "table_constraints",
   {
     constraint_catalog: "current_database()",
@@ -31,7 +31,7 @@ const declared = viewSql(
    WHERE con.contype NOT IN ('t', 'x') AND c.relkind IN ('r', 'p') AND NOT pg_is_other_temp_schema(nr.oid) AND ${VISIBLE_TABLE}`,
 );
 
-const notNull = viewSql(
+const notNull = viewPart(
   "table_constraints",
   {
     constraint_catalog: "current_database()",
@@ -48,7 +48,7 @@ const notNull = viewSql(
   `${NOT_NULL_FROM} AND ${VISIBLE_TABLE}`,
 );
 
-const keyColumnUsage = viewSql(
+const keyColumnUsage = viewPart(
   "key_column_usage",
   {
     constraint_catalog: "current_database()",
@@ -73,7 +73,7 @@ const keyColumnUsage = viewSql(
        OR has_column_privilege(c.oid, a.attnum, 'SELECT, INSERT, UPDATE, REFERENCES'))`,
 );
 
-const constraintColumnUsage = viewSql(
+const constraintColumnUsage = viewPart(
   "constraint_column_usage",
   {
     table_catalog: "current_database()",
@@ -95,7 +95,7 @@ const constraintColumnUsage = viewSql(
      AND pg_has_role(c.relowner, 'USAGE')`,
 );
 
-const constraintTableUsage = viewSql(
+const constraintTableUsage = viewPart(
   "constraint_table_usage",
   {
     table_catalog: "current_database()",
@@ -112,7 +112,7 @@ const constraintTableUsage = viewSql(
    WHERE con.contype IN ('p', 'u', 'f') AND c.relkind IN ('r', 'p') AND pg_has_role(c.relowner, 'USAGE')`,
 );
 
-const checks = viewSql(
+const checks = viewPart(
   "check_constraints",
   {
     constraint_catalog: "current_database()",
@@ -125,7 +125,7 @@ const checks = viewSql(
    WHERE con.contype = 'c' AND pg_has_role(c.relowner, 'USAGE')`,
 );
 
-const notNullChecks = viewSql(
+const notNullChecks = viewPart(
   "check_constraints",
   {
     constraint_catalog: "current_database()",
@@ -139,7 +139,7 @@ const notNullChecks = viewSql(
 const ACTIONS =
   "WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN 'SET DEFAULT' WHEN 'r' THEN 'RESTRICT' WHEN 'a' THEN 'NO ACTION'";
 
-const referential = viewSql(
+const referential = viewPart(
   "referential_constraints",
   {
     constraint_catalog: "current_database()",
@@ -161,11 +161,11 @@ const referential = viewSql(
    WHERE con.contype = 'f' AND ${VISIBLE_TABLE}`,
 );
 
-export const constraintViews: readonly (readonly [string, string])[] = [
-  ["table_constraints", `${declared}\nUNION ALL\n${notNull}`],
+export const constraintViews: readonly ViewDefinition[] = [
+  ["table_constraints", declared, notNull],
   ["key_column_usage", keyColumnUsage],
   ["constraint_column_usage", constraintColumnUsage],
   ["constraint_table_usage", constraintTableUsage],
-  ["check_constraints", `${checks}\nUNION ALL\n${notNullChecks}`],
+  ["check_constraints", checks, notNullChecks],
   ["referential_constraints", referential],
 ];

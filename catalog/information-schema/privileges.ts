@@ -1,6 +1,6 @@
 // Grants and roles. No GRANT has been recorded, so what is shown is what follows from ownership: the owner holds every
 // privilege on his tables with the right to pass it on.
-import { viewSql, yesNo } from "./view.ts";
+import { viewPart, yesNo, type ViewDefinition } from "./view.ts";
 
 const TABLE_PRIVILEGES =
   "'INSERT'), ('SELECT'), ('UPDATE'), ('DELETE'), ('TRUNCATE'), ('REFERENCES'), ('TRIGGER'";
@@ -16,8 +16,8 @@ const granted = {
   is_grantable: "'YES'",
 };
 
-function tableGrants(name: string): readonly [string, string] {
-  const sql = viewSql(
+function tableGrants(name: string): ViewDefinition {
+  const part = viewPart(
     name,
     { ...granted, with_hierarchy: yesNo("pr.type = 'SELECT'") },
     `FROM pg_class c
@@ -26,11 +26,11 @@ function tableGrants(name: string): readonly [string, string] {
      CROSS JOIN (VALUES (${TABLE_PRIVILEGES})) AS pr (type)
    WHERE c.relkind IN ('r', 'v', 'f', 'p') AND pg_has_role(u.oid, 'USAGE')`,
   );
-  return [name, sql];
+  return [name, part];
 }
 
-function columnGrants(name: string): readonly [string, string] {
-  const sql = viewSql(
+function columnGrants(name: string): ViewDefinition {
+  const part = viewPart(
     name,
     { ...granted, column_name: "a.attname" },
     `FROM pg_class c
@@ -40,16 +40,16 @@ function columnGrants(name: string): readonly [string, string] {
      CROSS JOIN (VALUES (${COLUMN_PRIVILEGES})) AS pr (type)
    WHERE c.relkind IN ('r', 'v', 'f', 'p') AND a.attnum > 0 AND NOT a.attisdropped AND pg_has_role(u.oid, 'USAGE')`,
   );
-  return [name, sql];
+  return [name, part];
 }
 
-const enabledRoles = viewSql(
+const enabledRoles = viewPart(
   "enabled_roles",
   { role_name: "u.rolname" },
   "FROM pg_authid u WHERE pg_has_role(u.oid, 'USAGE')",
 );
 
-export const privilegeViews: readonly (readonly [string, string])[] = [
+export const privilegeViews: readonly ViewDefinition[] = [
   tableGrants("table_privileges"),
   tableGrants("role_table_grants"),
   columnGrants("column_privileges"),

@@ -1,14 +1,14 @@
 // schemata, tables, views, columns, sequences, element_types.
-import { VISIBLE_TABLE, viewSql, yesNo } from "./view.ts";
+import { VISIBLE_TABLE, viewPart, yesNo, type ViewDefinition } from "./view.ts";
 
-const schemata = viewSql(
+const schemata = viewPart(
   "schemata",
   { catalog_name: "current_database()", schema_name: "n.nspname", schema_owner: "u.rolname" },
   `FROM pg_namespace n JOIN pg_authid u ON n.nspowner = u.oid
    WHERE pg_has_role(n.nspowner, 'USAGE') OR has_schema_privilege(n.oid, 'CREATE, USAGE')`,
 );
 
-const tables = viewSql(
+const tables = viewPart(
   "tables",
   {
     table_catalog: "current_database()",
@@ -26,7 +26,7 @@ const tables = viewSql(
    WHERE c.relkind IN ('r', 'v', 'f', 'p') AND NOT pg_is_other_temp_schema(nc.oid) AND ${VISIBLE_TABLE}`,
 );
 
-const views = viewSql(
+const views = viewPart(
   "views",
   {
     table_catalog: "current_database()",
@@ -48,7 +48,7 @@ const TRUE_TYPE = "CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE a.atttypid 
 const TRUE_TYPMOD = "CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END";
 const property = (name: string): string => `information_schema._pg_${name}(${TRUE_TYPE}, ${TRUE_TYPMOD})`;
 
-const columns = viewSql(
+const columns = viewPart(
   "columns",
   {
     table_catalog: "current_database()",
@@ -115,7 +115,7 @@ const columns = viewSql(
        OR has_column_privilege(c.oid, a.attnum, 'SELECT, INSERT, UPDATE, REFERENCES'))`,
 );
 
-const sequences = viewSql(
+const sequences = viewPart(
   "sequences",
   {
     sequence_catalog: "current_database()",
@@ -140,7 +140,7 @@ const sequences = viewSql(
 );
 
 /** Element types of array columns; routines have none that anybody asks for. */
-const elementTypes = viewSql(
+const elementTypes = viewPart(
   "element_types",
   {
     object_catalog: "current_database()",
@@ -170,7 +170,7 @@ const elementTypes = viewSql(
      AND at.typelem <> 0 AND at.typlen = -1 AND ${VISIBLE_TABLE}`,
 );
 
-export const relationViews: readonly (readonly [string, string])[] = [
+export const relationViews: readonly ViewDefinition[] = [
   ["schemata", schemata],
   ["tables", tables],
   ["views", views],

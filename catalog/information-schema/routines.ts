@@ -1,12 +1,12 @@
 // routines and parameters.
-import { viewSql, yesNo } from "./view.ts";
+import { viewPart, yesNo, type ViewDefinition } from "./view.ts";
 
 /** Types of the product's own range are extensions' types to the standard, as vector is in PostgreSQL. */
 const DATA_TYPE = `CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN 'ARRAY'
         WHEN nt.nspname = 'pg_catalog' AND t.oid < 8000 THEN format_type(t.oid, NULL) ELSE 'USER-DEFINED' END`;
 const MAY_CALL = "(pg_has_role(p.proowner, 'USAGE') OR has_function_privilege(p.oid, 'EXECUTE'))";
 
-const routines = viewSql(
+const routines = viewPart(
   "routines",
   {
     specific_catalog: "current_database()",
@@ -43,7 +43,7 @@ const routines = viewSql(
    WHERE ${MAY_CALL}`,
 );
 
-const parameters = viewSql(
+const parameters = viewPart(
   "parameters",
   {
     specific_catalog: "current_database()",
@@ -72,7 +72,7 @@ const parameters = viewSql(
    WHERE ${MAY_CALL}`,
 );
 
-export const routineViews: readonly (readonly [string, string])[] = [
+export const routineViews: readonly ViewDefinition[] = [
   ["routines", routines],
   ["parameters", parameters],
 ];

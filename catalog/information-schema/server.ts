@@ -1,9 +1,9 @@
 // The database as a whole: its name, character set and collations.
-import { viewSql } from "./view.ts";
+import { viewPart, type ViewDefinition } from "./view.ts";
 
-const catalogName = viewSql("information_schema_catalog_name", { catalog_name: "current_database()" }, "");
+const catalogName = viewPart("information_schema_catalog_name", { catalog_name: "current_database()" }, "");
 
-const characterSets = viewSql(
+const characterSets = viewPart(
   "character_sets",
   {
     character_set_name: "'UTF8'",
@@ -14,7 +14,7 @@ const characterSets = viewSql(
   "",
 );
 
-const collations = viewSql(
+const collations = viewPart(
   "collations",
   {
     collation_catalog: "current_database()",
@@ -25,7 +25,7 @@ const collations = viewSql(
   "FROM pg_collation c JOIN pg_namespace nc ON c.collnamespace = nc.oid WHERE c.collencoding IN (-1, 6)",
 );
 
-const applicability = viewSql(
+const applicability = viewPart(
   "collation_character_set_applicability",
   {
     collation_catalog: "current_database()",
@@ -36,7 +36,7 @@ const applicability = viewSql(
   "FROM pg_collation c JOIN pg_namespace nc ON c.collnamespace = nc.oid WHERE c.collencoding IN (-1, 6)",
 );
 
-export const serverViews: readonly (readonly [string, string])[] = [
+export const serverViews: readonly ViewDefinition[] = [
   ["information_schema_catalog_name", catalogName],
   ["character_sets", characterSets],
   ["collations", collations],

@@ -15,8 +15,26 @@ const CASTS: ReadonlyMap<number, string> = new Map([
   [Oid.timestamptz, "timestamptz"],
 ]);
 
-/** The SQL of a view: `tail` is FROM and WHERE. */
-export function viewSql(name: string, expressions: Expressions, tail: string): string {
+/** One SELECT of a view: `tail` is FROM and WHERE. */
+export interface ViewPart {
+  readonly name: string;
+  readonly expressions: Expressions;
+  readonly tail: string;
+}
+
+/** Name, then the SELECTs that UNION ALL puts together. */
+export type ViewDefinition = readonly [string, ...ViewPart[]];
+
+export function viewPart(name: string, expressions: Expressions, tail: string): ViewPart {
+  return { name, expressions, tail };
+}
+
+/** The SQL of a view. Made when first asked for: most sessions never look. */
+export function viewSql([, ...parts]: ViewDefinition): string {
+  return parts.map(partSql).join("\nUNION ALL\n");
+}
+
+function partSql({ name, expressions, tail }: ViewPart): string {
   const relation = must(systemRelation(CatalogOid.informationSchema, name), `information_schema.${name}`);
   const names = new Set(relation.columns.map((column) => column.name));
   for (const column of Object.keys(expressions)) assert(names.has(column), `a column ${column} in ${name}`);

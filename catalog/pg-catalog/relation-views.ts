@@ -1,5 +1,5 @@
 // pg_tables, pg_views, pg_indexes, pg_sequence and pg_sequences: the readable views over relations.
-import { informationSchemaViews } from "../information-schema/index.ts";
+import { informationSchemaView } from "../information-schema/index.ts";
 import { type SystemRelation, systemRelations } from "../builtin/system-relations.ts";
 import { CatalogOid, type CatalogSnapshot, type VirtualContext } from "../catalog.ts";
 import { indexDefinition } from "../deparse/index-definition.ts";
@@ -47,7 +47,7 @@ export const pgViews: RelationRows = {
       if (relation.relkind !== "v") continue;
       const { schema, owner } = systemView(catalog, relation);
       const isPgCatalog = relation.schema === CatalogOid.pgCatalogSchema;
-      const definition = isPgCatalog ? null : (informationSchemaViews.get(relation.name) ?? null);
+      const definition = isPgCatalog ? null : (informationSchemaView(relation.name) ?? null);
       yield { schemaname: schema, viewname: relation.name, viewowner: owner, definition };
     }
   },

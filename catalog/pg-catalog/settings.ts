@@ -60,13 +60,16 @@ export const pgTimezoneNames: RelationRows = {
   *rows({ functions }) {
     // Microseconds since 2000-01-01 to JavaScript's milliseconds since 1970.
     const now = new Date(functions.session.transactionTimestamp() / 1000 + Date.UTC(2000, 0, 1));
+    const year = now.getUTCFullYear();
     for (const name of Intl.supportedValuesOf("timeZone")) {
-      const offset = offsetMinutes(name, now);
-      const january = offsetMinutes(name, new Date(Date.UTC(now.getUTCFullYear(), 0, 1)));
-      const july = offsetMinutes(name, new Date(Date.UTC(now.getUTCFullYear(), 6, 1)));
+      const offsets = new Intl.DateTimeFormat("en-US", { timeZone: name, timeZoneName: "longOffset" });
+      const names = new Intl.DateTimeFormat("en-US", { timeZone: name, timeZoneName: "short" });
+      const offset = offsetMinutes(offsets, now);
+      const january = offsetMinutes(offsets, new Date(Date.UTC(year, 0, 1)));
+      const july = offsetMinutes(offsets, new Date(Date.UTC(year, 6, 1)));
       yield {
         name,
-        abbrev: part(name, now, "short"),
+        abbrev: zonePart(names, now),
         utc_offset: new Interval(0, 0, offset * 60_000_000),
         is_dst: january !== july && offset === Math.max(january, july),
       };
@@ -74,14 +77,13 @@ export const pgTimezoneNames: RelationRows = {
   },
 };
 
-function part(zone: string, at: Date, style: "short" | "longOffset"): string {
-  const parts = new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: style }).formatToParts(at);
-  return parts.find(({ type }) => type === "timeZoneName")?.value ?? "";
+function zonePart(format: Intl.DateTimeFormat, at: Date): string {
+  return format.formatToParts(at).find(({ type }) => type === "timeZoneName")?.value ?? "";
 }
 
 /** From "GMT+05:30"; "GMT" alone is 0. */
-function offsetMinutes(zone: string, at: Date): number {
-  const match = /GMT([+-])(\d+):(\d+)/.exec(part(zone, at, "longOffset"));
+function offsetMinutes(format: Intl.DateTimeFormat, at: Date): number {
+  const match = /GMT([+-])(\d+):(\d+)/.exec(zonePart(format, at));
   if (match === null) return 0;
   const minutes = Number(match[2]) * 60 + Number(match[3]);
   return match[1] === "-" ? -minutes : minutes;

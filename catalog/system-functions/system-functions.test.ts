@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { SqlArray } from "../../common/types/array.ts";
 import type { Datum } from "../../common/types/type.ts";
 import { call, docs, sampleContext, sampleEntries, sampleSnapshot } from "../../test/catalog/context.ts";
 import type { CatalogEntry } from "../entries.ts";
@@ -91,6 +92,40 @@ test("comments: ours, PostgreSQL's, none", () => {
   expect(run("obj_description", [OID], 11)).toBe("system catalog schema");
   expect(run("obj_description", [OID, NAME], docs.oid, "pg_class")).toBeNull();
   expect(run("obj_description", [OID, NAME], docs.oid, "zz")).toBeNull();
+});
+
+test("helpers of information_schema", () => {
+  const types = [OID, INT4];
+  const ask = (name: string, ...args: Datum[]): Datum => {
+    const [entry] = catalog.functionsByName("information_schema", name, []);
+    if (entry?.body?.kind !== "scalar") throw new Error(`${name} has no scalar body`);
+    const typed = types.map((oid) => ({ oid, typmod: -1 }));
+    return entry.body.row(args, {
+      context: context.functions,
+      argumentTypes: typed,
+      resultType: { oid: INT4, typmod: -1 },
+    });
+  };
+  expect(ask("_pg_char_max_length", 1043, 14)).toBe(10);
+  expect(ask("_pg_char_octet_length", 1043, 14)).toBe(40);
+  expect(ask("_pg_char_octet_length", 25, -1)).toBe(1073741824);
+  expect([ask("_pg_numeric_precision", 1700, 655366), ask("_pg_numeric_scale", 1700, 655366)]).toEqual([
+    10, 2,
+  ]);
+  expect([ask("_pg_numeric_precision", 701, -1), ask("_pg_numeric_precision_radix", 701, -1)]).toEqual([
+    53, 2,
+  ]);
+  expect([ask("_pg_datetime_precision", 1184, -1), ask("_pg_datetime_precision", 1184, 3)]).toEqual([6, 3]);
+  expect(ask("_pg_interval_type", 1186, 470286338)).toBe("DAY TO SECOND");
+  expect(ask("_pg_interval_type", 1186, -1)).toBeNull();
+  const [expand] = catalog.functionsByName("information_schema", "_pg_expandarray", []);
+  if (expand?.body?.kind !== "set") throw new Error("_pg_expandarray returns a set");
+  const vector = new SqlArray(21, [2], [0], [7, 9]);
+  const call0 = { context: context.functions, argumentTypes: [], resultType: { oid: 2249, typmod: -1 } };
+  expect([...expand.body.rows([vector], call0)]).toEqual([
+    [7, 1],
+    [9, 2],
+  ]);
 });
 
 test("sizes", () => {

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { must } from "../../common/assert.ts";
-import { informationSchemaViews } from "../../catalog/information-schema/index.ts";
+import { informationSchemaViewNames } from "../../catalog/information-schema/index.ts";
 import { initParser, parse } from "../../parser/parse.ts";
 import { type BoundStatement, bindStatement } from "../../planner/binder/index.ts";
 import { DEFAULT_SETTINGS, type PlannerContext } from "../../planner/context.ts";
@@ -46,7 +46,7 @@ describe("psql", () => {
 });
 
 describe("information_schema", () => {
-  test.each([...informationSchemaViews.keys()])("%s", (name) => {
+  test.each(informationSchemaViewNames())("%s", (name) => {
     const ref = catalog.relation("information_schema", name, []);
     const view = ref?.kind === "view" ? ref.view : undefined;
     const bound = bind(`SELECT * FROM information_schema.${name}`);
