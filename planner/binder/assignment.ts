@@ -23,11 +23,21 @@ export function targetTable(context: BindContext, node: RangeVar | undefined, ve
     case "table":
       return relation.table;
     case "virtual":
-      throw new SqlError(SqlState.insufficientPrivilege, `permission denied: "${relation.virtual.name}" is a system catalog`, { position });
+      throw new SqlError(
+        SqlState.insufficientPrivilege,
+        `permission denied: "${relation.virtual.name}" is a system catalog`,
+        { position },
+      );
     case "view":
-      throw new SqlError(SqlState.objectNotInPrerequisiteState, `cannot ${verb} view "${relation.view.name}"`, { position });
+      throw new SqlError(
+        SqlState.objectNotInPrerequisiteState,
+        `cannot ${verb} view "${relation.view.name}"`,
+        { position },
+      );
     case "sequence":
-      throw new SqlError(SqlState.wrongObjectType, `cannot change sequence "${relation.sequence.name}"`, { position });
+      throw new SqlError(SqlState.wrongObjectType, `cannot change sequence "${relation.sequence.name}"`, {
+        position,
+      });
     case "index":
       throw new SqlError(SqlState.wrongObjectType, `cannot open relation "${relation.index.name}"`, {
         detail: "This operation is not supported for indexes.",
@@ -40,9 +50,13 @@ export function targetTable(context: BindContext, node: RangeVar | undefined, ve
 export function targetColumn(table: TableEntry, name: string, position: number): ColumnEntry {
   const found = table.columns.find((column) => column.name === name && !column.isDropped);
   if (found !== undefined) return found;
-  throw new SqlError(SqlState.undefinedColumn, `column "${name}" of relation "${table.name}" does not exist`, {
-    position: position || undefined,
-  });
+  throw new SqlError(
+    SqlState.undefinedColumn,
+    `column "${name}" of relation "${table.name}" does not exist`,
+    {
+      position: position || undefined,
+    },
+  );
 }
 
 /** The value as the column's type, length checks included. 42804 when there is no assignment cast. */
@@ -57,26 +71,38 @@ export function assign(context: BindContext, e: BoundExpression, column: ColumnE
 }
 
 /** SET a = .., (b, c) = (.., ..), d = DEFAULT. */
-export function bindSetList(context: BindContext, nodes: readonly Node[] | undefined, table: TableEntry, env: Env): readonly Assignment[] {
+export function bindSetList(
+  context: BindContext,
+  nodes: readonly Node[] | undefined,
+  table: TableEntry,
+  env: Env,
+): readonly Assignment[] {
   const assignments: Assignment[] = [];
   for (const node of nodes ?? []) {
     if (!("ResTarget" in node)) continue;
     const { name, indirection, val, location } = node.ResTarget;
     const position = positionOf(location);
-    if ((indirection ?? []).length > 0) throw notSupported("assigning to an array element or field", position);
+    if ((indirection ?? []).length > 0)
+      throw notSupported("assigning to an array element or field", position);
     const column = targetColumn(table, name ?? "", position);
     if (assignments.some((known) => known.attnum === column.attnum)) {
-      throw new SqlError(SqlState.syntaxError, `multiple assignments to same column "${column.name}"`, { position });
+      throw new SqlError(SqlState.syntaxError, `multiple assignments to same column "${column.name}"`, {
+        position,
+      });
     }
     const value = val === undefined ? undefined : sourceOf(val, position);
     if (value === undefined) throw notSupported("SET without a value", position);
     if ("SetToDefault" in value) {
       // A generated column set to DEFAULT is computed like any other time.
-      if (column.generated === undefined) assignments.push({ attnum: column.attnum, expression: columnDefault(context, column) });
+      if (column.generated === undefined)
+        assignments.push({ attnum: column.attnum, expression: columnDefault(context, column) });
       continue;
     }
     rejectGenerated(column, "updated", expressionPosition(value));
-    assignments.push({ attnum: column.attnum, expression: assign(context, context.expression(value, env), column) });
+    assignments.push({
+      attnum: column.attnum,
+      expression: assign(context, context.expression(value, env), column),
+    });
   }
   return assignments;
 }
@@ -91,7 +117,9 @@ function sourceOf(node: Node, position: number): Node {
   const args = source.RowExpr.args ?? [];
   const value = args[(colno ?? 1) - 1];
   if (value === undefined || args.length !== ncolumns) {
-    throw new SqlError(SqlState.syntaxError, "number of columns does not match number of values", { position });
+    throw new SqlError(SqlState.syntaxError, "number of columns does not match number of values", {
+      position,
+    });
   }
   return value;
 }

@@ -8,7 +8,13 @@ import { sameExpression } from "../logical/walk.ts";
 import { coerce, coerceOrThrow, coerceToBoolean } from "./coerce.ts";
 import type { BindContext, Clause, Env } from "./context.ts";
 import { bindHybrid } from "./hybrid.ts";
-import { resolveFunction, type Argument, type DefaultBinder, type FunctionName, type ResolvedCall } from "./overload.ts";
+import {
+  resolveFunction,
+  type Argument,
+  type DefaultBinder,
+  type FunctionName,
+  type ResolvedCall,
+} from "./overload.ts";
 import { Scope } from "./scope.ts";
 import { bindSortKey } from "./sort-key.ts";
 import { TEXT, collationOf } from "./types.ts";
@@ -46,7 +52,9 @@ export function bindCall(context: BindContext, node: FuncCall, env: Env): BoundE
   if (resolved.entry.kind === "a") return bindAggregate(context, node, env, resolved, position);
   rejectAggregateSyntax(node, name, position);
   if (resolved.entry.kind === "w") {
-    throw new SqlError(SqlState.wrongObjectType, `window function ${name.name} requires an OVER clause`, { position });
+    throw new SqlError(SqlState.wrongObjectType, `window function ${name.name} requires an OVER clause`, {
+      position,
+    });
   }
   const call = plainCall(context, resolved, position);
   if (!resolved.entry.returnsSet || env.clause === "from-function") return call;
@@ -81,8 +89,14 @@ export function plainCall(context: BindContext, resolved: ResolvedCall, position
   const own = collationOf(context, resultType.oid);
   const inherited = args.find((arg) => arg.collation !== 0)?.collation;
   return {
-    kind: "call", function: entry, args, operator: undefined, cast: undefined, type: resultType,
-    collation: own === 0 ? 0 : (inherited ?? own), position,
+    kind: "call",
+    function: entry,
+    args,
+    operator: undefined,
+    cast: undefined,
+    type: resultType,
+    collation: own === 0 ? 0 : (inherited ?? own),
+    position,
   };
 }
 
@@ -90,7 +104,9 @@ function functionName(context: BindContext, node: FuncCall, position: number): F
   const names = stringsOf(node.funcname);
   const schema = names.length > 1 ? names.at(-2) : undefined;
   if (schema !== undefined && context.catalog.schemaByName(schema) === undefined) {
-    throw new SqlError(SqlState.invalidSchemaName, `schema "${schema}" does not exist`, { position: position || undefined });
+    throw new SqlError(SqlState.invalidSchemaName, `schema "${schema}" does not exist`, {
+      position: position || undefined,
+    });
   }
   return { schema, name: names.at(-1) ?? "", position };
 }
@@ -118,31 +134,57 @@ function bareDefault(text: string): string | null {
 
 function rejectAggregateSyntax(node: FuncCall, name: FunctionName, position: number): void {
   const what =
-    node.agg_star === true ? `${name.name}(*) specified, but ${name.name} is not an aggregate function`
-    : node.agg_distinct === true ? `DISTINCT specified, but ${name.name} is not an aggregate function`
-    : (node.agg_order ?? []).length > 0 ? `ORDER BY specified, but ${name.name} is not an aggregate function`
-    : node.agg_filter !== undefined ? `FILTER specified, but ${name.name} is not an aggregate function`
-    : undefined;
+    node.agg_star === true
+      ? `${name.name}(*) specified, but ${name.name} is not an aggregate function`
+      : node.agg_distinct === true
+        ? `DISTINCT specified, but ${name.name} is not an aggregate function`
+        : (node.agg_order ?? []).length > 0
+          ? `ORDER BY specified, but ${name.name} is not an aggregate function`
+          : node.agg_filter !== undefined
+            ? `FILTER specified, but ${name.name} is not an aggregate function`
+            : undefined;
   if (what !== undefined) throw new SqlError(SqlState.wrongObjectType, what, { position });
 }
 
-function bindAggregate(context: BindContext, node: FuncCall, env: Env, resolved: ResolvedCall, position: number): BoundExpression {
+function bindAggregate(
+  context: BindContext,
+  node: FuncCall,
+  env: Env,
+  resolved: ResolvedCall,
+  position: number,
+): BoundExpression {
   const clause = CLAUSE_NAMES[env.clause];
   if (resolved.args.length === 0 && node.agg_star !== true) {
-    throw new SqlError(SqlState.wrongObjectType, `${resolved.entry.name}(*) must be used to call a parameterless aggregate function`, { position });
+    throw new SqlError(
+      SqlState.wrongObjectType,
+      `${resolved.entry.name}(*) must be used to call a parameterless aggregate function`,
+      { position },
+    );
   }
-  const args = resolved.args.map((arg) => (arg.type.oid === Oid.unknown ? (coerce(context, arg, TEXT, "implicit") ?? arg) : arg));
-  const orderBy = (node.agg_order ?? []).map((item): SortKey => bindSortKey(context, item, (e) => {
-    const bound = context.expression(e, env);
-    return bound.type.oid === Oid.unknown ? (coerce(context, bound, TEXT, "implicit") ?? bound) : bound;
-  }));
-  const filter = node.agg_filter === undefined
-    ? undefined
-    : coerceToBoolean(context, context.expression(node.agg_filter, { scope: env.scope, clause: "filter" }), "FILTER");
+  const args = resolved.args.map((arg) =>
+    arg.type.oid === Oid.unknown ? (coerce(context, arg, TEXT, "implicit") ?? arg) : arg,
+  );
+  const orderBy = (node.agg_order ?? []).map(
+    (item): SortKey =>
+      bindSortKey(context, item, (e) => {
+        const bound = context.expression(e, env);
+        return bound.type.oid === Oid.unknown ? (coerce(context, bound, TEXT, "implicit") ?? bound) : bound;
+      }),
+  );
+  const filter =
+    node.agg_filter === undefined
+      ? undefined
+      : coerceToBoolean(
+          context,
+          context.expression(node.agg_filter, { scope: env.scope, clause: "filter" }),
+          "FILTER",
+        );
   const inner = [...args, ...orderBy.map((key) => key.expression), ...(filter === undefined ? [] : [filter])];
   const owner = owningScope(env.scope, inner);
   if (clause !== undefined && owner === env.scope) {
-    throw new SqlError(SqlState.groupingError, `aggregate functions are not allowed in ${clause}`, { position });
+    throw new SqlError(SqlState.groupingError, `aggregate functions are not allowed in ${clause}`, {
+      position,
+    });
   }
   const nested = new Set(owner.state.aggregates.map((aggregate) => aggregate.column.id));
   if (inner.some((e) => [...columnsIn(e)].some((id) => nested.has(id)))) {
@@ -157,8 +199,14 @@ function bindAggregate(context: BindContext, node: FuncCall, env: Env, resolved:
     );
   }
   const call: AggregateCall = {
-    function: resolved.entry, args, isDistinct, filter, orderBy, type: resolved.resultType,
-    collation: args.find((arg) => arg.collation !== 0)?.collation ?? collationOf(context, resolved.resultType.oid),
+    function: resolved.entry,
+    args,
+    isDistinct,
+    filter,
+    orderBy,
+    type: resolved.resultType,
+    collation:
+      args.find((arg) => arg.collation !== 0)?.collation ?? collationOf(context, resolved.resultType.oid),
   };
   const known = owner.state.aggregates.find((aggregate) => sameExpression(aggregate.call, call));
   if (known !== undefined) return context.reference(known.column, resolved.entry.name, position);
@@ -180,15 +228,25 @@ function owningScope(scope: Scope, args: readonly BoundExpression[]): Scope {
   return scope;
 }
 
-function extractSetCall(context: BindContext, call: BoundExpression, name: FunctionName, env: Env): BoundExpression {
+function extractSetCall(
+  context: BindContext,
+  call: BoundExpression,
+  name: FunctionName,
+  env: Env,
+): BoundExpression {
   const at = { position: call.position || undefined };
   if (!SET_CLAUSES.has(env.clause)) {
     const clause = CLAUSE_NAMES[env.clause] ?? env.clause.toUpperCase();
-    throw new SqlError(SqlState.featureNotSupported, `set-returning functions are not allowed in ${clause}`, at);
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      `set-returning functions are not allowed in ${clause}`,
+      at,
+    );
   }
   const { setCalls } = env.scope.state;
   const made = new Set(setCalls.map((item) => item.column.id));
-  if ([...columnsIn(call)].some((id) => made.has(id))) throw notSupported("nesting set-returning functions", call.position);
+  if ([...columnsIn(call)].some((id) => made.has(id)))
+    throw notSupported("nesting set-returning functions", call.position);
   const column = context.newColumn(name.name, call.type, call.collation);
   setCalls.push({ column, expression: call });
   return context.reference(column, name.name, call.position);

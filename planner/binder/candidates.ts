@@ -11,7 +11,11 @@ export interface Candidate {
 }
 
 /** Those whose arguments can be coerced implicitly. */
-export function matchCandidates<T extends Candidate>(context: BindContext, inputs: readonly number[], all: readonly T[]): readonly T[] {
+export function matchCandidates<T extends Candidate>(
+  context: BindContext,
+  inputs: readonly number[],
+  all: readonly T[],
+): readonly T[] {
   return all.filter((candidate) => canCoerce(context, inputs, candidate.argumentTypes, "implicit"));
 }
 
@@ -29,7 +33,13 @@ export function selectCandidate<T extends Candidate>(
   if (left.length <= 1) return left[0];
 
   // Most exact matches, unknown literals not counted.
-  if (narrow(mostBy(left, (c) => countWhere(inputs, (input, i) => input !== Oid.unknown && input === c.argumentTypes[i])))) {
+  if (
+    narrow(
+      mostBy(left, (c) =>
+        countWhere(inputs, (input, i) => input !== Oid.unknown && input === c.argumentTypes[i]),
+      ),
+    )
+  ) {
     return left[0];
   }
   // Most exact matches or preferred types at the places that need a conversion.
@@ -37,7 +47,10 @@ export function selectCandidate<T extends Candidate>(
     countWhere(inputs, (input, i) => {
       if (input === Oid.unknown) return false;
       const declared = c.argumentTypes[i] as number;
-      return input === declared || (categoryOf(context, input) === categoryOf(context, declared) && isPreferred(context, declared));
+      return (
+        input === declared ||
+        (categoryOf(context, input) === categoryOf(context, declared) && isPreferred(context, declared))
+      );
     });
   if (narrow(mostBy(left, exactOrPreferred))) return left[0];
 
@@ -74,7 +87,9 @@ function filterByUnknownCategories<T extends Candidate>(
     const categories = new Set(declared.map((oid) => categoryOf(context, oid)));
     const category = categories.has("S") ? "S" : categories.size === 1 ? [...categories][0] : undefined;
     if (category === undefined) return undefined;
-    const hasPreferred = declared.some((oid) => categoryOf(context, oid) === category && isPreferred(context, oid));
+    const hasPreferred = declared.some(
+      (oid) => categoryOf(context, oid) === category && isPreferred(context, oid),
+    );
     slots.push({ category, hasPreferred });
   }
   return candidates.filter((c) =>

@@ -8,7 +8,15 @@ import type { FunctionEntry } from "../../catalog/functions/function.ts";
 import type { BoundExpression, ConstantExpression } from "../logical/expression.ts";
 import type { BindContext } from "./context.ts";
 import { checkGenericTypes } from "./polymorphic.ts";
-import { categoryOf, collationOf, elementTypeOf, isPolymorphic, isPreferred, isTrueArray, typeName } from "./types.ts";
+import {
+  categoryOf,
+  collationOf,
+  elementTypeOf,
+  isPolymorphic,
+  isPreferred,
+  isTrueArray,
+  typeName,
+} from "./types.ts";
 
 /** How hard a conversion may try. */
 export type CoercionContext = "implicit" | "assignment" | "explicit";
@@ -22,7 +30,12 @@ const RANK: Readonly<Record<CoercionContext, number>> = { implicit: 0, assignmen
 const CAST_RANK = { i: 0, a: 1, e: 2 } as const;
 
 /** Which way leads from one type to another under a context. */
-export function findPathway(context: BindContext, source: number, target: number, how: CoercionContext): Pathway {
+export function findPathway(
+  context: BindContext,
+  source: number,
+  target: number,
+  how: CoercionContext,
+): Pathway {
   if (source === target) return { kind: "relabel" };
   const cast = context.catalog.cast(source, target);
   if (cast !== undefined) {
@@ -113,8 +126,12 @@ function coerceType(
       return { ...e, type: { oid: target.oid, typmod: -1 }, collation: collationOf(context, target.oid) };
     }
     return {
-      kind: "io-cast", input: e, cast, type: { oid: target.oid, typmod: -1 },
-      collation: collationOf(context, target.oid), position: e.position,
+      kind: "io-cast",
+      input: e,
+      cast,
+      type: { oid: target.oid, typmod: -1 },
+      collation: collationOf(context, target.oid),
+      position: e.position,
     };
   }
   const base = {
@@ -131,13 +148,18 @@ function coerceType(
     case "function": {
       const args: BoundExpression[] = [e];
       if (pathway.function.argumentTypes.length >= 2) args.push(context.constant(target.typmod, Oid.int4));
-      if (pathway.function.argumentTypes.length >= 3) args.push(context.constant(how === "explicit", Oid.bool));
+      if (pathway.function.argumentTypes.length >= 3)
+        args.push(context.constant(how === "explicit", Oid.bool));
       return { kind: "call", function: pathway.function, args, operator: undefined, cast, ...base };
     }
     case "array": {
       const slot: BoundExpression = {
-        kind: "column", index: 0, name: "element", type: { oid: pathway.sourceElement, typmod: -1 },
-        collation: collationOf(context, pathway.sourceElement), position: e.position,
+        kind: "column",
+        index: 0,
+        name: "element",
+        type: { oid: pathway.sourceElement, typmod: -1 },
+        collation: collationOf(context, pathway.sourceElement),
+        position: e.position,
       };
       const element = coerceType(context, slot, { oid: pathway.targetElement, typmod: -1 }, how, written);
       return element === undefined ? undefined : { kind: "array-cast", input: e, element, cast, ...base };
@@ -146,7 +168,8 @@ function coerceType(
       if (target.oid === Oid.record && context.typeByOid(source)?.kind === "c") {
         return { kind: "relabel", input: e, cast, ...base };
       }
-      if (e.kind === "row" && context.typeByOid(target.oid)?.kind === "c") return coerceRow(context, e, target, how);
+      if (e.kind === "row" && context.typeByOid(target.oid)?.kind === "c")
+        return coerceRow(context, e, target, how);
       return undefined;
   }
 }
@@ -178,7 +201,10 @@ function keepCollation(context: BindContext, e: BoundExpression, target: number)
 
 function convertLiteral(context: BindContext, e: ConstantExpression, target: SqlType): ConstantExpression {
   const base = {
-    kind: "constant", type: { oid: target.oid, typmod: -1 }, collation: collationOf(context, target.oid), position: e.position,
+    kind: "constant",
+    type: { oid: target.oid, typmod: -1 },
+    collation: collationOf(context, target.oid),
+    position: e.position,
   } as const;
   if (e.value === null) return { ...base, value: null };
   const codec = lookupCodec(target.oid);
@@ -205,11 +231,17 @@ function applyModifier(
   if (element !== undefined && isTrueArray(element)) {
     const elementType = { oid: element.elementOid, typmod: target.typmod };
     const slot: BoundExpression = {
-      kind: "column", index: 0, name: "element", type: { oid: element.elementOid, typmod: -1 },
-      collation: e.collation, position: e.position,
+      kind: "column",
+      index: 0,
+      name: "element",
+      type: { oid: element.elementOid, typmod: -1 },
+      collation: e.collation,
+      position: e.position,
     };
     const adjusted = applyModifier(context, slot, elementType, how, written);
-    return adjusted === slot ? { ...e, type: target } : { kind: "array-cast", input: e, element: adjusted, cast, ...base };
+    return adjusted === slot
+      ? { ...e, type: target }
+      : { kind: "array-cast", input: e, element: adjusted, cast, ...base };
   }
   const entry = context.catalog.cast(target.oid, target.oid);
   if (entry === undefined || entry.functionOid === 0) return { kind: "relabel", input: e, cast, ...base };
@@ -220,7 +252,13 @@ function applyModifier(
 }
 
 /** As coerce, but a missing conversion is 42846 with PostgreSQL's text. For explicit casts. */
-export function coerceOrThrow(context: BindContext, e: BoundExpression, target: SqlType, how: CoercionContext, position: number): BoundExpression {
+export function coerceOrThrow(
+  context: BindContext,
+  e: BoundExpression,
+  target: SqlType,
+  how: CoercionContext,
+  position: number,
+): BoundExpression {
   const result = coerce(context, e, target, how, how === "explicit");
   if (result !== undefined) return result;
   throw new SqlError(
@@ -231,11 +269,20 @@ export function coerceOrThrow(context: BindContext, e: BoundExpression, target: 
 }
 
 /** For conditions: anything assignable to boolean; 42804 `argument of WHERE must be type boolean, not type integer`. */
-export function coerceToBoolean(context: BindContext, e: BoundExpression, construct: string): BoundExpression {
+export function coerceToBoolean(
+  context: BindContext,
+  e: BoundExpression,
+  construct: string,
+): BoundExpression {
   return coerceToSpecific(context, e, { oid: Oid.bool, typmod: -1 }, construct);
 }
 
-export function coerceToSpecific(context: BindContext, e: BoundExpression, target: SqlType, construct: string): BoundExpression {
+export function coerceToSpecific(
+  context: BindContext,
+  e: BoundExpression,
+  target: SqlType,
+  construct: string,
+): BoundExpression {
   const result = coerce(context, e, target, "assignment");
   if (result === undefined) {
     throw new SqlError(
@@ -251,8 +298,16 @@ export function coerceToSpecific(context: BindContext, e: BoundExpression, targe
  * The type to which UNION branches, CASE results, VALUES columns, ARRAY elements and the like resolve (chapter 10.5);
  * undefined = they do not match and `construct` is undefined, else 42804.
  */
-export function commonType(context: BindContext, inputs: readonly BoundExpression[], construct: string): number;
-export function commonType(context: BindContext, inputs: readonly BoundExpression[], construct: undefined): number | undefined;
+export function commonType(
+  context: BindContext,
+  inputs: readonly BoundExpression[],
+  construct: string,
+): number;
+export function commonType(
+  context: BindContext,
+  inputs: readonly BoundExpression[],
+  construct: undefined,
+): number | undefined;
 export function commonType(
   context: BindContext,
   inputs: readonly BoundExpression[],
@@ -260,7 +315,8 @@ export function commonType(
 ): number | undefined {
   const first = inputs[0];
   if (first === undefined) return Oid.text;
-  if (first.type.oid !== Oid.unknown && inputs.every((e) => e.type.oid === first.type.oid)) return first.type.oid;
+  if (first.type.oid !== Oid.unknown && inputs.every((e) => e.type.oid === first.type.oid))
+    return first.type.oid;
   let best = first.type.oid;
   for (const e of inputs.slice(1)) {
     const next = e.type.oid;
@@ -289,10 +345,17 @@ export function commonType(
 export function commonModifier(inputs: readonly BoundExpression[], oid: number): number {
   const first = inputs[0];
   if (first === undefined || first.type.oid !== oid) return -1;
-  return inputs.every((e) => e.type.oid === oid && e.type.typmod === first.type.typmod) ? first.type.typmod : -1;
+  return inputs.every((e) => e.type.oid === oid && e.type.typmod === first.type.typmod)
+    ? first.type.typmod
+    : -1;
 }
 
-export function coerceToCommon(context: BindContext, e: BoundExpression, oid: number, construct: string): BoundExpression {
+export function coerceToCommon(
+  context: BindContext,
+  e: BoundExpression,
+  oid: number,
+  construct: string,
+): BoundExpression {
   const result = coerce(context, e, { oid, typmod: -1 }, "implicit");
   if (result !== undefined) return result;
   throw new SqlError(

@@ -31,7 +31,9 @@ export function bindColumn(context: BindContext, node: ColumnRef, env: Env): Bou
   const item = findItem(context, env, names.slice(0, -1), position);
   const found = item.columns.filter((column) => column.name === name);
   if (found.length > 1) {
-    throw new SqlError(SqlState.ambiguousColumn, `column reference "${name}" is ambiguous`, { position: position || undefined });
+    throw new SqlError(SqlState.ambiguousColumn, `column reference "${name}" is ambiguous`, {
+      position: position || undefined,
+    });
   }
   if (found[0] !== undefined) return { ...found[0].value, position };
   const system = SYSTEM_COLUMNS.has(name) ? item.systemColumn?.(name) : undefined;
@@ -40,13 +42,22 @@ export function bindColumn(context: BindContext, node: ColumnRef, env: Env): Bou
 }
 
 /** The FROM item that t, s.t or db.s.t names. */
-export function findItem(context: BindContext, env: Env, names: readonly string[], position: number): ScopeItem {
+export function findItem(
+  context: BindContext,
+  env: Env,
+  names: readonly string[],
+  position: number,
+): ScopeItem {
   const alias = names.at(-1) ?? "";
   const schema = names.length > 1 ? names.at(-2) : undefined;
   if (names.length > 3) {
-    throw new SqlError(SqlState.syntaxError, `improper qualified name (too many dotted names): ${names.join(".")}`, {
-      position: position || undefined,
-    });
+    throw new SqlError(
+      SqlState.syntaxError,
+      `improper qualified name (too many dotted names): ${names.join(".")}`,
+      {
+        position: position || undefined,
+      },
+    );
   }
   if (names.length === 3 && names[0] !== context.catalog.database.name) {
     throw notSupported(`cross-database reference ${names.join(".")}`, position);

@@ -1,7 +1,14 @@
 // A_Expr: operators, comparisons of rows, IN, BETWEEN, LIKE, ANY/ALL over arrays, IS DISTINCT FROM, NULLIF.
 import { SqlError, SqlState, notSupported } from "../../common/error.ts";
 import { Oid } from "../../common/types/oid.ts";
-import { expressionPosition, listItems, positionOf, stringsOf, type A_Expr, type Node } from "../../parser/tree.ts";
+import {
+  expressionPosition,
+  listItems,
+  positionOf,
+  stringsOf,
+  type A_Expr,
+  type Node,
+} from "../../parser/tree.ts";
 import type { BoundExpression, RowCompareExpression } from "../logical/expression.ts";
 import { coerce, commonType } from "./coerce.ts";
 import type { BindContext, Env } from "./context.ts";
@@ -19,7 +26,12 @@ export function bindAExpr(context: BindContext, node: A_Expr, env: Env): BoundEx
     case "AEXPR_LIKE":
     case "AEXPR_ILIKE":
     case "AEXPR_SIMILAR":
-      return bindOperator(context, nameOf(node), operand(context, node.lexpr, env), required(context, node.rexpr, env));
+      return bindOperator(
+        context,
+        nameOf(node),
+        operand(context, node.lexpr, env),
+        required(context, node.rexpr, env),
+      );
     case "AEXPR_OP_ANY":
     case "AEXPR_OP_ALL": {
       const quantifier = node.kind === "AEXPR_OP_ANY" ? "any" : "all";
@@ -41,12 +53,19 @@ export function bindAExpr(context: BindContext, node: A_Expr, env: Env): BoundEx
       const right = required(context, node.rexpr, env);
       const equal = bindOperator(context, nameOf(node), left, right);
       if (equal.type.oid !== Oid.bool) {
-        throw new SqlError(SqlState.datatypeMismatch, "NULLIF requires = operator to yield boolean", { position });
+        throw new SqlError(SqlState.datatypeMismatch, "NULLIF requires = operator to yield boolean", {
+          position,
+        });
       }
       const first = equal.args[0] as BoundExpression;
       return {
-        kind: "nullif", equals: equal.function, left: first, right: equal.args[1] as BoundExpression,
-        type: first.type, collation: first.collation, position,
+        kind: "nullif",
+        equals: equal.function,
+        left: first,
+        right: equal.args[1] as BoundExpression,
+        type: first.type,
+        collation: first.collation,
+        position,
       };
     }
     default:
@@ -56,7 +75,11 @@ export function bindAExpr(context: BindContext, node: A_Expr, env: Env): BoundEx
 
 function nameOf(node: A_Expr): OperatorName {
   const names = stringsOf(node.name);
-  return { schema: names.length > 1 ? names.at(-2) : undefined, name: names.at(-1) ?? "", position: positionOf(node.location) };
+  return {
+    schema: names.length > 1 ? names.at(-2) : undefined,
+    name: names.at(-1) ?? "",
+    position: positionOf(node.location),
+  };
 }
 
 function operand(context: BindContext, node: Node | undefined, env: Env): BoundExpression | undefined {
@@ -95,7 +118,8 @@ export function bindRowCompare(
   if (left.length !== right.length) {
     throw new SqlError(SqlState.syntaxError, "unequal number of entries in row expressions", at);
   }
-  if (left.length === 0) throw new SqlError(SqlState.featureNotSupported, "cannot compare rows of zero length", at);
+  if (left.length === 0)
+    throw new SqlError(SqlState.featureNotSupported, "cannot compare rows of zero length", at);
   const calls = left.map((field, i) => bindOperator(context, name, field, right[i] as BoundExpression));
   const first = calls[0];
   if (calls.length === 1 && first !== undefined) return first;
@@ -112,7 +136,10 @@ export function bindRowCompare(
   const lefts = calls.map((call) => call.args[0] as BoundExpression);
   const rights = calls.map((call) => call.args[1] as BoundExpression);
   const perField = (operator: string): RowCompareExpression["equals"] =>
-    lefts.map((field, i) => bindOperator(context, { ...name, name: operator }, field, rights[i] as BoundExpression).function);
+    lefts.map(
+      (field, i) =>
+        bindOperator(context, { ...name, name: operator }, field, rights[i] as BoundExpression).function,
+    );
   return {
     kind: "row-compare",
     operator: name.name as RowCompareExpression["operator"],
@@ -150,8 +177,14 @@ export function bindScalarArray(
     throw new SqlError(SqlState.undefinedObject, "could not find array type for the operand of ANY/ALL", at);
   }
   return {
-    kind: "scalar-array", quantifier, function: operatorFunction(context, entry, name.position), operator: entry.name,
-    left: value, right: array, ...PLAIN, position: name.position,
+    kind: "scalar-array",
+    quantifier,
+    function: operatorFunction(context, entry, name.position),
+    operator: entry.name,
+    left: value,
+    right: array,
+    ...PLAIN,
+    position: name.position,
   };
 }
 
@@ -163,11 +196,19 @@ function bindIn(context: BindContext, node: A_Expr, env: Env): BoundExpression {
   const items = listItems(node.rexpr);
   if (left !== undefined && "RowExpr" in left) {
     const tests = items.map((item) => {
-      if (!("RowExpr" in item)) throw notSupported("comparing a row with something else", expressionPosition(item));
+      if (!("RowExpr" in item))
+        throw notSupported("comparing a row with something else", expressionPosition(item));
       const fields = (left.RowExpr.args ?? []).map((arg) => context.expression(arg, env));
-      return bindRowCompare(context, name, fields, (item.RowExpr.args ?? []).map((arg) => context.expression(arg, env)));
+      return bindRowCompare(
+        context,
+        name,
+        fields,
+        (item.RowExpr.args ?? []).map((arg) => context.expression(arg, env)),
+      );
     });
-    return tests.length === 1 ? (tests[0] as BoundExpression) : { kind: isNegated ? "and" : "or", args: tests, ...PLAIN, position: name.position };
+    return tests.length === 1
+      ? (tests[0] as BoundExpression)
+      : { kind: isNegated ? "and" : "or", args: tests, ...PLAIN, position: name.position };
   }
   const value = required(context, left, env);
   const values = items.map((item) => context.expression(item, env));
@@ -178,29 +219,42 @@ function bindIn(context: BindContext, node: A_Expr, env: Env): BoundExpression {
       const elements = values.map((e) => coerce(context, e, { oid: common, typmod: -1 }, "implicit"));
       if (elements.every((e) => e !== undefined)) {
         const array: BoundExpression = {
-          kind: "array", elements, isNested: false, type: { oid: arrayOid, typmod: -1 },
-          collation: elements[0]?.collation ?? 0, position: values[0]?.position ?? 0,
+          kind: "array",
+          elements,
+          isNested: false,
+          type: { oid: arrayOid, typmod: -1 },
+          collation: elements[0]?.collation ?? 0,
+          position: values[0]?.position ?? 0,
         };
         return bindScalarArray(context, name, value, array, isNegated ? "all" : "any");
       }
     }
   }
   const tests = values.map((e) => bindOperator(context, name, value, e));
-  return tests.length === 1 ? (tests[0] as BoundExpression) : { kind: isNegated ? "and" : "or", args: tests, ...PLAIN, position: name.position };
+  return tests.length === 1
+    ? (tests[0] as BoundExpression)
+    : { kind: isNegated ? "and" : "or", args: tests, ...PLAIN, position: name.position };
 }
 
 function bindBetween(context: BindContext, node: A_Expr, env: Env): BoundExpression {
   const position = positionOf(node.location);
   const [low, high] = listItems(node.rexpr).map((item) => context.expression(item, env));
   const value = required(context, node.lexpr, env);
-  if (low === undefined || high === undefined) throw new SqlError(SqlState.syntaxError, "BETWEEN needs two bounds", { position });
+  if (low === undefined || high === undefined)
+    throw new SqlError(SqlState.syntaxError, "BETWEEN needs two bounds", { position });
   const compare = (operator: string, bound: BoundExpression): BoundExpression =>
     bindOperator(context, { schema: undefined, name: operator, position }, value, bound);
   const inside = (a: BoundExpression, b: BoundExpression): BoundExpression => ({
-    kind: "and", args: [compare(">=", a), compare("<=", b)], ...PLAIN, position,
+    kind: "and",
+    args: [compare(">=", a), compare("<=", b)],
+    ...PLAIN,
+    position,
   });
   const outside = (a: BoundExpression, b: BoundExpression): BoundExpression => ({
-    kind: "or", args: [compare("<", a), compare(">", b)], ...PLAIN, position,
+    kind: "or",
+    args: [compare("<", a), compare(">", b)],
+    ...PLAIN,
+    position,
   });
   switch (node.kind) {
     case "AEXPR_BETWEEN":
@@ -219,12 +273,15 @@ function bindDistinct(context: BindContext, node: A_Expr, env: Env): BoundExpres
   const negated = node.kind === "AEXPR_NOT_DISTINCT";
   const left = required(context, node.lexpr, env);
   const right = required(context, node.rexpr, env);
-  const isNull = (e: BoundExpression): boolean => e.kind === "constant" && e.value === null && e.type.oid === Oid.unknown;
+  const isNull = (e: BoundExpression): boolean =>
+    e.kind === "constant" && e.value === null && e.type.oid === Oid.unknown;
   // IS DISTINCT FROM NULL is a null test, as in PostgreSQL.
   if (isNull(right)) return { kind: negated ? "is-null" : "is-not-null", input: left, ...PLAIN, position };
   if (isNull(left)) return { kind: negated ? "is-null" : "is-not-null", input: right, ...PLAIN, position };
   if (left.kind === "row" && right.kind === "row" && left.fields.length === right.fields.length) {
-    const tests = left.fields.map((field, i) => distinct(context, field, right.fields[i] as BoundExpression, negated, position));
+    const tests = left.fields.map((field, i) =>
+      distinct(context, field, right.fields[i] as BoundExpression, negated, position),
+    );
     return { kind: negated ? "and" : "or", args: tests, ...PLAIN, position };
   }
   return distinct(context, left, right, negated, position);
@@ -239,7 +296,12 @@ function distinct(
 ): BoundExpression {
   const equal = bindOperator(context, { schema: undefined, name: "=", position }, left, right);
   return {
-    kind: "distinct", negated, equals: equal.function, left: equal.args[0] as BoundExpression,
-    right: equal.args[1] as BoundExpression, ...PLAIN, position,
+    kind: "distinct",
+    negated,
+    equals: equal.function,
+    left: equal.args[0] as BoundExpression,
+    right: equal.args[1] as BoundExpression,
+    ...PLAIN,
+    position,
   };
 }

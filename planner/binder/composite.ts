@@ -2,18 +2,31 @@
 import { SqlError, SqlState, notSupported } from "../../common/error.ts";
 import { Oid } from "../../common/types/oid.ts";
 import type { SqlType } from "../../common/types/type.ts";
-import { positionOf, type A_ArrayExpr, type A_Indirection, type Node, type RowExpr } from "../../parser/tree.ts";
+import {
+  positionOf,
+  type A_ArrayExpr,
+  type A_Indirection,
+  type Node,
+  type RowExpr,
+} from "../../parser/tree.ts";
 import type { BoundExpression, SubscriptExpression } from "../logical/expression.ts";
 import { coerce, coerceToCommon, coerceToSpecific, commonType } from "./coerce.ts";
 import type { BindContext, Env } from "./context.ts";
 import { INT4, TEXT, arrayTypeOf, collationOf, elementTypeOf, typeName } from "./types.ts";
 
 /** ARRAY[...]; `target`: the array type of a cast around it, whose elements then convert explicitly. */
-export function bindArray(context: BindContext, node: A_ArrayExpr, env: Env, target: SqlType | undefined): BoundExpression {
+export function bindArray(
+  context: BindContext,
+  node: A_ArrayExpr,
+  env: Env,
+  target: SqlType | undefined,
+): BoundExpression {
   const position = positionOf(node.location);
   const targetElement = target === undefined ? 0 : elementTypeOf(context, target.oid);
   const elements = (node.elements ?? []).map((element) =>
-    "A_ArrayExpr" in element ? bindArray(context, element.A_ArrayExpr, env, target) : context.expression(element, env),
+    "A_ArrayExpr" in element
+      ? bindArray(context, element.A_ArrayExpr, env, target)
+      : context.expression(element, env),
   );
   const isNested = elements.some((e) => elementTypeOf(context, e.type.oid) !== 0);
   if (elements.length === 0 && targetElement === 0) {
@@ -24,16 +37,24 @@ export function bindArray(context: BindContext, node: A_ArrayExpr, env: Env, tar
   }
   if (target !== undefined && targetElement !== 0) {
     const wanted = isNested ? target.oid : targetElement;
-    const converted = elements.map((e) => coerce(context, e, { oid: wanted, typmod: isNested ? -1 : target.typmod }, "explicit") ?? failCast(context, e, wanted));
+    const converted = elements.map(
+      (e) =>
+        coerce(context, e, { oid: wanted, typmod: isNested ? -1 : target.typmod }, "explicit") ??
+        failCast(context, e, wanted),
+    );
     return arrayOf(context, converted, isNested, target.oid, position);
   }
   const common = commonType(context, elements, "ARRAY");
   const converted = elements.map((e) => coerceToCommon(context, e, common, "ARRAY"));
   const arrayOid = isNested ? common : arrayTypeOf(context, common);
   if (arrayOid === 0) {
-    throw new SqlError(SqlState.undefinedObject, `could not find array type for data type ${typeName(context, common)}`, {
-      position: position || undefined,
-    });
+    throw new SqlError(
+      SqlState.undefinedObject,
+      `could not find array type for data type ${typeName(context, common)}`,
+      {
+        position: position || undefined,
+      },
+    );
   }
   return arrayOf(context, converted, isNested, arrayOid, position);
 }
@@ -46,8 +67,21 @@ function failCast(context: BindContext, e: BoundExpression, wanted: number): nev
   );
 }
 
-function arrayOf(context: BindContext, elements: readonly BoundExpression[], isNested: boolean, oid: number, position: number): BoundExpression {
-  return { kind: "array", elements, isNested, type: { oid, typmod: -1 }, collation: collationOf(context, oid), position };
+function arrayOf(
+  context: BindContext,
+  elements: readonly BoundExpression[],
+  isNested: boolean,
+  oid: number,
+  position: number,
+): BoundExpression {
+  return {
+    kind: "array",
+    elements,
+    isNested,
+    type: { oid, typmod: -1 },
+    collation: collationOf(context, oid),
+    position,
+  };
 }
 
 export function bindRow(context: BindContext, node: RowExpr, env: Env): BoundExpression {
@@ -80,7 +114,7 @@ export function bindIndirection(context: BindContext, node: A_Indirection, env: 
     }
     flush();
     if ("String" in step) value = bindField(context, value, step.String.sval ?? "");
-    else throw notSupported("row expansion via \"*\" here", value.position);
+    else throw notSupported('row expansion via "*" here', value.position);
   }
   flush();
   return value;
@@ -92,18 +126,36 @@ export function bindField(context: BindContext, input: BoundExpression, name: st
   if (fields === undefined) {
     const type = typeName(context, input.type.oid);
     if (input.type.oid === Oid.record) {
-      throw new SqlError(SqlState.undefinedColumn, `could not identify column "${name}" in record data type`, at);
+      throw new SqlError(
+        SqlState.undefinedColumn,
+        `could not identify column "${name}" in record data type`,
+        at,
+      );
     }
-    throw new SqlError(SqlState.wrongObjectType, `column notation .${name} applied to type ${type}, which is not a composite type`, at);
+    throw new SqlError(
+      SqlState.wrongObjectType,
+      `column notation .${name} applied to type ${type}, which is not a composite type`,
+      at,
+    );
   }
   const fieldIndex = fields.findIndex((field) => field.name === name);
   const field = fields[fieldIndex];
   if (field === undefined) {
-    throw new SqlError(SqlState.undefinedColumn, `column "${name}" not found in data type ${typeName(context, input.type.oid)}`, at);
+    throw new SqlError(
+      SqlState.undefinedColumn,
+      `column "${name}" not found in data type ${typeName(context, input.type.oid)}`,
+      at,
+    );
   }
   if (input.kind === "row") return input.fields[fieldIndex] as BoundExpression;
   return {
-    kind: "field", input, fieldIndex, name, type: field.type, collation: collationOf(context, field.type.oid), position: input.position,
+    kind: "field",
+    input,
+    fieldIndex,
+    name,
+    type: field.type,
+    collation: collationOf(context, field.type.oid),
+    position: input.position,
   };
 }
 
@@ -112,18 +164,26 @@ export function fieldsOf(
   context: BindContext,
   e: BoundExpression,
 ): readonly { readonly name: string; readonly type: SqlType }[] | undefined {
-  if (e.kind === "row") return e.fields.map((field, i) => ({ name: e.names[i] ?? `f${i + 1}`, type: field.type }));
+  if (e.kind === "row")
+    return e.fields.map((field, i) => ({ name: e.names[i] ?? `f${i + 1}`, type: field.type }));
   const relation = context.catalog.relationByOid(context.typeByOid(e.type.oid)?.relationOid ?? 0);
   if (relation?.kind === "table") return relation.table.columns.filter((column) => !column.isDropped);
   if (relation?.kind === "virtual") return relation.virtual.columns;
   if (e.kind !== "call" || e.function.argumentModes === undefined) return undefined;
   const types = e.function.allArgumentTypes ?? [];
   return e.function.argumentModes.flatMap((mode, i) =>
-    mode === "i" || mode === "v" ? [] : [{ name: e.function.argumentNames?.[i] ?? "", type: { oid: types[i] as number, typmod: -1 } }],
+    mode === "i" || mode === "v"
+      ? []
+      : [{ name: e.function.argumentNames?.[i] ?? "", type: { oid: types[i] as number, typmod: -1 } }],
   );
 }
 
-export function bindSubscripts(context: BindContext, input: BoundExpression, nodes: readonly Node[], env: Env): BoundExpression {
+export function bindSubscripts(
+  context: BindContext,
+  input: BoundExpression,
+  nodes: readonly Node[],
+  env: Env,
+): BoundExpression {
   const isJson = input.type.oid === Oid.jsonb;
   const element = elementTypeOf(context, input.type.oid) || (input.type.oid === Oid.name ? Oid.char : 0);
   if (element === 0 && !isJson) {
@@ -149,5 +209,12 @@ export function bindSubscripts(context: BindContext, input: BoundExpression, nod
       : { isSlice: false, lower: undefined, upper: bound(item.uidx) },
   );
   const type = isSlice || isJson ? input.type : { oid: element, typmod: input.type.typmod };
-  return { kind: "subscript", input, subscripts, type, collation: collationOf(context, type.oid), position: input.position };
+  return {
+    kind: "subscript",
+    input,
+    subscripts,
+    type,
+    collation: collationOf(context, type.oid),
+    position: input.position,
+  };
 }

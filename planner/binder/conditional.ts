@@ -31,7 +31,12 @@ export function bindCase(context: BindContext, node: CaseExpr, env: Env): BoundE
     const condition =
       subject === undefined
         ? test
-        : bindOperator(context, { schema: undefined, name: "=", position: positionOf(when.location) }, subject, test);
+        : bindOperator(
+            context,
+            { schema: undefined, name: "=", position: positionOf(when.location) },
+            subject,
+            test,
+          );
     whens.push({
       condition: coerceToBoolean(context, condition, "CASE/WHEN"),
       result: context.expression(when.result as Node, env),
@@ -72,7 +77,9 @@ export function bindVariadicConditional(
   };
 }
 
-const BOOLEAN_TESTS: Readonly<Record<string, { readonly test: BooleanTestExpression["test"]; readonly words: string }>> = {
+const BOOLEAN_TESTS: Readonly<
+  Record<string, { readonly test: BooleanTestExpression["test"]; readonly words: string }>
+> = {
   IS_TRUE: { test: "is-true", words: "IS TRUE" },
   IS_NOT_TRUE: { test: "is-not-true", words: "IS NOT TRUE" },
   IS_FALSE: { test: "is-false", words: "IS FALSE" },
@@ -81,7 +88,13 @@ const BOOLEAN_TESTS: Readonly<Record<string, { readonly test: BooleanTestExpress
   IS_NOT_UNKNOWN: { test: "is-not-unknown", words: "IS NOT UNKNOWN" },
 };
 
-export function bindBooleanTest(context: BindContext, arg: Node, kind: string, env: Env, position: number): BoundExpression {
+export function bindBooleanTest(
+  context: BindContext,
+  arg: Node,
+  kind: string,
+  env: Env,
+  position: number,
+): BoundExpression {
   const known = BOOLEAN_TESTS[kind];
   if (known === undefined) throw notSupported(kind, position);
   const input = coerceToBoolean(context, context.expression(arg, env), known.words);
@@ -89,7 +102,13 @@ export function bindBooleanTest(context: BindContext, arg: Node, kind: string, e
 }
 
 /** IS [NOT] NULL. Of an undecided parameter or a bare NULL the type does not matter; text stands in. */
-export function bindNullTest(context: BindContext, arg: Node, isNull: boolean, env: Env, position: number): BoundExpression {
+export function bindNullTest(
+  context: BindContext,
+  arg: Node,
+  isNull: boolean,
+  env: Env,
+  position: number,
+): BoundExpression {
   const bound = context.expression(arg, env);
   const input = bound.type.oid === Oid.unknown ? (coerce(context, bound, TEXT, "implicit") ?? bound) : bound;
   return { kind: isNull ? "is-null" : "is-not-null", input, ...PLAIN, position };
@@ -107,13 +126,23 @@ export function resolveCollation(names: readonly string[], position: number): nu
   const name = names.at(-1) ?? "";
   const oid = COLLATIONS.get(name);
   if (oid !== undefined) return oid;
-  throw new SqlError(SqlState.undefinedObject, `collation "${names.join(".")}" for encoding "UTF8" does not exist`, {
-    position: position || undefined,
-  });
+  throw new SqlError(
+    SqlState.undefinedObject,
+    `collation "${names.join(".")}" for encoding "UTF8" does not exist`,
+    {
+      position: position || undefined,
+    },
+  );
 }
 
 /** x COLLATE "C": all collations here order by bytes, so only the label changes. */
-export function bindCollate(context: BindContext, arg: Node, names: readonly Node[] | undefined, env: Env, position: number): BoundExpression {
+export function bindCollate(
+  context: BindContext,
+  arg: Node,
+  names: readonly Node[] | undefined,
+  env: Env,
+  position: number,
+): BoundExpression {
   const bound = context.expression(arg, env);
   const value = bound.type.oid === Oid.unknown ? (coerce(context, bound, TEXT, "implicit") ?? bound) : bound;
   if (collationOf(context, value.type.oid) === 0) {

@@ -16,12 +16,36 @@ export function bindConstraints(context: BindContext, table: TableEntry): TableC
     checks: table.constraints.flatMap((constraint) =>
       constraint.type !== "c" || constraint.expression === undefined
         ? []
-        : [{ name: constraint.name, expression: bindScalarText(context, constraint.expression, columns, { oid: Oid.bool, typmod: -1 }, "check", table.name) }],
+        : [
+            {
+              name: constraint.name,
+              expression: bindScalarText(
+                context,
+                constraint.expression,
+                columns,
+                { oid: Oid.bool, typmod: -1 },
+                "check",
+                table.name,
+              ),
+            },
+          ],
     ),
     generated: live.flatMap((column) =>
       column.generated === undefined
         ? []
-        : [{ attnum: column.attnum, expression: bindScalarText(context, column.generated, columns, column.type, "generated", table.name) }],
+        : [
+            {
+              attnum: column.attnum,
+              expression: bindScalarText(
+                context,
+                column.generated,
+                columns,
+                column.type,
+                "generated",
+                table.name,
+              ),
+            },
+          ],
     ),
     indexes: indexes.filter((index) => index.isUnique),
   };

@@ -63,7 +63,12 @@ export interface BindEntryPoints {
    * A SELECT, VALUES or set operation. `resolveUnknown`: literals of unknown type in the output become text (not so under
    * INSERT ... SELECT, whose target columns decide).
    */
-  query(statement: SelectStmt, parent: Scope | undefined, context: BindContext, resolveUnknown: boolean): BoundQuery;
+  query(
+    statement: SelectStmt,
+    parent: Scope | undefined,
+    context: BindContext,
+    resolveUnknown: boolean,
+  ): BoundQuery;
   /** INSERT, UPDATE, DELETE inside WITH. */
   modification(node: Node, parent: Scope | undefined, context: BindContext): BoundQuery;
 }
@@ -74,7 +79,10 @@ export class BindContext implements TypeLookup {
   searchPath: readonly string[];
   readonly parameters: ParameterTypes;
   /** kind/oid -> what the plan was made from. */
-  readonly dependencies = new Map<string, { readonly kind: CatalogEntry["kind"]; readonly oid: number; readonly version: number }>();
+  readonly dependencies = new Map<
+    string,
+    { readonly kind: CatalogEntry["kind"]; readonly oid: number; readonly version: number }
+  >();
   /** Table oid -> PostgreSQL's lock mode number. */
   readonly locks = new Map<number, number>();
   /** Column id -> base table column, for columns that are plain copies of one. */
@@ -125,7 +133,8 @@ export class BindContext implements TypeLookup {
 
   /** Registers a column of a base table. */
   setOrigin(column: LogicalColumn): void {
-    if (column.tableOid !== 0) this.#origins.set(column.id, { tableOid: column.tableOid, attnum: column.attnum });
+    if (column.tableOid !== 0)
+      this.#origins.set(column.id, { tableOid: column.tableOid, attnum: column.attnum });
   }
 
   originOf(id: number): ColumnOrigin | undefined {
@@ -134,7 +143,14 @@ export class BindContext implements TypeLookup {
 
   /** A reference to a column. */
   reference(column: LogicalColumn, name: string, position: number): ColumnExpression {
-    return { kind: "column", index: column.id, name, type: column.type, collation: column.collation, position };
+    return {
+      kind: "column",
+      index: column.id,
+      name,
+      type: column.type,
+      collation: column.collation,
+      position,
+    };
   }
 
   constant(value: Datum, oid: number, position = 0, typmod = -1): ConstantExpression {
@@ -142,7 +158,11 @@ export class BindContext implements TypeLookup {
   }
 
   dependOn(entry: CatalogEntry, lockMode: number): void {
-    this.dependencies.set(`${entry.kind}/${entry.oid}`, { kind: entry.kind, oid: entry.oid, version: entry.version });
+    this.dependencies.set(`${entry.kind}/${entry.oid}`, {
+      kind: entry.kind,
+      oid: entry.oid,
+      version: entry.version,
+    });
     if (entry.kind === "table" && lockMode > 0) {
       this.locks.set(entry.oid, Math.max(lockMode, this.locks.get(entry.oid) ?? 0));
     }

@@ -8,11 +8,22 @@ import { bindReturning } from "./returning.ts";
 import { Scope } from "./scope.ts";
 import { bindWith } from "./with.ts";
 
-export function bindDelete(context: BindContext, statement: DeleteStmt, parent: Scope | undefined): BoundQuery {
+export function bindDelete(
+  context: BindContext,
+  statement: DeleteStmt,
+  parent: Scope | undefined,
+): BoundQuery {
   const scope = new Scope(parent);
   const ctes = statement.withClause === undefined ? [] : bindWith(context, statement.withClause, scope);
   const table = targetTable(context, statement.relation, "delete from");
-  const rows = bindModifiedRows(context, table, statement.relation ?? {}, statement.usingClause, statement.whereClause, scope);
+  const rows = bindModifiedRows(
+    context,
+    table,
+    statement.relation ?? {},
+    statement.usingClause,
+    statement.whereClause,
+    scope,
+  );
   const returning = bindReturning(context, statement.returningClause?.exprs, scope);
   const plan: LogicalPlan = {
     kind: "delete",

@@ -8,7 +8,14 @@ import { coerceOrThrow } from "./coerce.ts";
 import { bindColumn } from "./column.ts";
 import { bindAExpr } from "./comparison.ts";
 import { bindArray, bindIndirection, bindRow } from "./composite.ts";
-import { bindBooleanTest, bindCase, bindCollate, bindLogic, bindNullTest, bindVariadicConditional } from "./conditional.ts";
+import {
+  bindBooleanTest,
+  bindCase,
+  bindCollate,
+  bindLogic,
+  bindNullTest,
+  bindVariadicConditional,
+} from "./conditional.ts";
 import type { BindContext, Env } from "./context.ts";
 import { bindConstant, bindParameter } from "./literal.ts";
 import { bindSqlFunction } from "./sql-functions.ts";
@@ -19,7 +26,8 @@ import { resolveTypeName } from "./type-name.ts";
 export function bindExpression(node: Node, env: Env, context: BindContext): BoundExpression {
   if ("ColumnRef" in node) return bindColumn(context, node.ColumnRef, env);
   if ("A_Const" in node) return bindConstant(context, node.A_Const);
-  if ("ParamRef" in node) return bindParameter(context, node.ParamRef.number ?? 0, positionOf(node.ParamRef.location));
+  if ("ParamRef" in node)
+    return bindParameter(context, node.ParamRef.number ?? 0, positionOf(node.ParamRef.location));
   if ("A_Expr" in node) return bindAExpr(context, node.A_Expr, env);
   if ("BoolExpr" in node) return bindLogic(context, node.BoolExpr, env);
   if ("FuncCall" in node) return bindCall(context, node.FuncCall, env);
@@ -28,18 +36,42 @@ export function bindExpression(node: Node, env: Env, context: BindContext): Boun
   if ("SubLink" in node) return bindSubLink(context, node.SubLink, env);
   if ("NullTest" in node) {
     const test = node.NullTest;
-    return bindNullTest(context, test.arg as Node, test.nulltesttype === "IS_NULL", env, positionOf(test.location));
+    return bindNullTest(
+      context,
+      test.arg as Node,
+      test.nulltesttype === "IS_NULL",
+      env,
+      positionOf(test.location),
+    );
   }
   if ("BooleanTest" in node) {
     const test = node.BooleanTest;
-    return bindBooleanTest(context, test.arg as Node, String(test.booltesttype), env, positionOf(test.location));
+    return bindBooleanTest(
+      context,
+      test.arg as Node,
+      String(test.booltesttype),
+      env,
+      positionOf(test.location),
+    );
   }
   if ("CoalesceExpr" in node) {
-    return bindVariadicConditional(context, "coalesce", node.CoalesceExpr.args ?? [], env, positionOf(node.CoalesceExpr.location));
+    return bindVariadicConditional(
+      context,
+      "coalesce",
+      node.CoalesceExpr.args ?? [],
+      env,
+      positionOf(node.CoalesceExpr.location),
+    );
   }
   if ("MinMaxExpr" in node) {
     const kind = node.MinMaxExpr.op === "IS_GREATEST" ? "greatest" : "least";
-    return bindVariadicConditional(context, kind, node.MinMaxExpr.args ?? [], env, positionOf(node.MinMaxExpr.location));
+    return bindVariadicConditional(
+      context,
+      kind,
+      node.MinMaxExpr.args ?? [],
+      env,
+      positionOf(node.MinMaxExpr.location),
+    );
   }
   if ("A_ArrayExpr" in node) return bindArray(context, node.A_ArrayExpr, env, undefined);
   if ("RowExpr" in node) return bindRow(context, node.RowExpr, env);
@@ -60,7 +92,8 @@ function bindCast(context: BindContext, node: TypeCast, env: Env): BoundExpressi
   const arg = node.arg as Node;
   const position = positionOf(node.location) || expressionPosition(arg);
   if (type.oid === Oid.unknown) return context.expression(arg, env);
-  const value = "A_ArrayExpr" in arg ? bindArray(context, arg.A_ArrayExpr, env, type) : context.expression(arg, env);
+  const value =
+    "A_ArrayExpr" in arg ? bindArray(context, arg.A_ArrayExpr, env, type) : context.expression(arg, env);
   return coerceOrThrow(context, value, type, "explicit", position);
 }
 

@@ -1,7 +1,14 @@
 // Functions in FROM: f(..), ROWS FROM (f(..), g(..)), unnest(a, b), WITH ORDINALITY, and the columns they have.
 import { SqlError, SqlState, notSupported } from "../../common/error.ts";
 import { Oid } from "../../common/types/oid.ts";
-import { listItems, positionOf, stringsOf, type FuncCall, type Node, type RangeFunction } from "../../parser/tree.ts";
+import {
+  listItems,
+  positionOf,
+  stringsOf,
+  type FuncCall,
+  type Node,
+  type RangeFunction,
+} from "../../parser/tree.ts";
 import type { BoundExpression } from "../logical/expression.ts";
 import type { LogicalColumn } from "../logical/plan.ts";
 import { plainCall, resolveCall } from "./call.ts";
@@ -74,23 +81,39 @@ function bindNamedFunction(context: BindContext, node: FuncCall, env: Env): Boun
   const position = positionOf(node.location);
   const name = stringsOf(node.funcname).at(-1) ?? "";
   const resolved = resolveCall(context, node, env);
-  if ("kind" in resolved) return { call: resolved, columns: [{ name, type: resolved.type.oid }], isScalar: true };
+  if ("kind" in resolved)
+    return { call: resolved, columns: [{ name, type: resolved.type.oid }], isScalar: true };
   if (resolved.entry.kind === "a") {
-    throw new SqlError(SqlState.groupingError, "aggregate functions are not allowed in functions in FROM", { position });
+    throw new SqlError(SqlState.groupingError, "aggregate functions are not allowed in functions in FROM", {
+      position,
+    });
   }
   if (resolved.entry.kind === "w") throw notSupported("window functions", position);
   const call = plainCall(context, resolved, position);
   const declared = functionColumns(context, resolved);
   if (declared !== undefined) {
     // One OUT column is a plain value under its own name.
-    return { call, columns: declared, isScalar: declared.length === 1 && resolved.resultType.oid !== Oid.record };
+    return {
+      call,
+      columns: declared,
+      isScalar: declared.length === 1 && resolved.resultType.oid !== Oid.record,
+    };
   }
-  const fields = context.typeByOid(resolved.resultType.oid)?.kind === "c" ? fieldsOf(context, call) : undefined;
+  const fields =
+    context.typeByOid(resolved.resultType.oid)?.kind === "c" ? fieldsOf(context, call) : undefined;
   if (fields !== undefined) {
-    return { call, columns: fields.map((field) => ({ name: field.name, type: field.type.oid })), isScalar: false };
+    return {
+      call,
+      columns: fields.map((field) => ({ name: field.name, type: field.type.oid })),
+      isScalar: false,
+    };
   }
   if (resolved.resultType.oid === Oid.record) {
-    throw new SqlError(SqlState.syntaxError, 'a column definition list is required for functions returning "record"', { position });
+    throw new SqlError(
+      SqlState.syntaxError,
+      'a column definition list is required for functions returning "record"',
+      { position },
+    );
   }
   return { call, columns: [{ name, type: resolved.resultType.oid }], isScalar: true };
 }

@@ -2,7 +2,12 @@
 import { SqlError, SqlState, notSupported } from "../../common/error.ts";
 import { Oid } from "../../common/types/oid.ts";
 import {
-  expressionPosition, nodeKind, stringsOf, type JoinExpr, type Node, type RangeSubselect,
+  expressionPosition,
+  nodeKind,
+  stringsOf,
+  type JoinExpr,
+  type Node,
+  type RangeSubselect,
 } from "../../parser/tree.ts";
 import type { BoundExpression } from "../logical/expression.ts";
 import type { LogicalPlan } from "../logical/plan.ts";
@@ -55,16 +60,25 @@ function innerScope(scope: Scope, before: readonly ScopeItem[], isLateral: boole
   return inner;
 }
 
-function bindSubselect(context: BindContext, node: RangeSubselect, scope: Scope, before: readonly ScopeItem[]): FromItem {
+function bindSubselect(
+  context: BindContext,
+  node: RangeSubselect,
+  scope: Scope,
+  before: readonly ScopeItem[],
+): FromItem {
   if (node.subquery === undefined || !("SelectStmt" in node.subquery)) throw notSupported("this sub-select");
   const select = node.subquery.SelectStmt;
   const alias = node.alias?.aliasname;
   if (alias === undefined) {
     // The grammar of version 16 and later lets the alias go; 15 does not.
     const isValues = select.valuesLists !== undefined;
-    throw new SqlError(SqlState.syntaxError, `${isValues ? "VALUES" : "subquery"} in FROM must have an alias`, {
-      hint: `For example, FROM (${isValues ? "VALUES" : "SELECT"} ...) [AS] foo.`,
-    });
+    throw new SqlError(
+      SqlState.syntaxError,
+      `${isValues ? "VALUES" : "subquery"} in FROM must have an alias`,
+      {
+        hint: `For example, FROM (${isValues ? "VALUES" : "SELECT"} ...) [AS] foo.`,
+      },
+    );
   }
   const query = context.query(select, innerScope(scope, before, node.lateral === true));
   return fromItem(query.plan, makeItem(context, alias, query.columns, node.alias, undefined));
@@ -77,7 +91,12 @@ const JOIN_TYPES: Readonly<Record<string, JoinType>> = {
   JOIN_FULL: "full",
 };
 
-function bindJoin(context: BindContext, node: JoinExpr, scope: Scope, before: readonly ScopeItem[]): FromItem {
+function bindJoin(
+  context: BindContext,
+  node: JoinExpr,
+  scope: Scope,
+  before: readonly ScopeItem[],
+): FromItem {
   const joinType = JOIN_TYPES[String(node.jointype)];
   if (joinType === undefined) throw notSupported(String(node.jointype));
   const left = bindItem(context, node.larg as Node, scope, before);
@@ -103,7 +122,13 @@ function commonNames(left: FromItem, right: FromItem): readonly string[] {
   return left.star.map((column) => column.name).filter((name) => rights.has(name));
 }
 
-function bindUsing(context: BindContext, joinType: JoinType, left: FromItem, right: FromItem, names: readonly string[]): FromItem {
+function bindUsing(
+  context: BindContext,
+  joinType: JoinType,
+  left: FromItem,
+  right: FromItem,
+  names: readonly string[],
+): FromItem {
   const conditions: BoundExpression[] = [];
   const merged: ScopeColumn[] = [];
   for (const name of names) {
@@ -113,14 +138,23 @@ function bindUsing(context: BindContext, joinType: JoinType, left: FromItem, rig
     merged.push(mergedColumn(context, joinType, l, r));
   }
   const plan: LogicalPlan = { kind: "join", joinType, left: left.plan, right: right.plan, conditions };
-  if (names.length === 0) return { plan, items: [...left.items, ...right.items], star: [...left.star, ...right.star] };
+  if (names.length === 0)
+    return { plan, items: [...left.items, ...right.items], star: [...left.star, ...right.star] };
   const used = new Set(names);
   const hide = (item: ScopeItem): ScopeItem => ({ ...item, hidden: new Set([...item.hidden, ...used]) });
   const nameless: ScopeItem = {
-    alias: undefined, relationName: undefined, schemaName: undefined, columns: merged, hidden: new Set(),
-    table: undefined, rowType: { oid: Oid.record, typmod: -1 }, systemColumn: undefined, isScalarFunction: false,
+    alias: undefined,
+    relationName: undefined,
+    schemaName: undefined,
+    columns: merged,
+    hidden: new Set(),
+    table: undefined,
+    rowType: { oid: Oid.record, typmod: -1 },
+    systemColumn: undefined,
+    isScalarFunction: false,
   };
-  const rest = (side: FromItem): readonly ScopeColumn[] => side.star.filter((column) => !used.has(column.name));
+  const rest = (side: FromItem): readonly ScopeColumn[] =>
+    side.star.filter((column) => !used.has(column.name));
   return {
     plan,
     items: [...left.items.map(hide), ...right.items.map(hide), nameless],
@@ -131,17 +165,28 @@ function bindUsing(context: BindContext, joinType: JoinType, left: FromItem, rig
 function usingColumn(side: FromItem, name: string, which: "left" | "right"): ScopeColumn {
   const found = side.star.filter((column) => column.name === name);
   if (found.length > 1) {
-    throw new SqlError(SqlState.ambiguousColumn, `common column name "${name}" appears more than once in ${which} table`);
+    throw new SqlError(
+      SqlState.ambiguousColumn,
+      `common column name "${name}" appears more than once in ${which} table`,
+    );
   }
   const only = found[0];
   if (only === undefined) {
-    throw new SqlError(SqlState.undefinedColumn, `column "${name}" specified in USING clause does not exist in ${which} table`);
+    throw new SqlError(
+      SqlState.undefinedColumn,
+      `column "${name}" specified in USING clause does not exist in ${which} table`,
+    );
   }
   return only;
 }
 
 /** Which side a merged column shows: the one that cannot be NULL-extended; for FULL the first that is there. */
-function mergedColumn(context: BindContext, joinType: JoinType, left: ScopeColumn, right: ScopeColumn): ScopeColumn {
+function mergedColumn(
+  context: BindContext,
+  joinType: JoinType,
+  left: ScopeColumn,
+  right: ScopeColumn,
+): ScopeColumn {
   const oid = commonType(context, [left.value, right.value], "JOIN/USING");
   const l = coerceToCommon(context, left.value, oid, "JOIN/USING");
   const r = coerceToCommon(context, right.value, oid, "JOIN/USING");
@@ -149,7 +194,13 @@ function mergedColumn(context: BindContext, joinType: JoinType, left: ScopeColum
   if (joinType !== "full") return { ...left, value: l };
   return {
     name: left.name,
-    value: { kind: "coalesce", args: [l, r], type: { oid, typmod: -1 }, collation: collationOf(context, oid), position: 0 },
+    value: {
+      kind: "coalesce",
+      args: [l, r],
+      type: { oid, typmod: -1 },
+      collation: collationOf(context, oid),
+      position: 0,
+    },
     tableOid: 0,
     attnum: 0,
   };
@@ -165,4 +216,3 @@ function aliased(context: BindContext, node: JoinExpr, joined: FromItem): FromIt
   const item: ScopeItem = { ...makeItem(context, alias, [], undefined, undefined), columns };
   return { plan: joined.plan, items: [item], star: columns };
 }
-

@@ -62,7 +62,9 @@ export class Grouping {
     const replacement = new Map<number, BoundExpression>();
     for (const id of e.logical === undefined ? [] : freeColumns(e.logical)) {
       if (!this.#own.has(id)) continue;
-      const key = this.#keys.find((item) => item.expression.kind === "column" && item.expression.index === id);
+      const key = this.#keys.find(
+        (item) => item.expression.kind === "column" && item.expression.index === id,
+      );
       const column = this.#columnById(id);
       const found = key ?? (column === undefined ? undefined : this.#determined(column));
       if (found === undefined) {
@@ -79,7 +81,8 @@ export class Grouping {
 
   #columnById(id: number): BoundExpression | undefined {
     for (const item of this.#scope.items) {
-      for (const column of item.columns) if (column.value.kind === "column" && column.value.index === id) return column.value;
+      for (const column of item.columns)
+        if (column.value.kind === "column" && column.value.index === id) return column.value;
     }
     return undefined;
   }

@@ -15,13 +15,20 @@ const MAX_BRANCHES = 8;
 const FLOAT8_ARRAY = { oid: 1022, typmod: -1 } as const;
 
 /** Throws 42883 for unknown argument names, 42804 for branches that are not distances or scores. */
-export function bindHybrid(context: BindContext, args: readonly Argument[], position: number): BoundExpression {
+export function bindHybrid(
+  context: BindContext,
+  args: readonly Argument[],
+  position: number,
+): BoundExpression {
   const branches = args.filter((arg) => arg.name === undefined).map((arg) => bindBranch(context, arg.value));
   if (branches.length < MIN_BRANCHES || branches.length > MAX_BRANCHES) {
     throw new SqlError(
       SqlState.undefinedFunction,
       `hybrid_rrf takes ${MIN_BRANCHES} to ${MAX_BRANCHES} branches, not ${branches.length}`,
-      { hint: "hybrid_rrf(body <@> 'words', embedding <=> '[...]', weights => '{1,1}', k => 60, candidates => 100)", position },
+      {
+        hint: "hybrid_rrf(body <@> 'words', embedding <=> '[...]', weights => '{1,1}', k => 60, candidates => 100)",
+        position,
+      },
     );
   }
   const options = new Map<string, BoundExpression>();
@@ -35,7 +42,10 @@ export function bindHybrid(context: BindContext, args: readonly Argument[], posi
     }
     options.set(arg.name, arg.value);
   }
-  const option = (name: string, type: { readonly oid: number; readonly typmod: number }): BoundExpression | undefined => {
+  const option = (
+    name: string,
+    type: { readonly oid: number; readonly typmod: number },
+  ): BoundExpression | undefined => {
     const value = options.get(name);
     if (value === undefined) return undefined;
     const converted = coerce(context, value, type, "implicit");

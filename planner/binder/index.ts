@@ -21,7 +21,11 @@ export interface BoundStatement {
   readonly context: BindContext;
 }
 
-const ENTRY_POINTS: BindEntryPoints = { expression: bindExpression, query: bindQuery, modification: bindModification };
+const ENTRY_POINTS: BindEntryPoints = {
+  expression: bindExpression,
+  query: bindQuery,
+  modification: bindModification,
+};
 
 export function makeBindContext(planner: PlannerContext): BindContext {
   return new BindContext(planner, ENTRY_POINTS);

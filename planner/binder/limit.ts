@@ -27,7 +27,12 @@ export function bindLimit(
   return { kind: "limit", input, count, skip, withTies: hasTies ? keys : undefined };
 }
 
-function bindCount(context: BindContext, node: Node | undefined, scope: Scope, word: "LIMIT" | "OFFSET"): BoundExpression | undefined {
+function bindCount(
+  context: BindContext,
+  node: Node | undefined,
+  scope: Scope,
+  word: "LIMIT" | "OFFSET",
+): BoundExpression | undefined {
   if (node === undefined) return undefined;
   // LIMIT ALL and LIMIT NULL are no limit.
   if ("A_Const" in node && node.A_Const.isnull === true) return undefined;

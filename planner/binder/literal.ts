@@ -24,7 +24,8 @@ export function bindConstant(context: BindContext, node: A_Const): BoundExpressi
 function bindNumber(context: BindContext, text: string, position: number): BoundExpression {
   if (/^-?\d+$/.test(text)) {
     const value = BigInt(text);
-    if (value <= INT4_MAX && value >= -INT4_MAX - 1n) return context.constant(Number(value), Oid.int4, position);
+    if (value <= INT4_MAX && value >= -INT4_MAX - 1n)
+      return context.constant(Number(value), Oid.int4, position);
     if (value <= INT8_MAX && value >= -INT8_MAX - 1n) {
       const narrow = Number(value);
       return context.constant(Number.isSafeInteger(narrow) ? narrow : value, Oid.int8, position);

@@ -19,22 +19,33 @@ export function bindOnConflict(
 ): OnConflict {
   const isUpdate = clause.action === "ONCONFLICT_UPDATE";
   if (isUpdate && clause.infer === undefined) {
-    throw new SqlError(SqlState.syntaxError, "ON CONFLICT DO UPDATE requires inference specification or constraint name", {
-      hint: "For example, ON CONFLICT (column_name).",
-      position: positionOf(clause.location) || undefined,
-    });
+    throw new SqlError(
+      SqlState.syntaxError,
+      "ON CONFLICT DO UPDATE requires inference specification or constraint name",
+      {
+        hint: "For example, ON CONFLICT (column_name).",
+        position: positionOf(clause.location) || undefined,
+      },
+    );
   }
   const arbiters = clause.infer === undefined ? [] : inferArbiters(context, clause.infer, table);
   if (!isUpdate) return { arbiters, action: { kind: "nothing" } };
   const scope = new Scope(rowScope.parent);
   scope.items.push(...rowScope.items, makeItem(context, "excluded", excluded.columns, undefined, undefined));
   // Bare names mean the existing row, as PostgreSQL has it: excluded is reachable only by its own name.
-  scope.items[1] = { ...(scope.items[1] as (typeof scope.items)[number]), hidden: new Set(excluded.columns.map((column) => column.name)) };
+  scope.items[1] = {
+    ...(scope.items[1] as (typeof scope.items)[number]),
+    hidden: new Set(excluded.columns.map((column) => column.name)),
+  };
   const assignments = bindSetList(context, clause.targetList, table, { scope, clause: "update" });
   const where =
     clause.whereClause === undefined
       ? undefined
-      : coerceToBoolean(context, context.expression(clause.whereClause, { scope, clause: "conflict" }), "WHERE");
+      : coerceToBoolean(
+          context,
+          context.expression(clause.whereClause, { scope, clause: "conflict" }),
+          "WHERE",
+        );
   return { arbiters, action: { kind: "update", assignments, where } };
 }
 
@@ -53,7 +64,8 @@ function inferArbiters(context: BindContext, infer: Inference, table: TableEntry
   for (const element of infer.indexElems ?? []) {
     if (!("IndexElem" in element)) continue;
     const { name, expr } = element.IndexElem;
-    if (name === undefined || expr !== undefined) throw notSupported("ON CONFLICT on an expression", positionOf(infer.location));
+    if (name === undefined || expr !== undefined)
+      throw notSupported("ON CONFLICT on an expression", positionOf(infer.location));
     wanted.add(targetColumn(table, name, positionOf(infer.location)).attnum);
   }
   // A predicate only chooses partial indexes, which we do not have; a full unique index serves as well.
@@ -73,11 +85,16 @@ function inferArbiters(context: BindContext, infer: Inference, table: TableEntry
 function constraintIndex(infer: Inference, table: TableEntry, indexes: readonly IndexEntry[]): IndexEntry {
   const constraint = table.constraints.find((candidate) => candidate.name === infer.conname);
   if (constraint === undefined) {
-    throw new SqlError(SqlState.undefinedObject, `constraint "${infer.conname ?? ""}" for table "${table.name}" does not exist`, {
-      position: positionOf(infer.location) || undefined,
-    });
+    throw new SqlError(
+      SqlState.undefinedObject,
+      `constraint "${infer.conname ?? ""}" for table "${table.name}" does not exist`,
+      {
+        position: positionOf(infer.location) || undefined,
+      },
+    );
   }
   const index = indexes.find((candidate) => candidate.oid === constraint.indexOid);
-  if (index === undefined) throw new SqlError(SqlState.wrongObjectType, "constraint in ON CONFLICT clause has no associated index");
+  if (index === undefined)
+    throw new SqlError(SqlState.wrongObjectType, "constraint in ON CONFLICT clause has no associated index");
   return index;
 }

@@ -18,7 +18,12 @@ export interface OperatorName {
 }
 
 /** An operator for operand types; `left` = 0 for a prefix operator. Throws 42883 and 42725 with PostgreSQL's words. */
-export function resolveOperator(context: BindContext, name: OperatorName, left: number, right: number): OperatorEntry {
+export function resolveOperator(
+  context: BindContext,
+  name: OperatorName,
+  left: number,
+  right: number,
+): OperatorEntry {
   const kind = left === 0 ? "l" : "b";
   const all = context.catalog
     .operatorsByName(name.schema, name.name, context.searchPath)
@@ -59,10 +64,14 @@ function operatorError(
   hint: string,
 ): SqlError {
   const full = name.schema === undefined ? name.name : `${name.schema}.${name.name}`;
-  const operands = left === 0
-    ? `${full} ${typeName(context, right)}`
-    : `${typeName(context, left)} ${full} ${typeName(context, right)}`;
-  return new SqlError(state, `operator ${problem}: ${operands}`, { hint, position: name.position || undefined });
+  const operands =
+    left === 0
+      ? `${full} ${typeName(context, right)}`
+      : `${typeName(context, left)} ${full} ${typeName(context, right)}`;
+  return new SqlError(state, `operator ${problem}: ${operands}`, {
+    hint,
+    position: name.position || undefined,
+  });
 }
 
 /** left op right (left undefined: prefix), operands converted. */
@@ -77,7 +86,9 @@ export function bindOperator(
   const declared = left === undefined ? [entry.rightType] : [entry.leftType, entry.rightType];
   const inputs = operands.map((operand) => operand.type.oid);
   const generics = bindGenericTypes(context, inputs, declared) ?? { element: 0, compatible: 0 };
-  const args = operands.map((operand, i) => convertOperand(context, operand, declared[i] as number, generics));
+  const args = operands.map((operand, i) =>
+    convertOperand(context, operand, declared[i] as number, generics),
+  );
   const result = actualType(context, entry.resultType, generics);
   return operatorCall(context, entry, args, result, name.position);
 }
@@ -102,14 +113,28 @@ function operatorCall(
 }
 
 /** The function behind an operator; 42883 for one that is only a shell. */
-export function operatorFunction(context: BindContext, entry: OperatorEntry, position: number): FunctionEntry {
+export function operatorFunction(
+  context: BindContext,
+  entry: OperatorEntry,
+  position: number,
+): FunctionEntry {
   const found = context.catalog.functionByOid(entry.functionOid);
   if (found !== undefined) return found;
-  throw new SqlError(SqlState.undefinedFunction, `operator is only a shell: ${entry.name}`, { position: position || undefined });
+  throw new SqlError(SqlState.undefinedFunction, `operator is only a shell: ${entry.name}`, {
+    position: position || undefined,
+  });
 }
 
-function convertOperand(context: BindContext, operand: BoundExpression, declared: number, generics: GenericBinding): BoundExpression {
-  if (!isPolymorphic(context, declared)) return coerce(context, operand, { oid: declared, typmod: -1 }, "implicit") ?? operand;
+function convertOperand(
+  context: BindContext,
+  operand: BoundExpression,
+  declared: number,
+  generics: GenericBinding,
+): BoundExpression {
+  if (!isPolymorphic(context, declared))
+    return coerce(context, operand, { oid: declared, typmod: -1 }, "implicit") ?? operand;
   const actual = actualType(context, declared, generics);
-  return actual === 0 ? operand : (coerce(context, operand, { oid: actual, typmod: -1 }, "implicit") ?? operand);
+  return actual === 0
+    ? operand
+    : (coerce(context, operand, { oid: actual, typmod: -1 }, "implicit") ?? operand);
 }

@@ -22,7 +22,10 @@ export function bindOrderItem(
   const position = expressionPosition(node) || undefined;
   const name = bareName(node);
   // GROUP BY prefers the input column of that name, ORDER BY the output column.
-  if (name !== undefined && !(clause === "GROUP BY" && env.scope.findColumn(name, position ?? 0) !== undefined)) {
+  if (
+    name !== undefined &&
+    !(clause === "GROUP BY" && env.scope.findColumn(name, position ?? 0) !== undefined)
+  ) {
     const matches = targets.filter((target) => target.name === name);
     const first = matches[0];
     if (first !== undefined) {
@@ -36,11 +39,16 @@ export function bindOrderItem(
   if (ordinal !== undefined) {
     const target = targets[ordinal - 1];
     if (target === undefined) {
-      throw new SqlError(SqlState.invalidColumnReference, `${clause} position ${ordinal} is not in select list`, { position });
+      throw new SqlError(
+        SqlState.invalidColumnReference,
+        `${clause} position ${ordinal} is not in select list`,
+        { position },
+      );
     }
     return target.expression;
   }
-  if ("A_Const" in node) throw new SqlError(SqlState.syntaxError, `non-integer constant in ${clause}`, { position });
+  if ("A_Const" in node)
+    throw new SqlError(SqlState.syntaxError, `non-integer constant in ${clause}`, { position });
   return unknownToText(context, context.expression(node, env));
 }
 

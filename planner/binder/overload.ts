@@ -58,10 +58,14 @@ export function resolveFunction(
   const inputs = args.map((arg) => arg.value.type.oid);
   const chosen = choose(context, candidates, inputs);
   if (chosen === "ambiguous") {
-    throw new SqlError(SqlState.ambiguousFunction, `function ${callSignature(context, name, args)} is not unique`, {
-      hint: "Could not choose a best candidate function. You might need to add explicit type casts.",
-      position: name.position || undefined,
-    });
+    throw new SqlError(
+      SqlState.ambiguousFunction,
+      `function ${callSignature(context, name, args)} is not unique`,
+      {
+        hint: "Could not choose a best candidate function. You might need to add explicit type casts.",
+        position: name.position || undefined,
+      },
+    );
   }
   if (chosen === undefined) {
     if (isTypeConversion(context, name, args)) return undefined;
@@ -95,13 +99,21 @@ function weight(candidate: FunctionCandidate): number {
 }
 
 /** How a function could take the written arguments; none when their number or names do not fit. */
-function candidatesOf(entry: FunctionEntry, args: readonly Argument[], isVariadicCall: boolean): readonly FunctionCandidate[] {
+function candidatesOf(
+  entry: FunctionEntry,
+  args: readonly Argument[],
+  isVariadicCall: boolean,
+): readonly FunctionCandidate[] {
   if (entry.kind === "p") return [];
   const declared = entry.argumentTypes;
   const minimum = declared.length - entry.defaults.length;
   if (args.some((arg) => arg.name !== undefined)) return namedCandidate(entry, args);
   const found: FunctionCandidate[] = [];
-  if (args.length <= declared.length && args.length >= minimum && (entry.variadicType === 0 || isVariadicCall)) {
+  if (
+    args.length <= declared.length &&
+    args.length >= minimum &&
+    (entry.variadicType === 0 || isVariadicCall)
+  ) {
     const order = declared.map((_, i) => (i < args.length ? i : -1));
     found.push({ entry, order, variadicCount: 0, argumentTypes: declared.slice(0, args.length) });
   }
@@ -148,7 +160,10 @@ function buildCall(
   const { entry } = candidate;
   const written = args.map((arg) => arg.value);
   const inputs = written.map((value) => value.type.oid);
-  const generics = bindGenericTypes(context, inputs, candidate.argumentTypes) ?? { element: 0, compatible: 0 };
+  const generics = bindGenericTypes(context, inputs, candidate.argumentTypes) ?? {
+    element: 0,
+    compatible: 0,
+  };
   const converted = written.map((value, i) => {
     const declared = candidate.argumentTypes[i] as number;
     if (!isPolymorphic(context, declared)) return convert(context, value, declared);
@@ -157,14 +172,20 @@ function buildCall(
     return actual === Oid.anyarray ? value : convert(context, value, actual);
   });
   const ordered: BoundExpression[] = [];
-  const firstVariadic = candidate.variadicCount > 0 ? entry.argumentTypes.length - 1 : entry.argumentTypes.length;
+  const firstVariadic =
+    candidate.variadicCount > 0 ? entry.argumentTypes.length - 1 : entry.argumentTypes.length;
   const defaultsFrom = entry.argumentTypes.length - entry.defaults.length;
   for (let place = 0; place < firstVariadic; place++) {
     const index = candidate.order[place] as number;
     const declared = entry.argumentTypes[place] as number;
-    ordered.push(index >= 0 ? (converted[index] as BoundExpression) : bindDefault(entry.defaults[place - defaultsFrom] ?? "NULL", declared));
+    ordered.push(
+      index >= 0
+        ? (converted[index] as BoundExpression)
+        : bindDefault(entry.defaults[place - defaultsFrom] ?? "NULL", declared),
+    );
   }
-  if (candidate.variadicCount > 0) ordered.push(variadicArray(context, entry, converted.slice(firstVariadic), ordered));
+  if (candidate.variadicCount > 0)
+    ordered.push(variadicArray(context, entry, converted.slice(firstVariadic), ordered));
   const result = actualType(context, entry.resultType, generics);
   if (result === 0) throw undeterminedPolymorphic(written[0]);
   return { entry, args: ordered.flat(), resultType: { oid: result, typmod: -1 } };
@@ -181,7 +202,9 @@ function variadicArray(
     before.push(...values.slice(0, -1).map((value) => unknownToText(context, value)));
     return unknownToText(context, values.at(-1) as BoundExpression);
   }
-  const elementOid = isPolymorphic(context, entry.variadicType) ? commonType(context, values, "VARIADIC") : entry.variadicType;
+  const elementOid = isPolymorphic(context, entry.variadicType)
+    ? commonType(context, values, "VARIADIC")
+    : entry.variadicType;
   return {
     kind: "array",
     elements: values.map((value) => convert(context, value, elementOid)),
@@ -203,9 +226,13 @@ function convert(context: BindContext, value: BoundExpression, oid: number): Bou
 }
 
 function undeterminedPolymorphic(value: BoundExpression | undefined): SqlError {
-  return new SqlError(SqlState.datatypeMismatch, "could not determine polymorphic type because input has type unknown", {
-    position: value?.position || undefined,
-  });
+  return new SqlError(
+    SqlState.datatypeMismatch,
+    "could not determine polymorphic type because input has type unknown",
+    {
+      position: value?.position || undefined,
+    },
+  );
 }
 
 /** f(x) where f is a type and x converts to it without further ado. */
@@ -220,10 +247,14 @@ function isTypeConversion(context: BindContext, name: FunctionName, args: readon
 }
 
 function undefinedFunction(context: BindContext, name: FunctionName, args: readonly Argument[]): SqlError {
-  return new SqlError(SqlState.undefinedFunction, `function ${callSignature(context, name, args)} does not exist`, {
-    hint: "No function matches the given name and argument types. You might need to add explicit type casts.",
-    position: name.position || undefined,
-  });
+  return new SqlError(
+    SqlState.undefinedFunction,
+    `function ${callSignature(context, name, args)} does not exist`,
+    {
+      hint: "No function matches the given name and argument types. You might need to add explicit type casts.",
+      position: name.position || undefined,
+    },
+  );
 }
 
 /** "lower(integer, x => text)" */
@@ -258,4 +289,3 @@ export function functionColumns(
   }
   return columns.length === 0 ? undefined : columns;
 }
-

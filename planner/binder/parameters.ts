@@ -38,10 +38,14 @@ export class ParameterTypes {
     if (current === Oid.unknown || current === 0 || current === undefined) {
       this.#oids[index] = oid;
     } else if (current !== oid) {
-      throw new SqlError(SqlState.ambiguousParameter, `inconsistent types deduced for parameter $${index + 1}`, {
-        detail: `${typeName(this.#types, current)} versus ${typeName(this.#types, oid)}`,
-        position,
-      });
+      throw new SqlError(
+        SqlState.ambiguousParameter,
+        `inconsistent types deduced for parameter $${index + 1}`,
+        {
+          detail: `${typeName(this.#types, current)} versus ${typeName(this.#types, oid)}`,
+          position,
+        },
+      );
     }
   }
 

@@ -69,7 +69,8 @@ export function bindGenericTypes(
         break;
     }
   }
-  if (hasElement && isNonArray && element !== 0 && elementOf(context.typeByOid(element)) !== 0) return undefined;
+  if (hasElement && isNonArray && element !== 0 && elementOf(context.typeByOid(element)) !== 0)
+    return undefined;
   let common = 0;
   if (hasCompatible) {
     const found = commonOf(context, compatible);
@@ -79,7 +80,11 @@ export function bindGenericTypes(
   return { element, compatible: common };
 }
 
-export function checkGenericTypes(context: BindContext, inputs: readonly number[], declared: readonly number[]): boolean {
+export function checkGenericTypes(
+  context: BindContext,
+  inputs: readonly number[],
+  declared: readonly number[],
+): boolean {
   return bindGenericTypes(context, inputs, declared) !== undefined;
 }
 
@@ -112,7 +117,8 @@ function commonOf(context: BindContext, types: readonly number[]): number | unde
   for (const next of types.slice(1)) {
     if (next === best) continue;
     if (categoryOf(context, next) !== categoryOf(context, best)) return undefined;
-    if (!isPreferred(context, best) && isImplicit(context, best, next) && !isImplicit(context, next, best)) best = next;
+    if (!isPreferred(context, best) && isImplicit(context, best, next) && !isImplicit(context, next, best))
+      best = next;
   }
   return types.every((type) => type === best || isImplicit(context, type, best)) ? best : undefined;
 }

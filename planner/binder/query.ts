@@ -19,7 +19,12 @@ export function bindQuery(
   return { plan: { kind: "with", ctes, input: body.plan }, columns: body.columns };
 }
 
-function bindBody(context: BindContext, statement: SelectStmt, scope: Scope, resolveUnknown: boolean): BoundQuery {
+function bindBody(
+  context: BindContext,
+  statement: SelectStmt,
+  scope: Scope,
+  resolveUnknown: boolean,
+): BoundQuery {
   if (statement.op !== undefined && statement.op !== "SETOP_NONE") {
     const query = bindSetOperation(context, statement, scope);
     return resolveUnknown ? resolveUnknownOutput(context, query) : query;

@@ -43,23 +43,38 @@ export function bindRangeVar(context: BindContext, node: RangeVar, scope: Scope)
       return fromItem(scan.plan, tableItem(context, scan, relation.table, alias, node));
     }
     case "virtual": {
-      const columns = relation.virtual.columns.map((column, i): LogicalColumn => ({
-        ...context.newColumn(column.name, column.type, collationOf(context, column.type.oid)),
-        tableOid: relation.virtual.oid,
-        attnum: i + 1,
-      }));
+      const columns = relation.virtual.columns.map(
+        (column, i): LogicalColumn => ({
+          ...context.newColumn(column.name, column.type, collationOf(context, column.type.oid)),
+          tableOid: relation.virtual.oid,
+          attnum: i + 1,
+        }),
+      );
       for (const column of columns) context.setOrigin(column);
-      const plan: LogicalPlan = { kind: "virtual-scan", relation: relation.virtual, alias, columns, filter: [] };
+      const plan: LogicalPlan = {
+        kind: "virtual-scan",
+        relation: relation.virtual,
+        alias,
+        columns,
+        filter: [],
+      };
       const item = makeItem(context, alias, columns, node.alias, relation.virtual.name);
       const tableoid = (): BoundExpression => context.constant(relation.virtual.oid, Oid.oid);
-      return fromItem(plan, { ...item, schemaName: schemaName(context, relation.virtual.schema), systemColumn: (column) => (column === "tableoid" ? tableoid() : undefined) });
+      return fromItem(plan, {
+        ...item,
+        schemaName: schemaName(context, relation.virtual.schema),
+        systemColumn: (column) => (column === "tableoid" ? tableoid() : undefined),
+      });
     }
     case "view": {
       const statement = must(parse(relation.view.sql)[0], "a view's text is one statement").node;
       if (!("SelectStmt" in statement)) throw notSupported("this view", position);
       const select = statement.SelectStmt;
       const query = context.withSearchPath(["pg_catalog"], () => context.query(select, undefined));
-      const columns = query.columns.map((column, i) => ({ ...column, name: relation.view.columns[i]?.name ?? column.name }));
+      const columns = query.columns.map((column, i) => ({
+        ...column,
+        name: relation.view.columns[i]?.name ?? column.name,
+      }));
       const item = makeItem(context, alias, columns, node.alias, relation.view.name);
       return fromItem(query.plan, { ...item, schemaName: schemaName(context, relation.view.schema) });
     }
@@ -87,7 +102,9 @@ export function lookupRelation(context: BindContext, node: RangeVar): RelationRe
   const found = context.catalog.relation(node.schemaname, name, context.searchPath);
   if (found !== undefined) return found;
   const full = node.schemaname === undefined ? name : `${node.schemaname}.${name}`;
-  throw new SqlError(SqlState.undefinedTable, `relation "${full}" does not exist`, { position: position || undefined });
+  throw new SqlError(SqlState.undefinedTable, `relation "${full}" does not exist`, {
+    position: position || undefined,
+  });
 }
 
 function schemaName(context: BindContext, oid: number): string | undefined {
@@ -107,16 +124,28 @@ export interface TableScan {
 export function scanTable(context: BindContext, table: TableEntry, alias: string): TableScan {
   const columns = table.columns
     .filter((column) => !column.isDropped)
-    .map((column): LogicalColumn => ({
-      id: context.newId(), name: column.name, type: column.type, collation: column.collation,
-      tableOid: table.oid, attnum: column.attnum,
-    }));
+    .map(
+      (column): LogicalColumn => ({
+        id: context.newId(),
+        name: column.name,
+        type: column.type,
+        collation: column.collation,
+        tableOid: table.oid,
+        attnum: column.attnum,
+      }),
+    );
   for (const column of columns) context.setOrigin(column);
   const rid = context.newColumn("rid", { oid: Oid.int8, typmod: -1 }, 0);
   return { plan: { kind: "scan", table, alias, columns, rid, filter: [] }, columns, rid };
 }
 
-export function tableItem(context: BindContext, scan: TableScan, table: TableEntry, alias: string, node: RangeVar): ScopeItem {
+export function tableItem(
+  context: BindContext,
+  scan: TableScan,
+  table: TableEntry,
+  alias: string,
+  node: RangeVar,
+): ScopeItem {
   const item = makeItem(context, alias, scan.columns, node.alias, table.name);
   return {
     ...item,
@@ -128,7 +157,13 @@ export function tableItem(context: BindContext, scan: TableScan, table: TableEnt
 }
 
 /** xmin and its kind show constants: row versions are not numbered by transaction here. ctid packs the row id. */
-function systemColumn(context: BindContext, table: TableEntry, rid: LogicalColumn, alias: string, name: string): BoundExpression | undefined {
+function systemColumn(
+  context: BindContext,
+  table: TableEntry,
+  rid: LogicalColumn,
+  alias: string,
+  name: string,
+): BoundExpression | undefined {
   switch (name) {
     case "tableoid":
       return context.constant(table.oid, Oid.oid);
@@ -151,13 +186,29 @@ function ctidOf(context: BindContext, rid: BoundExpression): BoundExpression {
     bindOperator(context, { schema: "pg_catalog", name, position: 0 }, left, right);
   const text = (value: string): BoundExpression => context.constant(value, Oid.text);
   const size = context.constant(ROWS_PER_BLOCK, Oid.int4);
-  const offset = operator("+", operator("%", rid, context.constant(ROWS_PER_BLOCK, Oid.int8)), context.constant(1, Oid.int4));
+  const offset = operator(
+    "+",
+    operator("%", rid, context.constant(ROWS_PER_BLOCK, Oid.int8)),
+    context.constant(1, Oid.int4),
+  );
   const asText = (e: BoundExpression): BoundExpression => ({
-    kind: "io-cast", input: e, cast: "implicit", type: { oid: Oid.text, typmod: -1 }, collation: 100, position: 0,
+    kind: "io-cast",
+    input: e,
+    cast: "implicit",
+    type: { oid: Oid.text, typmod: -1 },
+    collation: 100,
+    position: 0,
   });
   const parts = [asText(operator("/", rid, size)), text(","), asText(offset), text(")")];
   const joined = parts.reduce((left, right) => operator("||", left, right), text("("));
-  return { kind: "io-cast", input: joined, cast: "implicit", type: { oid: Oid.tid, typmod: -1 }, collation: 0, position: 0 };
+  return {
+    kind: "io-cast",
+    input: joined,
+    cast: "implicit",
+    type: { oid: Oid.tid, typmod: -1 },
+    collation: 0,
+    position: 0,
+  };
 }
 
 export function fromItem(plan: LogicalPlan, item: ScopeItem): FromItem {
@@ -185,7 +236,12 @@ export function makeItem(
     schemaName: undefined,
     columns: columns.map((column, i): ScopeColumn => {
       const name = names[i] ?? column.name;
-      return { name, value: context.reference(column, `${alias}.${name}`, 0), tableOid: column.tableOid, attnum: column.attnum };
+      return {
+        name,
+        value: context.reference(column, `${alias}.${name}`, 0),
+        tableOid: column.tableOid,
+        attnum: column.attnum,
+      };
     }),
     hidden: NO_NAMES,
     table: undefined,

@@ -7,7 +7,11 @@ import type { Scope } from "./scope.ts";
 import { bindTargets } from "./target-list.ts";
 
 /** Items over the columns in `scope`; undefined = no RETURNING. */
-export function bindReturning(context: BindContext, nodes: readonly Node[] | undefined, scope: Scope): readonly ProjectItem[] | undefined {
+export function bindReturning(
+  context: BindContext,
+  nodes: readonly Node[] | undefined,
+  scope: Scope,
+): readonly ProjectItem[] | undefined {
   if (nodes === undefined || nodes.length === 0) return undefined;
   const star = scope.items.flatMap((item) => item.columns);
   const targets = bindTargets(context, nodes, { scope, clause: "returning" }, star, true);

@@ -40,7 +40,15 @@ export function bindScalarText(
 ): BoundExpression {
   const byText = memo.get(context.catalog) ?? new Map<string, BoundExpression>();
   memo.set(context.catalog, byText);
-  const key = [clause, relationName, targetType?.oid, targetType?.typmod, context.searchPath.join(), text, ...columns.map((c) => `${c.name}:${c.type.oid}:${c.index}`)].join("\u0000");
+  const key = [
+    clause,
+    relationName,
+    targetType?.oid,
+    targetType?.typmod,
+    context.searchPath.join(),
+    text,
+    ...columns.map((c) => `${c.name}:${c.type.oid}:${c.index}`),
+  ].join("\u0000");
   const known = byText.get(key);
   if (known !== undefined) return known;
   const bound = bindFresh(context, text, columns, targetType, clause, relationName);
@@ -60,10 +68,11 @@ function bindFresh(
 ): BoundExpression {
   const statement = must(parse(PREFIX + text)[0], "one expression").node;
   const target = "SelectStmt" in statement ? statement.SelectStmt.targetList?.[0] : undefined;
-  const node = must(target !== undefined && "ResTarget" in target ? target.ResTarget.val : undefined, "one expression");
-  const scope = new Scope(undefined);
-  scope.items.push(rowItem(columns, relationName));
-  const bound = context.expression(node, { scope, clause });
+  const node = must(
+    target !== undefined && "ResTarget" in target ? target.ResTarget.val : undefined,
+    "one expression",
+  );
+  const bound = context.expression(node, { scope: rowScope(columns, relationName), clause });
   if (targetType === undefined) return bound;
   if (targetType.oid === Oid.bool && clause === "check") return coerceToBoolean(context, bound, "CHECK");
   const converted = coerce(context, bound, targetType, "assignment");
@@ -75,6 +84,13 @@ function bindFresh(
   );
 }
 
+/** A scope in which only a row's columns are visible, under `relationName` where that is given. */
+export function rowScope(columns: readonly ScalarColumn[], relationName: string): Scope {
+  const scope = new Scope(undefined);
+  scope.items.push(rowItem(columns, relationName));
+  return scope;
+}
+
 function rowItem(columns: readonly ScalarColumn[], relationName: string): ScopeItem {
   return {
     alias: relationName === "" ? undefined : relationName,
@@ -82,7 +98,14 @@ function rowItem(columns: readonly ScalarColumn[], relationName: string): ScopeI
     schemaName: undefined,
     columns: columns.map((column) => ({
       name: column.name,
-      value: { kind: "column", index: column.index, name: column.name, type: column.type, collation: column.collation, position: 0 },
+      value: {
+        kind: "column",
+        index: column.index,
+        name: column.name,
+        type: column.type,
+        collation: column.collation,
+        position: 0,
+      },
       tableOid: 0,
       attnum: 0,
     })),
@@ -97,12 +120,18 @@ function rowItem(columns: readonly ScalarColumn[], relationName: string): ScopeI
 export function tableColumns(table: TableEntry): readonly ScalarColumn[] {
   return table.columns
     .filter((column) => !column.isDropped)
-    .map((column) => ({ name: column.name, type: column.type, collation: column.collation, index: column.attnum - 1 }));
+    .map((column) => ({
+      name: column.name,
+      type: column.type,
+      collation: column.collation,
+      index: column.attnum - 1,
+    }));
 }
 
 /** A column's default; NULL of its type where it has none. Identity columns draw from their sequence. */
 export function columnDefault(context: BindContext, column: ColumnEntry): BoundExpression {
-  if (column.default !== undefined) return bindScalarText(context, column.default, [], column.type, "default");
+  if (column.default !== undefined)
+    return bindScalarText(context, column.default, [], column.type, "default");
   if (column.identity !== "" && column.ownedSequence !== 0) {
     const text = `pg_catalog.nextval(${column.ownedSequence}::pg_catalog.oid::pg_catalog.regclass)`;
     return bindScalarText(context, text, [], column.type, "default");

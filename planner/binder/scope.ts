@@ -47,7 +47,10 @@ export interface QueryState {
 export interface CteBinding {
   readonly name: string;
   /** Makes a FROM item's plan for one reference. */
-  readonly reference: (alias: string) => { readonly plan: LogicalPlan; readonly columns: readonly LogicalColumn[] };
+  readonly reference: (alias: string) => {
+    readonly plan: LogicalPlan;
+    readonly columns: readonly LogicalColumn[];
+  };
 }
 
 export class Scope {
@@ -83,7 +86,9 @@ export class Scope {
       for (const column of item.columns) if (column.name === name) found.push(column);
     }
     if (found.length > 1) {
-      throw new SqlError(SqlState.ambiguousColumn, `column reference "${name}" is ambiguous`, { position: position || undefined });
+      throw new SqlError(SqlState.ambiguousColumn, `column reference "${name}" is ambiguous`, {
+        position: position || undefined,
+      });
     }
     return found[0] ?? this.#systemColumn(name, position) ?? this.parent?.findColumn(name, position);
   }
@@ -92,7 +97,9 @@ export class Scope {
     if (!SYSTEM_COLUMNS.has(name)) return undefined;
     const offered = this.items.filter((item) => item.systemColumn !== undefined);
     if (offered.length > 1) {
-      throw new SqlError(SqlState.ambiguousColumn, `column reference "${name}" is ambiguous`, { position: position || undefined });
+      throw new SqlError(SqlState.ambiguousColumn, `column reference "${name}" is ambiguous`, {
+        position: position || undefined,
+      });
     }
     const value = offered[0]?.systemColumn?.(name);
     return value === undefined ? undefined : { name, value, tableOid: 0, attnum: 0 };
@@ -106,7 +113,9 @@ export class Scope {
         : item.relationName === alias && item.alias === alias && item.schemaName === schema,
     );
     if (found.length > 1) {
-      throw new SqlError(SqlState.ambiguousAlias, `table reference "${alias}" is ambiguous`, { position: position || undefined });
+      throw new SqlError(SqlState.ambiguousAlias, `table reference "${alias}" is ambiguous`, {
+        position: position || undefined,
+      });
     }
     return found[0] ?? this.parent?.findItem(schema, alias, position);
   }
@@ -124,10 +133,22 @@ export class Scope {
   }
 }
 
-export const SYSTEM_COLUMNS: ReadonlySet<string> = new Set(["tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"]);
+export const SYSTEM_COLUMNS: ReadonlySet<string> = new Set([
+  "tableoid",
+  "ctid",
+  "xmin",
+  "xmax",
+  "cmin",
+  "cmax",
+]);
 
 /** `column "x" does not exist`, with the nearest names in sight as PostgreSQL hints them. */
-export function undefinedColumn(scope: Scope, qualifier: string | undefined, name: string, position: number): SqlError {
+export function undefinedColumn(
+  scope: Scope,
+  qualifier: string | undefined,
+  name: string,
+  position: number,
+): SqlError {
   const written = qualifier === undefined ? `"${name}"` : `${qualifier}.${name}`;
   return new SqlError(SqlState.undefinedColumn, `column ${written} does not exist`, {
     hint: columnHint(scope, qualifier, name),
@@ -139,7 +160,9 @@ export function undefinedColumn(scope: Scope, qualifier: string | undefined, nam
 const MAX_FUZZY_DISTANCE = 3;
 
 function columnHint(scope: Scope, qualifier: string | undefined, name: string): string | undefined {
-  const hidden = scope.unreachable.find((item) => (qualifier ?? item.alias) === item.alias && item.columns.some((column) => column.name === name));
+  const hidden = scope.unreachable.find(
+    (item) => (qualifier ?? item.alias) === item.alias && item.columns.some((column) => column.name === name),
+  );
   if (hidden !== undefined) {
     return `There is a column named "${name}" in table "${hidden.alias}", but it cannot be referenced from this part of the query.`;
   }
@@ -161,7 +184,8 @@ function columnHint(scope: Scope, qualifier: string | undefined, name: string): 
     }
   }
   if (names.length === 1) return `Perhaps you meant to reference the column ${names[0]}.`;
-  if (names.length === 2) return `Perhaps you meant to reference the column ${names[0]} or the column ${names[1]}.`;
+  if (names.length === 2)
+    return `Perhaps you meant to reference the column ${names[0]} or the column ${names[1]}.`;
   return undefined;
 }
 
@@ -171,16 +195,24 @@ export function missingItem(scope: Scope, alias: string, position: number): SqlE
   for (let level: Scope | undefined = scope; level !== undefined; level = level.parent) {
     const renamed = level.items.find((item) => item.relationName === alias && item.alias !== alias);
     if (renamed !== undefined) {
-      return new SqlError(SqlState.undefinedTable, `invalid reference to FROM-clause entry for table "${alias}"`, {
-        ...at,
-        hint: `Perhaps you meant to reference the table alias "${renamed.alias}".`,
-      });
+      return new SqlError(
+        SqlState.undefinedTable,
+        `invalid reference to FROM-clause entry for table "${alias}"`,
+        {
+          ...at,
+          hint: `Perhaps you meant to reference the table alias "${renamed.alias}".`,
+        },
+      );
     }
     if (level.unreachable.some((item) => item.alias === alias)) {
-      return new SqlError(SqlState.undefinedTable, `invalid reference to FROM-clause entry for table "${alias}"`, {
-        ...at,
-        hint: `There is an entry for table "${alias}", but it cannot be referenced from this part of the query.`,
-      });
+      return new SqlError(
+        SqlState.undefinedTable,
+        `invalid reference to FROM-clause entry for table "${alias}"`,
+        {
+          ...at,
+          hint: `There is an entry for table "${alias}", but it cannot be referenced from this part of the query.`,
+        },
+      );
     }
   }
   return new SqlError(SqlState.undefinedTable, `missing FROM-clause entry for table "${alias}"`, at);

@@ -28,7 +28,12 @@ import { assertHashable, bindSortKey } from "./sort-key.ts";
 import { bindTargets, type Target } from "./target-list.ts";
 
 /** A plain SELECT (no set operation, no VALUES); WITH is bound already and in `scope`. */
-export function bindSelect(context: BindContext, statement: SelectStmt, scope: Scope, resolveUnknown: boolean): BoundQuery {
+export function bindSelect(
+  context: BindContext,
+  statement: SelectStmt,
+  scope: Scope,
+  resolveUnknown: boolean,
+): BoundQuery {
   rejectUnsupported(statement);
   const from = bindFrom(context, statement.fromClause, scope);
   let plan = bindWhere(context, statement.whereClause, { scope, clause: "where" }, from.plan);
@@ -36,15 +41,21 @@ export function bindSelect(context: BindContext, statement: SelectStmt, scope: S
   let targets: readonly Target[] = bindTargets(context, statement.targetList, env, from.star, resolveUnknown);
 
   const groupEnv: Env = { scope, clause: "group-by" };
-  const groupKeys = (statement.groupClause ?? []).flatMap((node) => groupItems(node)).map((node) => {
-    const key = bindOrderItem(context, node, groupEnv, targets, "GROUP BY");
-    assertHashable(context, key);
-    return key;
-  });
+  const groupKeys = (statement.groupClause ?? [])
+    .flatMap((node) => groupItems(node))
+    .map((node) => {
+      const key = bindOrderItem(context, node, groupEnv, targets, "GROUP BY");
+      assertHashable(context, key);
+      return key;
+    });
   let having =
     statement.havingClause === undefined
       ? undefined
-      : coerceToBoolean(context, context.expression(statement.havingClause, { scope, clause: "having" }), "HAVING");
+      : coerceToBoolean(
+          context,
+          context.expression(statement.havingClause, { scope, clause: "having" }),
+          "HAVING",
+        );
   const orderEnv: Env = { scope, clause: "order-by" };
   let keys: readonly SortKey[] = (statement.sortClause ?? []).map((node) =>
     bindSortKey(context, node, (e) => bindOrderItem(context, e, orderEnv, targets, "ORDER BY")),
@@ -66,7 +77,8 @@ export function bindSelect(context: BindContext, statement: SelectStmt, scope: S
     plan = { kind: "aggregate", input: plan, keys: grouping.keys, aggregates: scope.state.aggregates };
     if (having !== undefined) plan = { kind: "filter", input: plan, conditions: [having] };
   }
-  if (scope.state.setCalls.length > 0) plan = { kind: "project-set", input: plan, items: scope.state.setCalls };
+  if (scope.state.setCalls.length > 0)
+    plan = { kind: "project-set", input: plan, items: scope.state.setCalls };
   return project(context, statement, scope, plan, targets, keys, isDistinct, on);
 }
 
@@ -77,7 +89,12 @@ function rejectUnsupported(statement: SelectStmt): void {
   if (statement.groupDistinct === true) throw notSupported("GROUP BY DISTINCT");
 }
 
-export function bindWhere(context: BindContext, node: Node | undefined, env: Env, input: LogicalPlan): LogicalPlan {
+export function bindWhere(
+  context: BindContext,
+  node: Node | undefined,
+  env: Env,
+  input: LogicalPlan,
+): LogicalPlan {
   if (node === undefined) return input;
   const condition = coerceToBoolean(context, context.expression(node, env), "WHERE");
   return { kind: "filter", input, conditions: [condition] };
@@ -113,7 +130,8 @@ function rewriteSetCalls(scope: Scope, rewrite: (e: BoundExpression) => BoundExp
   for (const [i, item] of setCalls.entries()) {
     const call = item.expression;
     // The call's own column stands for it elsewhere; only its arguments read the groups.
-    if (call.kind === "call") setCalls[i] = { ...item, expression: { ...call, args: call.args.map(rewrite) } };
+    if (call.kind === "call")
+      setCalls[i] = { ...item, expression: { ...call, args: call.args.map(rewrite) } };
   }
 }
 
@@ -143,18 +161,20 @@ function project(
     }
     return context.reference(item.column, item.column.name, e.position);
   };
-  const sortKeys = keys.map((key): SortKey => ({
-    ...key,
-    expression: carry(key.expression, () => {
-      if (isDistinct && on === undefined) {
-        throw new SqlError(
-          SqlState.invalidColumnReference,
-          "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
-          { position: key.expression.position || undefined },
-        );
-      }
+  const sortKeys = keys.map(
+    (key): SortKey => ({
+      ...key,
+      expression: carry(key.expression, () => {
+        if (isDistinct && on === undefined) {
+          throw new SqlError(
+            SqlState.invalidColumnReference,
+            "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+            { position: key.expression.position || undefined },
+          );
+        }
+      }),
     }),
-  }));
+  );
   const onKeys = on?.map((e) => carry(e, () => {}));
   let plan: LogicalPlan = { kind: "project", input, items };
   let ordering = sortKeys;
@@ -180,7 +200,10 @@ function project(
       }),
     };
   }
-  const columns = plan.kind === "project" && items.length > visible ? plan.items.map((item) => item.column) : items.map((item) => item.column);
+  const columns =
+    plan.kind === "project" && items.length > visible
+      ? plan.items.map((item) => item.column)
+      : items.map((item) => item.column);
   return { plan, columns };
 }
 

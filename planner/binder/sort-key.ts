@@ -19,14 +19,22 @@ export function bindSortKey(context: BindContext, node: Node, bind: (e: Node) =>
   return { expression, descending, nullsFirst };
 }
 
-function isDescending(operator: string | undefined, direction: string | undefined, position: number): boolean {
+function isDescending(
+  operator: string | undefined,
+  direction: string | undefined,
+  position: number,
+): boolean {
   if (direction !== "SORTBY_USING") return direction === "SORTBY_DESC";
   if (operator === "<") return false;
   if (operator === ">") return true;
-  throw new SqlError(SqlState.wrongObjectType, `operator ${operator ?? ""} is not a valid ordering operator`, {
-    hint: "Ordering operators must be \"<\" or \">\" members of btree operator families.",
-    position: position || undefined,
-  });
+  throw new SqlError(
+    SqlState.wrongObjectType,
+    `operator ${operator ?? ""} is not a valid ordering operator`,
+    {
+      hint: 'Ordering operators must be "<" or ">" members of btree operator families.',
+      position: position || undefined,
+    },
+  );
 }
 
 /** 42883 for json and other types without a btree order. */
@@ -39,13 +47,24 @@ export function assertHashable(context: BindContext, e: BoundExpression): void {
   assertHasOperator(context, e, "=", "an equality", undefined);
 }
 
-function assertHasOperator(context: BindContext, e: BoundExpression, operator: string, what: string, hint: string | undefined): void {
+function assertHasOperator(
+  context: BindContext,
+  e: BoundExpression,
+  operator: string,
+  what: string,
+  hint: string | undefined,
+): void {
   if (e.kind === "row") {
     for (const field of e.fields) assertHasOperator(context, field, operator, what, hint);
     return;
   }
   try {
-    resolveOperator(context, { schema: "pg_catalog", name: operator, position: e.position }, e.type.oid, e.type.oid);
+    resolveOperator(
+      context,
+      { schema: "pg_catalog", name: operator, position: e.position },
+      e.type.oid,
+      e.type.oid,
+    );
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
     throw new SqlError(

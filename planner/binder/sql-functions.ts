@@ -39,7 +39,12 @@ export function sqlFunctionColumn(op: string): string {
   return MEANINGS[op]?.column ?? "?column?";
 }
 
-export function bindSqlFunction(context: BindContext, op: string, typmod: number, position: number): BoundExpression {
+export function bindSqlFunction(
+  context: BindContext,
+  op: string,
+  typmod: number,
+  position: number,
+): BoundExpression {
   const meaning = MEANINGS[op];
   if (meaning === undefined) throw notSupported(op, position);
   const resolved = resolveFunction(

@@ -13,15 +13,27 @@ export function bindSubLink(context: BindContext, node: SubLink, env: Env): Boun
     throw new SqlError(SqlState.featureNotSupported, "cannot use subquery in check constraint", { position });
   }
   if (env.clause === "default") {
-    throw new SqlError(SqlState.featureNotSupported, "cannot use subquery in DEFAULT expression", { position });
+    throw new SqlError(SqlState.featureNotSupported, "cannot use subquery in DEFAULT expression", {
+      position,
+    });
   }
   if (env.clause === "generated") {
-    throw new SqlError(SqlState.featureNotSupported, "cannot use subquery in column generation expression", { position });
+    throw new SqlError(SqlState.featureNotSupported, "cannot use subquery in column generation expression", {
+      position,
+    });
   }
-  if (node.subselect === undefined || !("SelectStmt" in node.subselect)) throw notSupported("this sub-select", position);
+  if (node.subselect === undefined || !("SelectStmt" in node.subselect))
+    throw notSupported("this sub-select", position);
   const query = context.query(node.subselect.SelectStmt, env.scope);
   const base = {
-    kind: "subquery", logical: query.plan, plan: undefined, testArgs: [], test: undefined, isHashable: false, bindings: [], position,
+    kind: "subquery",
+    logical: query.plan,
+    plan: undefined,
+    testArgs: [],
+    test: undefined,
+    isHashable: false,
+    bindings: [],
+    position,
   } as const;
   switch (node.subLinkType) {
     case "EXISTS_SUBLINK":
@@ -34,9 +46,18 @@ export function bindSubLink(context: BindContext, node: SubLink, env: Env): Boun
       const column = onlyColumn(query, position);
       const oid = arrayTypeOf(context, column.type.oid);
       if (oid === 0) {
-        throw new SqlError(SqlState.undefinedObject, `could not find array type for data type ${typeName(context, column.type.oid)}`, { position });
+        throw new SqlError(
+          SqlState.undefinedObject,
+          `could not find array type for data type ${typeName(context, column.type.oid)}`,
+          { position },
+        );
       }
-      return { ...base, subqueryKind: "array", type: { oid, typmod: -1 }, collation: collationOf(context, oid) };
+      return {
+        ...base,
+        subqueryKind: "array",
+        type: { oid, typmod: -1 },
+        collation: collationOf(context, oid),
+      };
     }
     case "ANY_SUBLINK":
     case "ALL_SUBLINK":
@@ -54,7 +75,13 @@ function onlyColumn(query: BoundQuery, position: number): BoundQuery["columns"][
   return column;
 }
 
-function quantified(context: BindContext, node: SubLink, env: Env, query: BoundQuery, position: number): SubqueryExpression {
+function quantified(
+  context: BindContext,
+  node: SubLink,
+  env: Env,
+  query: BoundQuery,
+  position: number,
+): SubqueryExpression {
   const names = stringsOf(node.operName);
   const name: OperatorName = {
     schema: names.length > 1 ? names.at(-2) : undefined,
@@ -79,25 +106,52 @@ function quantified(context: BindContext, node: SubLink, env: Env, query: BoundQ
     const slot = context.reference({ ...column, id: i }, column.name, position);
     const call = bindOperator(context, name, left, slot);
     if (call.type.oid !== Oid.bool) {
-      throw new SqlError(SqlState.datatypeMismatch, `operator ${name.name} must return type boolean, not type ${typeName(context, call.type.oid)}`, { position });
+      throw new SqlError(
+        SqlState.datatypeMismatch,
+        `operator ${name.name} must return type boolean, not type ${typeName(context, call.type.oid)}`,
+        { position },
+      );
     }
     const value = call.args[0] as BoundExpression;
     testArgs.push(value);
     const argument = context.reference(
-      { id: lefts.length + i, name: "", type: value.type, collation: value.collation, tableOid: 0, attnum: 0 }, "", position,
+      {
+        id: lefts.length + i,
+        name: "",
+        type: value.type,
+        collation: value.collation,
+        tableOid: 0,
+        attnum: 0,
+      },
+      "",
+      position,
     );
     return { ...call, args: [argument, call.args[1] as BoundExpression] };
   });
   const isAny = node.subLinkType === "ANY_SUBLINK";
   const combined: BoundExpression =
-    tests.length === 1 ? (tests[0] as CallExpression) : { kind: name.name === "<>" ? "or" : "and", args: tests, type: BOOL, collation: 0, position };
-  const isHashable = isAny && name.name === "=" && lefts.every((left, i) => {
-    const column = query.columns[i] as BoundQuery["columns"][number];
-    return resolveOperator(context, name, left.type.oid, column.type.oid).canHash;
-  });
+    tests.length === 1
+      ? (tests[0] as CallExpression)
+      : { kind: name.name === "<>" ? "or" : "and", args: tests, type: BOOL, collation: 0, position };
+  const isHashable =
+    isAny &&
+    name.name === "=" &&
+    lefts.every((left, i) => {
+      const column = query.columns[i] as BoundQuery["columns"][number];
+      return resolveOperator(context, name, left.type.oid, column.type.oid).canHash;
+    });
   return {
-    kind: "subquery", subqueryKind: isAny ? "any" : "all", logical: query.plan, plan: undefined, testArgs, test: combined,
-    isHashable, bindings: [], type: BOOL, collation: 0, position,
+    kind: "subquery",
+    subqueryKind: isAny ? "any" : "all",
+    logical: query.plan,
+    plan: undefined,
+    testArgs,
+    test: combined,
+    isHashable,
+    bindings: [],
+    type: BOOL,
+    collation: 0,
+    position,
   };
 }
 

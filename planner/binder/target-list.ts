@@ -47,7 +47,12 @@ export function unknownToText(context: BindContext, e: BoundExpression): BoundEx
   return e.type.oid === Oid.unknown ? (coerce(context, e, TEXT, "implicit") ?? e) : e;
 }
 
-function expandStar(context: BindContext, node: Node, env: Env, star: readonly ScopeColumn[]): readonly Target[] | undefined {
+function expandStar(
+  context: BindContext,
+  node: Node,
+  env: Env,
+  star: readonly ScopeColumn[],
+): readonly Target[] | undefined {
   if ("ColumnRef" in node) {
     const fields = node.ColumnRef.fields ?? [];
     const last = fields.at(-1);
@@ -58,7 +63,9 @@ function expandStar(context: BindContext, node: Node, env: Env, star: readonly S
       return item.columns.map((column) => target(column, position));
     }
     if (star.length === 0 && env.scope.items.length === 0) {
-      throw new SqlError(SqlState.syntaxError, "SELECT * with no tables specified is not valid", { position: position || undefined });
+      throw new SqlError(SqlState.syntaxError, "SELECT * with no tables specified is not valid", {
+        position: position || undefined,
+      });
     }
     return star.map((column) => target(column, position));
   }
@@ -66,7 +73,10 @@ function expandStar(context: BindContext, node: Node, env: Env, star: readonly S
     const steps = node.A_Indirection.indirection ?? [];
     const last = steps.at(-1);
     if (last === undefined || !("A_Star" in last)) return undefined;
-    const inner = steps.length === 1 ? (node.A_Indirection.arg as Node) : { A_Indirection: { ...node.A_Indirection, indirection: steps.slice(0, -1) } };
+    const inner =
+      steps.length === 1
+        ? (node.A_Indirection.arg as Node)
+        : { A_Indirection: { ...node.A_Indirection, indirection: steps.slice(0, -1) } };
     const value = context.expression(inner, env);
     const fields = fieldsOf(context, value);
     if (fields === undefined) throw notSupported("expanding this value with .*", value.position);

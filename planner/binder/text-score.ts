@@ -27,7 +27,9 @@ export function bindTextScore(context: BindContext, call: CallExpression): TextS
   }
   const indexes = context.catalog
     .indexesOf(origin.tableOid)
-    .filter((index) => index.method === "bm25" && index.columns.some((item) => item.attnum === origin.attnum));
+    .filter(
+      (index) => index.method === "bm25" && index.columns.some((item) => item.attnum === origin.attnum),
+    );
   const index = indexes[0];
   const name = column.kind === "column" ? (column.name.split(".").at(-1) ?? column.name) : "";
   if (index === undefined) {

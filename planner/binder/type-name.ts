@@ -38,12 +38,16 @@ function lookupType(context: TypeNameContext, node: TypeName, position: number):
   const name = names.at(-1) ?? "";
   const schema = names.length > 1 ? names.at(-2) : undefined;
   if (schema !== undefined && context.catalog.schemaByName(schema) === undefined) {
-    throw new SqlError(SqlState.invalidSchemaName, `schema "${schema}" does not exist`, { position: position || undefined });
+    throw new SqlError(SqlState.invalidSchemaName, `schema "${schema}" does not exist`, {
+      position: position || undefined,
+    });
   }
   const found = context.catalog.typeByName(schema, name, context.searchPath);
   if (found === undefined) {
     const written = names.join(".") + ((node.arrayBounds ?? []).length > 0 ? "[]" : "");
-    throw new SqlError(SqlState.undefinedObject, `type "${written}" does not exist`, { position: position || undefined });
+    throw new SqlError(SqlState.undefinedObject, `type "${written}" does not exist`, {
+      position: position || undefined,
+    });
   }
   return found;
 }
@@ -58,14 +62,20 @@ function modifierOf(context: TypeNameContext, type: TypeEntry, node: TypeName, p
 function modifierValue(node: Node, position: number): number {
   if ("A_Const" in node) {
     if (node.A_Const.ival !== undefined) return node.A_Const.ival.ival ?? 0;
-    if (node.A_Const.sval !== undefined && /^-?\d+$/.test(node.A_Const.sval.sval ?? "")) return Number(node.A_Const.sval.sval);
+    if (node.A_Const.sval !== undefined && /^-?\d+$/.test(node.A_Const.sval.sval ?? ""))
+      return Number(node.A_Const.sval.sval);
   }
   throw new SqlError(SqlState.syntaxError, "type modifiers must be simple constants or identifiers", {
     position: position || undefined,
   });
 }
 
-function packModifier(context: TypeNameContext, type: TypeEntry, values: readonly number[], position: number): number {
+function packModifier(
+  context: TypeNameContext,
+  type: TypeEntry,
+  values: readonly number[],
+  position: number,
+): number {
   const at = { position: position || undefined };
   const invalid = (message: string): SqlError => new SqlError(SqlState.invalidParameterValue, message, at);
   const first = values[0] ?? -1;
@@ -82,7 +92,8 @@ function packModifier(context: TypeNameContext, type: TypeEntry, values: readonl
       const scale = values[1] ?? 0;
       if (values.length > 2) throw invalid("invalid NUMERIC type modifier");
       if (first < 1 || first > 1000) throw invalid(`NUMERIC precision ${first} must be between 1 and 1000`);
-      if (scale < -1000 || scale > 1000) throw invalid(`NUMERIC scale ${scale} must be between -1000 and 1000`);
+      if (scale < -1000 || scale > 1000)
+        throw invalid(`NUMERIC scale ${scale} must be between -1000 and 1000`);
       return ((first << 16) | (scale & 0x7ff)) + 4;
     }
     case Oid.time:

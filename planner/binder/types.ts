@@ -74,7 +74,13 @@ export function typeNameWithModifier(lookup: TypeLookup, type: SqlType): string 
 
 /** Arrays proper: variable length with an element, not int2vector, oidvector or name. */
 export function isTrueArray(type: TypeEntry): boolean {
-  return type.elementOid !== 0 && type.length === -1 && type.category === "A" && type.name !== "int2vector" && type.name !== "oidvector";
+  return (
+    type.elementOid !== 0 &&
+    type.length === -1 &&
+    type.category === "A" &&
+    type.name !== "int2vector" &&
+    type.name !== "oidvector"
+  );
 }
 
 /** Element type of an array; 0 = not an array. int2vector and oidvector count, as they do for PostgreSQL's ANY. */

@@ -10,11 +10,22 @@ import { bindReturning } from "./returning.ts";
 import { Scope } from "./scope.ts";
 import { bindWith } from "./with.ts";
 
-export function bindUpdate(context: BindContext, statement: UpdateStmt, parent: Scope | undefined): BoundQuery {
+export function bindUpdate(
+  context: BindContext,
+  statement: UpdateStmt,
+  parent: Scope | undefined,
+): BoundQuery {
   const scope = new Scope(parent);
   const ctes = statement.withClause === undefined ? [] : bindWith(context, statement.withClause, scope);
   const table = targetTable(context, statement.relation, "update");
-  const rows = bindModifiedRows(context, table, statement.relation ?? {}, statement.fromClause, statement.whereClause, scope);
+  const rows = bindModifiedRows(
+    context,
+    table,
+    statement.relation ?? {},
+    statement.fromClause,
+    statement.whereClause,
+    scope,
+  );
   const assignments = bindSetList(context, statement.targetList, table, { scope, clause: "update" });
   if (scope.state.setCalls.length > 0) throw notSupported("a set-returning function in UPDATE");
   const returning = bindReturning(context, statement.returningClause?.exprs, scope);

@@ -1,7 +1,14 @@
 // WITH: each query bound once; references read its kept result. The optimizer's InlineCtes later merges those read once.
 import { SqlError, SqlState, notSupported } from "../../common/error.ts";
 import { Oid } from "../../common/types/oid.ts";
-import { positionOf, stringsOf, type CommonTableExpr, type Node, type SelectStmt, type WithClause } from "../../parser/tree.ts";
+import {
+  positionOf,
+  stringsOf,
+  type CommonTableExpr,
+  type Node,
+  type SelectStmt,
+  type WithClause,
+} from "../../parser/tree.ts";
 import type { LogicalColumn, LogicalCte, LogicalPlan } from "../logical/plan.ts";
 import { isTrueArray, typeName } from "./types.ts";
 import type { BindContext, BoundQuery } from "./context.ts";
@@ -43,7 +50,10 @@ function bindCte(context: BindContext, cte: CommonTableExpr, scope: Scope, isRec
   const columns = renamed(cte, query.columns);
   register(context, scope, name, id, columns, !isSelect && query.columns.length === 0);
   return {
-    id, name, plan: query.plan, modifies: !isSelect,
+    id,
+    name,
+    plan: query.plan,
+    modifies: !isSelect,
     isMaterialized: cte.ctematerialized === "CTEMaterializeAlways" || recursive,
   };
 }
@@ -72,7 +82,10 @@ function register(
     name,
     reference: (alias) => {
       if (hasNoResult) {
-        throw new SqlError(SqlState.featureNotSupported, `WITH query "${name}" does not have a RETURNING clause`);
+        throw new SqlError(
+          SqlState.featureNotSupported,
+          `WITH query "${name}" does not have a RETURNING clause`,
+        );
       }
       // A fresh set of ids for every reference: the same CTE may stand twice in one FROM.
       const own = columns.map((column): LogicalColumn => ({ ...column, id: context.newId() }));
@@ -84,10 +97,20 @@ function register(
 }
 
 /** initial UNION [ALL] recursive: the second part reads what the last round made under the CTE's own name. */
-function bindRecursive(context: BindContext, cte: CommonTableExpr, statement: SelectStmt, scope: Scope): BoundQuery {
+function bindRecursive(
+  context: BindContext,
+  cte: CommonTableExpr,
+  statement: SelectStmt,
+  scope: Scope,
+): BoundQuery {
   const name = cte.ctename ?? "";
   const position = positionOf(cte.location) || undefined;
-  if (statement.op !== "SETOP_UNION" || statement.larg === undefined || statement.rarg === undefined || mentions({ SelectStmt: statement.larg }, name)) {
+  if (
+    statement.op !== "SETOP_UNION" ||
+    statement.larg === undefined ||
+    statement.rarg === undefined ||
+    mentions({ SelectStmt: statement.larg }, name)
+  ) {
     throw new SqlError(
       SqlState.invalidRecursion,
       `recursive query "${name}" does not have the form non-recursive-term UNION [ALL] recursive-term`,
@@ -95,7 +118,8 @@ function bindRecursive(context: BindContext, cte: CommonTableExpr, statement: Se
     );
   }
   if (statement.sortClause !== undefined) throw notSupported("ORDER BY in a recursive query");
-  if (statement.limitCount !== undefined || statement.limitOffset !== undefined) throw notSupported("LIMIT in a recursive query");
+  if (statement.limitCount !== undefined || statement.limitOffset !== undefined)
+    throw notSupported("LIMIT in a recursive query");
   if (statement.withClause !== undefined) throw notSupported("WITH inside a recursive query");
   const initial = resolveUnknownOutput(context, context.query(statement.larg, scope, false));
   const workingId = context.newId();
@@ -104,7 +128,9 @@ function bindRecursive(context: BindContext, cte: CommonTableExpr, statement: Se
   register(context, inner, name, workingId, renamed(cte, initial.columns), false);
   const recursive = context.query(statement.rarg, inner, false);
   if (recursive.columns.length !== initial.columns.length) {
-    throw new SqlError(SqlState.syntaxError, "each UNION query must have the same number of columns", { position });
+    throw new SqlError(SqlState.syntaxError, "each UNION query must have the same number of columns", {
+      position,
+    });
   }
   for (const [i, column] of initial.columns.entries()) {
     const other = recursive.columns[i] as LogicalColumn;
@@ -117,13 +143,20 @@ function bindRecursive(context: BindContext, cte: CommonTableExpr, statement: Se
       { hint: "Cast the output of the non-recursive term to the correct type.", position },
     );
   }
-  const columns = initial.columns.map((column) => context.newColumn(column.name, column.type, column.collation));
+  const columns = initial.columns.map((column) =>
+    context.newColumn(column.name, column.type, column.collation),
+  );
   const plan: LogicalPlan = {
     kind: "recursive-union",
     cteId: workingId,
     all: statement.all === true,
     initial: initial.plan,
-    recursive: convertOutput(context, recursive, initial.columns.map((column) => column.type.oid), "UNION"),
+    recursive: convertOutput(
+      context,
+      recursive,
+      initial.columns.map((column) => column.type.oid),
+      "UNION",
+    ),
     columns,
   };
   return { plan, columns };

@@ -79,9 +79,13 @@ export function mapSubplans(e: BoundExpression, f: (plan: LogicalPlan) => Logica
 }
 
 /** The node with `f` applied to each expression it holds itself. */
-export function mapNodeExpressions(plan: LogicalPlan, f: (e: BoundExpression) => BoundExpression): LogicalPlan {
+export function mapNodeExpressions(
+  plan: LogicalPlan,
+  f: (e: BoundExpression) => BoundExpression,
+): LogicalPlan {
   const list = (items: readonly BoundExpression[]): readonly BoundExpression[] => items.map(f);
-  const maybe = (e: BoundExpression | undefined): BoundExpression | undefined => (e === undefined ? undefined : f(e));
+  const maybe = (e: BoundExpression | undefined): BoundExpression | undefined =>
+    e === undefined ? undefined : f(e);
   const projected = (items: readonly ProjectItem[]): readonly ProjectItem[] =>
     items.map((item) => ({ ...item, expression: f(item.expression) }));
   switch (plan.kind) {
@@ -112,7 +116,12 @@ export function mapNodeExpressions(plan: LogicalPlan, f: (e: BoundExpression) =>
         keys: projected(plan.keys),
         aggregates: plan.aggregates.map(({ column, call }) => ({
           column,
-          call: { ...call, args: list(call.args), filter: maybe(call.filter), orderBy: mapSortKeys(call.orderBy, f) },
+          call: {
+            ...call,
+            args: list(call.args),
+            filter: maybe(call.filter),
+            orderBy: mapSortKeys(call.orderBy, f),
+          },
         })),
       };
     case "distinct":
@@ -186,7 +195,8 @@ export function freeColumns(plan: LogicalPlan): ReadonlySet<number> {
 
 function collect(plan: LogicalPlan, made: Set<number>, used: Set<number>): void {
   for (const column of outputColumns(plan)) made.add(column.id);
-  if (plan.kind === "insert") for (const column of [...plan.rowColumns, ...plan.excludedColumns]) made.add(column.id);
+  if (plan.kind === "insert")
+    for (const column of [...plan.rowColumns, ...plan.excludedColumns]) made.add(column.id);
   for (const e of nodeExpressions(plan)) columnsIn(e, used);
   if (plan.kind === "search" || plan.kind === "hybrid") {
     const branches = plan.kind === "search" ? [plan.branch] : plan.branches;
@@ -211,7 +221,9 @@ export function substituteColumns(
     if (![...freeColumns(node.logical)].some((id) => replacement.has(id))) return node;
     return {
       ...node,
-      logical: mapPlan(node.logical, (inner) => mapNodeExpressions(inner, (x) => substituteColumns(x, replacement))),
+      logical: mapPlan(node.logical, (inner) =>
+        mapNodeExpressions(inner, (x) => substituteColumns(x, replacement)),
+      ),
     };
   });
 }

@@ -58,7 +58,10 @@ function optional(e: BoundExpression | undefined): readonly BoundExpression[] {
 }
 
 /** The same expression with `f` applied to each direct child; the same object where nothing changed. */
-export function mapChildren(e: BoundExpression, f: (child: BoundExpression) => BoundExpression): BoundExpression {
+export function mapChildren(
+  e: BoundExpression,
+  f: (child: BoundExpression) => BoundExpression,
+): BoundExpression {
   const list = (items: readonly BoundExpression[]): readonly BoundExpression[] => mapList(items, f);
   const maybe = (item: BoundExpression | undefined): BoundExpression | undefined =>
     item === undefined ? undefined : f(item);
@@ -161,7 +164,10 @@ export function someExpression(e: BoundExpression, test: (node: BoundExpression)
   return test(e) || childrenOf(e).some((child) => someExpression(child, test));
 }
 
-export function mapSortKeys(keys: readonly SortKey[], f: (e: BoundExpression) => BoundExpression): readonly SortKey[] {
+export function mapSortKeys(
+  keys: readonly SortKey[],
+  f: (e: BoundExpression) => BoundExpression,
+): readonly SortKey[] {
   return keys.map((key) => ({ ...key, expression: f(key.expression) }));
 }
 
@@ -189,14 +195,21 @@ export function sameExpression(a: unknown, b: unknown): boolean {
     return Array.isArray(b) && a.length === b.length && a.every((item, i) => sameExpression(item, b[i]));
   }
   if (ArrayBuffer.isView(a)) {
-    return a instanceof Float32Array && b instanceof Float32Array && a.length === b.length && a.every((x, i) => x === b[i]);
+    return (
+      a instanceof Float32Array &&
+      b instanceof Float32Array &&
+      a.length === b.length &&
+      a.every((x, i) => x === b[i])
+    );
   }
   const left = a as Record<string, unknown>;
   const right = b as Record<string, unknown>;
   if ("oid" in left && "source" in left) return left.oid === right.oid && left.source === right.source;
   const keys = Object.keys(left);
   if (keys.length !== Object.keys(right).length) return false;
-  return keys.every((key) => key === "position" || key === "name" || (key in right && sameExpression(left[key], right[key])));
+  return keys.every(
+    (key) => key === "position" || key === "name" || (key in right && sameExpression(left[key], right[key])),
+  );
 }
 
 /** The conjuncts of a condition: `a AND (b AND c)` gives three. */
