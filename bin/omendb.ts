@@ -61,7 +61,8 @@ for (const [name, description] of [
 
 function positiveInteger(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("It must be a positive whole number.");
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError("It must be a positive whole number.");
   return value;
 }
 
@@ -73,4 +74,6 @@ function portNumber(text: string): number {
   return value;
 }
 
-await program.parseAsync().catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)));
+await program
+  .parseAsync()
+  .catch((error: unknown) => fail(error instanceof Error ? error.message : String(error)));

@@ -47,7 +47,8 @@ export function serveOptions(
     path: given["memory"] === true ? undefined : resolve(text("data") ?? "./omendb-data"),
     host,
     port: given["port"] as number,
-    workers: (given["workers"] as number | undefined) ?? Math.min(availableParallelism(), MAX_DEFAULT_WORKERS),
+    workers:
+      (given["workers"] as number | undefined) ?? Math.min(availableParallelism(), MAX_DEFAULT_WORKERS),
     superuser: text("superuser") ?? "postgres",
     password: password === "" ? undefined : password,
     maxConnections: given["maxConnections"] as number | undefined,

@@ -9,7 +9,9 @@ const DEFAULT_URL = "postgresql://postgres@127.0.0.1:5432/postgres";
 /** `command`: run this instead of asking. */
 export async function sql(url: string | undefined, command: string | undefined): Promise<void> {
   const client = new pg.Client({ connectionString: url ?? process.env["OMENDB_URL"] ?? DEFAULT_URL });
-  client.on("notice", (notice) => process.stderr.write(`${notice.severity ?? "NOTICE"}:  ${notice.message}\n`));
+  client.on("notice", (notice) =>
+    process.stderr.write(`${notice.severity ?? "NOTICE"}:  ${notice.message}\n`),
+  );
   // A server that goes away between statements is reported by the next one.
   client.on("error", () => undefined);
   await client.connect().catch((error: Error) => fail(`cannot connect: ${error.message}`));
@@ -44,7 +46,8 @@ async function prompt(client: pg.Client): Promise<void> {
       continue;
     }
     try {
-      if (statement.trim() !== "") for (const result of await run(client, statement)) process.stdout.write(result);
+      if (statement.trim() !== "")
+        for (const result of await run(client, statement)) process.stdout.write(result);
     } catch (error) {
       process.stderr.write(`${errorText(error)}\n`);
     }
@@ -75,7 +78,10 @@ function table({ fields, rows }: pg.QueryArrayResult<(string | null)[]>): string
     Math.max(name.length, ...body.map((row) => longestLine(row[column] ?? ""))),
   );
   const line = (cells: readonly string[]): string =>
-    cells.map((cell, column) => ` ${cell.padEnd(widths[column] ?? 0)} `).join("|").trimEnd();
+    cells
+      .map((cell, column) => ` ${cell.padEnd(widths[column] ?? 0)} `)
+      .join("|")
+      .trimEnd();
   const rule = widths.map((width) => "-".repeat(width + 2)).join("+");
   const count = `(${rows.length} ${rows.length === 1 ? "row" : "rows"})`;
   return `${[line(header), rule, ...body.map(line), count].join("\n")}\n\n`;

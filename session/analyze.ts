@@ -8,7 +8,10 @@ import type { SessionCore } from "./core.ts";
 const SHARE_UPDATE_EXCLUSIVE = 4;
 
 /** undefined = every table of the database. Column lists only restrict what is looked at; all columns are refreshed. */
-export async function analyzeTables(core: SessionCore, tableOids: readonly number[] | undefined): Promise<void> {
+export async function analyzeTables(
+  core: SessionCore,
+  tableOids: readonly number[] | undefined,
+): Promise<void> {
   core.database.refresh();
   for (const oid of tableOids ?? allTables(core)) {
     await core.lockRelation(oid, SHARE_UPDATE_EXCLUSIVE);

@@ -21,7 +21,10 @@ export function connect(database: Database, request: ConnectRequest, client: Ses
     throw fatal(SqlState.invalidAuthorizationSpecification, `role "${request.user}" does not exist`);
   }
   if (!role.canLogin) {
-    throw fatal(SqlState.invalidAuthorizationSpecification, `role "${request.user}" is not permitted to log in`);
+    throw fatal(
+      SqlState.invalidAuthorizationSpecification,
+      `role "${request.user}" is not permitted to log in`,
+    );
   }
   const databaseOid = database.catalog.databaseOid(request.database);
   if (databaseOid === undefined) {
@@ -41,7 +44,9 @@ export function connect(database: Database, request: ConnectRequest, client: Ses
 
 /** Roles are shared by all databases: any snapshot knows them. */
 export function findRole(database: Database, name: string): RoleEntry | undefined {
-  return must(database.catalog.snapshot(CatalogOid.templateDatabase), "template1 always exists").roleByName(name);
+  return must(database.catalog.snapshot(CatalogOid.templateDatabase), "template1 always exists").roleByName(
+    name,
+  );
 }
 
 function fatal(code: string, message: string): SqlError {

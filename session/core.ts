@@ -31,7 +31,18 @@ export interface SessionIdentity {
 }
 
 /** Order of client_min_messages; a notice below the threshold is not sent. */
-const SEVERITIES = ["debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning", "error"];
+const SEVERITIES = [
+  "debug5",
+  "debug4",
+  "debug3",
+  "debug2",
+  "debug1",
+  "debug",
+  "log",
+  "notice",
+  "warning",
+  "error",
+];
 
 export class SessionCore {
   readonly database: Database;
@@ -92,7 +103,10 @@ export class SessionCore {
 
   notice(notice: Notice): void {
     const threshold = SEVERITIES.indexOf(this.settings.get("client_min_messages") ?? "notice");
-    const severity = notice.severity === "INFO" ? Number.POSITIVE_INFINITY : SEVERITIES.indexOf(notice.severity.toLowerCase());
+    const severity =
+      notice.severity === "INFO"
+        ? Number.POSITIVE_INFINITY
+        : SEVERITIES.indexOf(notice.severity.toLowerCase());
     if (severity >= threshold) this.client.notice(notice);
   }
 
@@ -261,7 +275,8 @@ export class SessionCore {
 
   #forgetUndoneTemporarySchema(): void {
     const schema = this.temporarySchema;
-    if (schema !== undefined && this.catalog().schemaByName(schema.name) === undefined) this.temporarySchema = undefined;
+    if (schema !== undefined && this.catalog().schemaByName(schema.name) === undefined)
+      this.temporarySchema = undefined;
   }
 }
 

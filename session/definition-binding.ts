@@ -32,7 +32,13 @@ export function definitionBindContext(core: SessionCore): DefinitionBindContext 
     );
     return { bound: context.expression(node, { scope, clause }), context };
   };
-  const assign = (node: Node, column: NamedColumn, columns: readonly NamedColumn[], clause: Clause, table: string) => {
+  const assign = (
+    node: Node,
+    column: NamedColumn,
+    columns: readonly NamedColumn[],
+    clause: Clause,
+    table: string,
+  ) => {
     const { bound, context } = bind(node, columns, clause, table);
     const converted = coerce(context, bound, column.type, "assignment");
     if (converted !== undefined) return converted;

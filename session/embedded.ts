@@ -23,7 +23,16 @@ export interface OpenOptions {
 }
 
 /** What a parameter may be; everything else is given as its SQL text. */
-export type SqlValue = null | boolean | number | bigint | string | Uint8Array | Float32Array | readonly number[] | Date;
+export type SqlValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | Float32Array
+  | readonly number[]
+  | Date;
 
 export interface QueryResult<Row = Record<string, unknown>> {
   readonly rows: readonly Row[];
@@ -34,7 +43,10 @@ export interface QueryResult<Row = Record<string, unknown>> {
 
 export interface EmbeddedDatabase {
   /** Runs one statement with parameters $1..., or several statements without. Statements of one session run one at a time. */
-  query<Row = Record<string, unknown>>(sql: string, parameters?: readonly SqlValue[]): Promise<QueryResult<Row>>;
+  query<Row = Record<string, unknown>>(
+    sql: string,
+    parameters?: readonly SqlValue[],
+  ): Promise<QueryResult<Row>>;
   /** A further session over the same data, with its own transaction and settings. */
   session(): EmbeddedDatabase;
   /** Ends the session; closing the first one stops the engine. */

@@ -18,7 +18,11 @@ const MAX_ATTEMPTS = 20;
 const TIMELY_LITERAL = /'\s*(now|today|tomorrow|yesterday)\b/i;
 
 /** A plan for the statement, from the statement itself, the shared cache, or the planner. Takes no locks. */
-export function planFor(core: SessionCore, prepared: PreparedStatement, statement: RawStatement): PlannedStatement {
+export function planFor(
+  core: SessionCore,
+  prepared: PreparedStatement,
+  statement: RawStatement,
+): PlannedStatement {
   core.database.refresh();
   const stamp = planStamp(core);
   if (prepared.plan?.stamp === stamp) return prepared.plan.planned;
@@ -33,7 +37,11 @@ function planStamp(core: SessionCore): string {
   return `${database.namesVersion}/${ownCatalog.stamp}/${settings.version}`;
 }
 
-function sharedPlan(core: SessionCore, prepared: PreparedStatement, statement: RawStatement): PlannedStatement {
+function sharedPlan(
+  core: SessionCore,
+  prepared: PreparedStatement,
+  statement: RawStatement,
+): PlannedStatement {
   const { database, ownCatalog, identity } = core;
   if (!ownCatalog.isEmpty || TIMELY_LITERAL.test(statement.text)) return makePlan(core, prepared, statement);
   const key = `${identity.databaseOid}|${core.user}|${core.view.planKey}|${prepared.declaredTypes.join()}|${statement.text}`;
@@ -80,11 +88,16 @@ export async function lockedPlan(
 /** Every relation the plan rests on is still the one it was made for. */
 function isCurrent(core: SessionCore, planned: PlannedStatement): boolean {
   const catalog = core.catalog();
-  return planned.dependencies.every(({ kind, oid, version }) => catalog.entry(kind, oid)?.version === version);
+  return planned.dependencies.every(
+    ({ kind, oid, version }) => catalog.entry(kind, oid)?.version === version,
+  );
 }
 
 /** The result of a plan as a client sees it. */
-export function resultColumns(core: SessionCore, planned: PlannedStatement): readonly ResultColumn[] | undefined {
+export function resultColumns(
+  core: SessionCore,
+  planned: PlannedStatement,
+): readonly ResultColumn[] | undefined {
   if (planned.result === undefined) return undefined;
   const catalog = core.catalog();
   return planned.result.map((column) => ({

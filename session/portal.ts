@@ -105,7 +105,10 @@ export class Portal {
   }
 
   /** Gives up to `count` rows to `take`; the number given. FETCH and MOVE. */
-  async fetch(count: number, take: (batch: Batch, from: number, to: number) => void | Promise<void>): Promise<number> {
+  async fetch(
+    count: number,
+    take: (batch: Batch, from: number, to: number) => void | Promise<void>,
+  ): Promise<number> {
     let given = 0;
     while (given < count) {
       const batch = await this.#current();

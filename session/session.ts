@@ -107,10 +107,7 @@ export class Session implements WireSession {
       core.statementTime = nowMicroseconds();
       const statements = parse(sql);
       if (statements.length > 1) {
-        throw new SqlError(
-          SqlState.syntaxError,
-          "cannot insert multiple commands into a prepared statement",
-        );
+        throw new SqlError(SqlState.syntaxError, "cannot insert multiple commands into a prepared statement");
       }
       const statement = statements[0];
       if (!runsInFailed(statement)) core.transactions.refuseInFailed();
@@ -138,10 +135,16 @@ export class Session implements WireSession {
         throw new SqlError(SqlState.duplicateCursor, `cursor "${portal}" already exists`);
       }
       if (core.portals.size >= MAX_PORTALS) {
-        throw new SqlError(SqlState.configurationLimitExceeded, `a session keeps at most ${MAX_PORTALS} portals`);
+        throw new SqlError(
+          SqlState.configurationLimitExceeded,
+          `a session keeps at most ${MAX_PORTALS} portals`,
+        );
       }
       this.closePortal(portal);
-      core.portals.set(portal, makePortal(core, { name: portal, prepared, parameters, formats: resultFormats }));
+      core.portals.set(
+        portal,
+        makePortal(core, { name: portal, prepared, parameters, formats: resultFormats }),
+      );
     });
   }
 

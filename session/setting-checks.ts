@@ -93,7 +93,9 @@ function capitalized(value: string): string {
   return value === value.toLowerCase()
     ? value
         .split("/")
-        .map((part) => (part.length <= 3 ? part.toUpperCase() : part.replace(/(^|_)[a-z]/g, (c) => c.toUpperCase())))
+        .map((part) =>
+          part.length <= 3 ? part.toUpperCase() : part.replace(/(^|_)[a-z]/g, (c) => c.toUpperCase()),
+        )
         .join("/")
         .replace("ETC/", "Etc/")
     : value;
@@ -119,7 +121,11 @@ function checkEncoding(name: string, value: string): string {
   const key = value.toLowerCase().replace(/[^a-z0-9]/g, "");
   const known = ENCODINGS[key];
   if (known !== undefined) return known;
-  if (/^(sqlascii|latin\d+|win\d+|iso8859\d+|euc\w\w|koi8\w|sjis|big5|gbk|gb18030|uhc|johab|shiftjis2004)$/.test(key)) {
+  if (
+    /^(sqlascii|latin\d+|win\d+|iso8859\d+|euc\w\w|koi8\w|sjis|big5|gbk|gb18030|uhc|johab|shiftjis2004)$/.test(
+      key,
+    )
+  ) {
     throw notSupported(`client_encoding "${value}" (only UTF8)`);
   }
   throw invalidValue(name, value);

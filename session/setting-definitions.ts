@@ -32,23 +32,27 @@ export interface SettingDefinition {
 
 /** PostgreSQL's GUC_REPORT settings, in the order in which it sends them. */
 const REPORTED = [
+  "application_name",
+  "client_encoding",
+  "DateStyle",
+  "default_transaction_read_only",
   "in_hot_standby",
   "integer_datetimes",
-  "TimeZone",
   "IntervalStyle",
   "is_superuser",
-  "application_name",
-  "default_transaction_read_only",
-  "scram_iterations",
-  "DateStyle",
-  "standard_conforming_strings",
-  "session_authorization",
-  "client_encoding",
-  "server_version",
   "server_encoding",
+  "server_version",
+  "session_authorization",
+  "standard_conforming_strings",
+  "TimeZone",
 ];
 
-const NAME_LISTS = new Set(["search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries"]);
+const NAME_LISTS = new Set([
+  "search_path",
+  "temp_tablespaces",
+  "local_preload_libraries",
+  "session_preload_libraries",
+]);
 const KEPT_BY_RESET_ALL = new Set([
   "role",
   "session_authorization",
@@ -81,7 +85,7 @@ const INITIAL: Readonly<Record<string, string>> = {
   server_version: SERVER_VERSION,
   server_version_num: String(SERVER_VERSION_NUMBER),
   TimeZone: "Etc/UTC",
-  "timezone_abbreviations": "Default",
+  timezone_abbreviations: "Default",
   jit: "off",
   ssl: "off",
 };
@@ -124,7 +128,10 @@ const HIDDEN: readonly SettingDefinition[] = [
 const OWN: readonly SettingDefinition[] = [
   define("omendb.exact", "bool", { initial: "off" }),
   define("hnsw.ef_search", "integer", { min: 1, max: 1000, initial: "40" }),
-  define("hnsw.iterative_scan", "enum", { enumValues: ["off", "relaxed_order", "strict_order"], initial: "off" }),
+  define("hnsw.iterative_scan", "enum", {
+    enumValues: ["off", "relaxed_order", "strict_order"],
+    initial: "off",
+  }),
   define("hnsw.max_scan_tuples", "integer", { min: 1, max: 2147483647, initial: "20000" }),
   define("hnsw.scan_mem_multiplier", "real", { min: 1, max: 1000, initial: "1" }),
   define("ivfflat.probes", "integer", { min: 1, max: 32768, initial: "1" }),
@@ -148,7 +155,8 @@ export function reportedSettings(): readonly SettingDefinition[] {
 
 function definitions(): ReadonlyMap<string, SettingDefinition> {
   if (byName.size === 0) {
-    for (const definition of [...generated(), ...HIDDEN, ...OWN]) byName.set(definition.name.toLowerCase(), definition);
+    for (const definition of [...generated(), ...HIDDEN, ...OWN])
+      byName.set(definition.name.toLowerCase(), definition);
   }
   return byName;
 }
@@ -162,7 +170,8 @@ function* generated(): Iterable<SettingDefinition> {
   for (let row = 0; row < table.rowCount; row++) {
     const field = (position: number): string | null => table.field(row, position);
     const settingName = field(name) ?? "";
-    const numberOf = (text: string | null, otherwise: number): number => (text === null ? otherwise : Number(text));
+    const numberOf = (text: string | null, otherwise: number): number =>
+      text === null ? otherwise : Number(text);
     yield define(settingName, (field(type) ?? "string") as SettingType, {
       context: field(context) ?? "internal",
       unit: field(unit) ?? undefined,

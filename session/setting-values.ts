@@ -6,7 +6,13 @@ import type { SettingDefinition } from "./setting-definitions.ts";
 
 const MAX_INT4 = 2147483647;
 
-const MEMORY_BYTES: Readonly<Record<string, number>> = { B: 1, kB: 1024, MB: 1024 ** 2, GB: 1024 ** 3, TB: 1024 ** 4 };
+const MEMORY_BYTES: Readonly<Record<string, number>> = {
+  B: 1,
+  kB: 1024,
+  MB: 1024 ** 2,
+  GB: 1024 ** 3,
+  TB: 1024 ** 4,
+};
 const TIME_US: Readonly<Record<string, number>> = {
   us: 1,
   ms: 1000,
@@ -35,7 +41,8 @@ export function readSetting(definition: SettingDefinition, text: string): string
 
 /** What SHOW and current_setting print for a stored value. */
 export function showSetting(definition: SettingDefinition, stored: string): string {
-  if (definition.unit === undefined || (definition.type !== "integer" && definition.type !== "real")) return stored;
+  if (definition.unit === undefined || (definition.type !== "integer" && definition.type !== "real"))
+    return stored;
   const value = Number(stored);
   if (!(value > 0)) return stored;
   const units = MEMORY_BYTES[unitName(definition.unit)] === undefined ? TIME_US : MEMORY_BYTES;
@@ -54,11 +61,16 @@ export function parseBool(text: string): boolean | undefined {
   const word = text.trim().toLowerCase();
   if (word === "") return undefined;
   if ("true".startsWith(word) || "yes".startsWith(word) || word === "on" || word === "1") return true;
-  if ("false".startsWith(word) || "no".startsWith(word) || word === "off" || word === "of" || word === "0") return false;
+  if ("false".startsWith(word) || "no".startsWith(word) || word === "off" || word === "of" || word === "0")
+    return false;
   return undefined;
 }
 
-export function invalidValue(name: string, value: string, fields: { detail?: string; hint?: string } = {}): SqlError {
+export function invalidValue(
+  name: string,
+  value: string,
+  fields: { detail?: string; hint?: string } = {},
+): SqlError {
   return new SqlError(
     SqlState.invalidParameterValue,
     `invalid value for parameter "${name}": "${value}"`,
@@ -84,11 +96,15 @@ function readEnum(definition: SettingDefinition, text: string): string {
   const truth = parseBool(text);
   const spelled = truth === undefined ? undefined : truth ? "on" : "off";
   if (spelled !== undefined && definition.enumValues.includes(spelled)) return spelled;
-  throw invalidValue(definition.name, text, { hint: `Available values: ${definition.enumValues.join(", ")}.` });
+  throw invalidValue(definition.name, text, {
+    hint: `Available values: ${definition.enumValues.join(", ")}.`,
+  });
 }
 
 function readNumber(definition: SettingDefinition, text: string): string {
-  const match = /^\s*([-+]?(?:0[xX][0-9a-fA-F]+|\d*\.?\d+(?:[eE][-+]?\d+)?|\d+\.))\s*([A-Za-z]*)\s*$/.exec(text);
+  const match = /^\s*([-+]?(?:0[xX][0-9a-fA-F]+|\d*\.?\d+(?:[eE][-+]?\d+)?|\d+\.))\s*([A-Za-z]*)\s*$/.exec(
+    text,
+  );
   if (match === null) throw invalidValue(definition.name, text);
   const [, digits = "", unit = ""] = match;
   let value = Number(digits);

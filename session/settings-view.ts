@@ -16,7 +16,14 @@ interface Views {
 }
 
 /** Settings that shape how a literal in a statement is read when it is planned. */
-const LITERAL_SETTINGS = ["DateStyle", "IntervalStyle", "TimeZone", "extra_float_digits", "bytea_output", "search_path"];
+const LITERAL_SETTINGS = [
+  "DateStyle",
+  "IntervalStyle",
+  "TimeZone",
+  "extra_float_digits",
+  "bytea_output",
+  "search_path",
+];
 
 export class SettingsView {
   readonly #settings: Settings;

@@ -4,6 +4,7 @@ import { bootstrapEntries, storedEntry } from "../catalog/bootstrap.ts";
 import type { Engine, EngineOptions } from "../native/engine.ts";
 import { attachEngine, openEngine } from "../native/index.ts";
 import { Database } from "./database.ts";
+import { useNativeFunctions } from "./native-functions.ts";
 import { Waits } from "./waits.ts";
 
 export interface StartOptions extends EngineOptions {
@@ -13,13 +14,17 @@ export interface StartOptions extends EngineOptions {
 
 /** Opens the engine in the main thread; throws 55006 when another process holds the folder. */
 export async function startEngine(options: StartOptions): Promise<Engine> {
-  const engine = openEngine({ path: options.path, ...(options.poolThreads === undefined ? {} : { poolThreads: options.poolThreads }) });
+  const engine = openEngine({
+    path: options.path,
+    ...(options.poolThreads === undefined ? {} : { poolThreads: options.poolThreads }),
+  });
   if (engine.catalogVersion() === 0) await writeFirstEntries(engine, options.superuser);
   return engine;
 }
 
 /** This thread's share of the engine that the main thread has opened. */
 export function attachDatabase(): Promise<Database> {
+  useNativeFunctions();
   return Database.attach(attachEngine());
 }
 

@@ -144,7 +144,10 @@ export async function openCursor(
   const { outer } = cursor;
   const prepared = prepare(core, "", cursor.query, outer.statement.parameterTypes, true);
   if (prepared.columns === undefined) {
-    throw new SqlError(SqlState.invalidCursorDefinition, "DECLARE CURSOR must not contain data-modifying statements");
+    throw new SqlError(
+      SqlState.invalidCursorDefinition,
+      "DECLARE CURSOR must not contain data-modifying statements",
+    );
   }
   const portal = makePortal(core, {
     name: cursor.name,
@@ -156,4 +159,3 @@ export async function openCursor(
   core.portals.set(cursor.name, portal);
   await portal.open(cursor.receiver);
 }
-

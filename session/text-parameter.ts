@@ -23,10 +23,7 @@ export function invalidUtf8(bytes: Uint8Array): SqlError {
 
 function invalidBytes(bytes: readonly number[]): SqlError {
   const hex = bytes.map((byte) => `0x${byte.toString(16).padStart(2, "0")}`).join(" ");
-  return new SqlError(
-    SqlState.characterNotInRepertoire,
-    `invalid byte sequence for encoding "UTF8": ${hex}`,
-  );
+  return new SqlError(SqlState.characterNotInRepertoire, `invalid byte sequence for encoding "UTF8": ${hex}`);
 }
 
 /** Bytes of the sequence a lead byte announces; PostgreSQL takes one that announces nothing as alone. */

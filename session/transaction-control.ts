@@ -179,7 +179,10 @@ export class TransactionControl {
     this.#requireBlock("SAVEPOINT");
     this.refuseInFailed();
     if (this.#savepoints.length >= MAX_SAVEPOINTS) {
-      throw new SqlError(SqlState.programLimitExceeded, `too many savepoints in one transaction (${MAX_SAVEPOINTS})`);
+      throw new SqlError(
+        SqlState.programLimitExceeded,
+        `too many savepoints in one transaction (${MAX_SAVEPOINTS})`,
+      );
     }
     this.#savepoints.push({
       name,
@@ -304,10 +307,7 @@ export class TransactionControl {
 
   #requireBlock(command: string): void {
     if (this.isInBlock) return;
-    throw new SqlError(
-      SqlState.noActiveSqlTransaction,
-      `${command} can only be used in transaction blocks`,
-    );
+    throw new SqlError(SqlState.noActiveSqlTransaction, `${command} can only be used in transaction blocks`);
   }
 
   #warnNoTransaction(): void {

@@ -110,7 +110,8 @@ export class Server {
   #quietestSeat(): Seat | undefined {
     let quietest: Seat | undefined;
     for (const seat of this.#seats) {
-      if (seat.isReady && (quietest === undefined || seat.connections < quietest.connections)) quietest = seat;
+      if (seat.isReady && (quietest === undefined || seat.connections < quietest.connections))
+        quietest = seat;
     }
     return quietest;
   }
@@ -123,8 +124,7 @@ export class Server {
 
   #spawn(): Worker {
     const { authentication, tls } = this.#options;
-    const workerData: WorkerConfiguration = { authentication, tls };
-    return new Worker(workerUrl(), { workerData });
+    return startWorker({ authentication, tls });
   }
 
   /** Resolves when the worker is ready; from then on a death is answered by a new worker in the same seat. */
@@ -168,9 +168,16 @@ export class Server {
   }
 }
 
-/** The worker's entry beside this file: TypeScript in the source tree, JavaScript in the build. */
-function workerUrl(): URL {
-  return new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
+/**
+ * The worker's entry beside this file. In the source tree Node 20 cannot load TypeScript in a worker although the main thread
+ * runs under tsx, so the worker registers tsx itself; the build has plain JavaScript.
+ */
+function startWorker(workerData: WorkerConfiguration): Worker {
+  if (!import.meta.url.endsWith(".ts"))
+    return new Worker(new URL("./worker.js", import.meta.url), { workerData });
+  const [tsx, entry] = [import.meta.resolve("tsx/esm/api"), import.meta.resolve("./worker.ts")];
+  const source = `import("${tsx}").then(({ register }) => { register(); return import("${entry}"); })`;
+  return new Worker(source, { eval: true, workerData });
 }
 
 /** Node keeps the descriptor of a socket on its handle; undefined when the client is already gone. */

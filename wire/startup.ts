@@ -163,9 +163,10 @@ export class Handshake {
   }
 
   #open(packet: StartupMessage): HandshakeStep {
-    const session = this.#host.openSession(sessionRequest(packet.parameters), this.#client);
     const { writer } = this.#outlet;
+    // Who the client is has been settled; what it asks for may still be refused.
     writer.raw(Reply.authenticationOk);
+    const session = this.#host.openSession(sessionRequest(packet.parameters), this.#client);
     for (const [name, value] of session.reportedSettings()) writeParameterStatus(writer, name, value);
     writeBackendKeyData(writer, session.processId, session.secretKey);
     this.#reader.expect("typed", sessionFrameLimit);

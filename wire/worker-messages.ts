@@ -1,6 +1,8 @@
 // What the main thread and its workers tell each other. Sockets travel as descriptors of the same process.
 export interface WorkerConfiguration {
-  readonly authentication: { readonly kind: "trust" } | { readonly kind: "scram"; readonly superuser: string; readonly verifier: string };
+  readonly authentication:
+    | { readonly kind: "trust" }
+    | { readonly kind: "scram"; readonly superuser: string; readonly verifier: string };
   /** PEM texts; undefined = no TLS. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
 }

@@ -37,7 +37,8 @@ class WorkerServer {
     this.#database = database;
     this.#port = port;
     this.#configuration = configuration;
-    this.#secureContext = configuration.tls === undefined ? undefined : createSecureContext(configuration.tls);
+    this.#secureContext =
+      configuration.tls === undefined ? undefined : createSecureContext(configuration.tls);
     port.on("message", (message: ToWorker) => this.#onMessage(message));
     this.#tell({ kind: "ready" });
   }

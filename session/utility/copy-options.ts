@@ -4,7 +4,13 @@ import { notSupported, SqlError, SqlState } from "../../common/error.ts";
 import { type CopyFormat, CSV_FORMAT, TEXT_FORMAT, BINARY_FORMAT } from "../../executor/utility/copy.ts";
 import type { Node } from "../../parser/tree.ts";
 import { parseBool } from "../setting-values.ts";
-import { type CommandOption, booleanOption, commandOptions, constantText, textOption } from "./option-value.ts";
+import {
+  type CommandOption,
+  booleanOption,
+  commandOptions,
+  constantText,
+  textOption,
+} from "./option-value.ts";
 
 /** What the options are checked against. */
 export interface CopyTarget {
@@ -90,7 +96,8 @@ function baseFormat(option: CommandOption | undefined): CopyFormat {
 
 function checkBinary(format: CopyFormat, given: Given): void {
   if (format.format !== "binary") return;
-  if (given.has("delimiter")) throw new SqlError(SqlState.syntaxError, "cannot specify DELIMITER in BINARY mode");
+  if (given.has("delimiter"))
+    throw new SqlError(SqlState.syntaxError, "cannot specify DELIMITER in BINARY mode");
   if (given.has("null")) throw new SqlError(SqlState.syntaxError, "cannot specify NULL in BINARY mode");
   const header = given.get("header");
   if (header !== undefined && booleanOption(header)) throw refused("cannot specify HEADER in BINARY mode");
@@ -126,17 +133,21 @@ function checkCharacters(format: CopyFormat): void {
   const { delimiter, nullString, quote, escape } = format;
   if (Buffer.byteLength(delimiter) !== 1) throw refused("COPY delimiter must be a single one-byte character");
   if (/[\r\n]/.test(delimiter)) throw invalid("COPY delimiter cannot be newline or carriage return");
-  if (/[\r\n]/.test(nullString)) throw invalid("COPY null representation cannot use newline or carriage return");
+  if (/[\r\n]/.test(nullString))
+    throw invalid("COPY null representation cannot use newline or carriage return");
   if (!isCsv && /[\\.a-z0-9]/.test(delimiter)) throw invalid(`COPY delimiter cannot be "${delimiter}"`);
   if (!isCsv) {
-    if (nullString.includes(delimiter)) throw refused("COPY delimiter must not appear in the NULL specification");
+    if (nullString.includes(delimiter))
+      throw refused("COPY delimiter must not appear in the NULL specification");
     return;
   }
   if (Buffer.byteLength(quote) !== 1) throw refused("COPY quote must be a single one-byte character");
   if (delimiter === quote) throw invalid("COPY delimiter and quote must be different");
   if (Buffer.byteLength(escape) !== 1) throw refused("COPY escape must be a single one-byte character");
-  if (nullString.includes(delimiter)) throw refused("COPY delimiter must not appear in the NULL specification");
-  if (nullString.includes(quote)) throw refused("CSV quote character must not appear in the NULL specification");
+  if (nullString.includes(delimiter))
+    throw refused("COPY delimiter must not appear in the NULL specification");
+  if (nullString.includes(quote))
+    throw refused("CSV quote character must not appear in the NULL specification");
 }
 
 function checkCsvOnly(format: CopyFormat, given: Given, { isFrom }: CopyTarget): void {

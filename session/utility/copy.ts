@@ -39,10 +39,15 @@ export function copyCommand(statement: CopyStatement): UtilityCommand {
   if (statement.is_program === true) throw notSupported("COPY to or from a program");
   if (statement.filename !== undefined) throw notSupported("COPY to or from a file of the server");
   if (statement.whereClause !== undefined) throw notSupported("COPY FROM with WHERE");
-  return { run: (call) => (statement.is_from === true ? copyFrom(call, statement) : copyTo(call, statement)) };
+  return {
+    run: (call) => (statement.is_from === true ? copyFrom(call, statement) : copyTo(call, statement)),
+  };
 }
 
-async function copyFrom({ core, statement: raw, receiver }: UtilityCall, statement: CopyStatement): Promise<Started> {
+async function copyFrom(
+  { core, statement: raw, receiver }: UtilityCall,
+  statement: CopyStatement,
+): Promise<Started> {
   core.refuseReadOnly("COPY FROM");
   const table = targetTable(core, must(statement.relation, "COPY FROM names a table"));
   const columns = copiedColumns(table, statement.attlist);
@@ -72,17 +77,24 @@ async function feed(core: SessionCore, source: CopySource, copy: CopyIn): Promis
   }
 }
 
-async function copyTo({ core, statement: raw, receiver, portal }: UtilityCall, statement: CopyStatement): Promise<Started> {
+async function copyTo(
+  { core, statement: raw, receiver, portal }: UtilityCall,
+  statement: CopyStatement,
+): Promise<Started> {
   let query = statement.query;
   let relation = "";
   if (query === undefined) {
     const name = must(statement.relation, "COPY TO names a table or a query");
     const table = targetTable(core, name);
     relation = table.name;
-    query = selectOf(name, copiedColumns(table, statement.attlist).map((column) => column.name));
+    query = selectOf(
+      name,
+      copiedColumns(table, statement.attlist).map((column) => column.name),
+    );
   }
   const plan = await planned(core, raw, query);
-  if (plan.result === undefined) throw new SqlError(SqlState.featureNotSupported, "COPY query must have a RETURNING clause");
+  if (plan.result === undefined)
+    throw new SqlError(SqlState.featureNotSupported, "COPY query must have a RETURNING clause");
   const columns = plan.result.map((column) => column.name);
   const format = copyFormat(statement.options, { isFrom: false, columns, relation });
   const stream = await openPlan(core, plan, portal.parameters, portal);
@@ -121,7 +133,8 @@ function targetTable(core: SessionCore, name: RangeName): TableEntry {
 /** The columns named, or all that can be written. */
 function copiedColumns(table: TableEntry, names: readonly Node[] | undefined): readonly ColumnEntry[] {
   const present = table.columns.filter((column) => !column.isDropped);
-  if (names === undefined || names.length === 0) return present.filter((column) => column.generated === undefined);
+  if (names === undefined || names.length === 0)
+    return present.filter((column) => column.generated === undefined);
   const chosen: ColumnEntry[] = [];
   for (const node of names) {
     const name = "String" in node ? (node.String.sval ?? "") : "";

@@ -16,7 +16,10 @@ export function lockCommand(statement: LockStatement): UtilityCommand {
   return {
     run: async ({ core }) => {
       if (!core.transactions.isInBlock) {
-        throw new SqlError(SqlState.noActiveSqlTransaction, "LOCK TABLE can only be used in transaction blocks");
+        throw new SqlError(
+          SqlState.noActiveSqlTransaction,
+          "LOCK TABLE can only be used in transaction blocks",
+        );
       }
       for (const relation of statement.relations ?? []) {
         if ("RangeVar" in relation) {
@@ -41,7 +44,8 @@ async function lockOne(
     const shown = name.schemaname === undefined ? relname : `${name.schemaname}.${relname}`;
     throw new SqlError(SqlState.undefinedTable, `relation "${shown}" does not exist`);
   }
-  if (ref.kind !== "table") throw new SqlError(SqlState.wrongObjectType, `"${relname}" is not a table or view`);
+  if (ref.kind !== "table")
+    throw new SqlError(SqlState.wrongObjectType, `"${relname}" is not a table or view`);
   if (!isNoWait) return core.lockRelation(ref.table.oid, mode);
   const engine = core.transactions.engine();
   const isGranted = await core.waitForLock(() => engine.lockRelation(ref.table.oid, mode, LockPolicy.nowait));

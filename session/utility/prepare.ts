@@ -82,9 +82,13 @@ async function execute(
 ): Promise<Started> {
   const expected = prepared.parameterTypes.length;
   if (args.length !== expected) {
-    throw new SqlError(SqlState.syntaxError, `wrong number of parameters for prepared statement "${prepared.name}"`, {
-      detail: `Expected ${expected} parameters but got ${args.length}.`,
-    });
+    throw new SqlError(
+      SqlState.syntaxError,
+      `wrong number of parameters for prepared statement "${prepared.name}"`,
+      {
+        detail: `Expected ${expected} parameters but got ${args.length}.`,
+      },
+    );
   }
   const parameters = await evaluateAs(core, args, prepared.parameterTypes, outer);
   const portal = makePortal(core, { name: "", prepared, parameters, formats: [] });
@@ -92,7 +96,10 @@ async function execute(
   return portal.started;
 }
 
-export function deallocateCommand(statement: { readonly name?: string; readonly isall?: boolean }): UtilityCommand {
+export function deallocateCommand(statement: {
+  readonly name?: string;
+  readonly isall?: boolean;
+}): UtilityCommand {
   const name = statement.name ?? "";
   return {
     run: ({ core }) => {
