@@ -130,7 +130,7 @@ export class Session implements WireSession {
       if (!runsInFailed(prepared.statement)) core.transactions.refuseInFailed();
       checkCounts(prepared, values.length, resultFormats, statement);
       core.transactions.ensure(nowMicroseconds());
-      const parameters = this.#readParameters(prepared, parameterFormats, values);
+      const parameters = this.#readParameters(portal, prepared, parameterFormats, values);
       if (portal !== "" && core.portals.has(portal)) {
         throw new SqlError(SqlState.duplicateCursor, `cursor "${portal}" already exists`);
       }
@@ -225,6 +225,7 @@ export class Session implements WireSession {
   }
 
   #readParameters(
+    portal: string,
     prepared: PreparedStatement,
     formats: FormatCodes,
     values: readonly (Uint8Array | null)[],
@@ -232,10 +233,15 @@ export class Session implements WireSession {
     const types = this.#core.types;
     return values.map((bytes, index) => {
       if (bytes === null) return null;
-      const oid = must(prepared.parameterTypes[index], "counts were compared");
-      const codec = codecOf(oid);
-      if (formatOf(formats, index) === 1) return codec.receive(bytes, -1, types);
-      return codec.parse(readTextParameter(bytes), -1, types);
+      const codec = codecOf(must(prepared.parameterTypes[index], "counts were compared"));
+      const isBinary = formatOf(formats, index) === 1;
+      try {
+        return isBinary ? codec.receive(bytes, -1, types) : codec.parse(readTextParameter(bytes), -1, types);
+      } catch (error) {
+        // PostgreSQL shows the value itself only when log_parameter_max_length_on_error asks for it.
+        const place = `${portal === "" ? "unnamed portal" : `portal "${portal}"`} parameter $${index + 1}`;
+        throw toSqlError(error).with({ where: isBinary ? place : `${place} = '...'` });
+      }
     });
   }
 

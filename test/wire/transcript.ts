@@ -263,8 +263,11 @@ const ERROR_FIELDS = [
 ];
 
 function errorFields(message: Record<string, unknown>): Record<string, unknown> {
+  // Where a given-up COPY stood is PostgreSQL's remark alone: the data it counts is never decoded here.
+  const isGivenUp = String(message["message"]).startsWith("COPY from stdin failed");
   return Object.fromEntries(
     ERROR_FIELDS.flatMap((name) => {
+      if (name === "where" && isGivenUp) return [];
       const value = name === "message" ? message["message"] : message[name];
       // The schema of temporary objects is numbered by session.
       const stable = typeof value === "string" ? value.replace(/^pg_temp_\d+$/, "pg_temp") : value;
