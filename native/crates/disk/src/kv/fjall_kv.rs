@@ -8,12 +8,19 @@ use super::{Kv, KvBatch, KvBytes, KvIter, KvRange, KvSnapshot, MAX_KEY_BYTES};
 use crate::error::{DiskError, DiskErrorKind, Result};
 use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use std::path::Path;
+use std::sync::{PoisonError, RwLock};
 
 /// Blocks and index cached in memory. The row cache above is the store's chunks, so this stays small.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// A fjall database with one keyspace.
+/// A fjall database with one keyspace. After `close` every call fails: the folder is free for the next opening then,
+/// however many handles of this value are still around.
 pub struct FjallKv {
+    open: RwLock<Option<Open>>,
+}
+
+#[derive(Clone)]
+struct Open {
     database: Database,
     entries: Keyspace,
 }
@@ -46,7 +53,14 @@ impl FjallKv {
         let database = builder.open().map_err(failed("open"))?;
         let options = || KeyspaceCreateOptions::default().manual_journal_persist(true);
         let entries = database.keyspace("entries", options).map_err(failed("open"))?;
-        Ok(Self { database, entries })
+        Ok(Self { open: RwLock::new(Some(Open { database, entries })) })
+    }
+
+    /// The handles, which are cheap to clone.
+    fn open_handles(&self) -> Result<Open> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let closed = || DiskError::new(DiskErrorKind::Io, "the key-value store is closed");
+        open.clone().ok_or_else(closed)
     }
 }
 
@@ -64,15 +78,19 @@ fn scan(view: &impl Readable, entries: &Keyspace, range: KvRange) -> KvIter {
 
 impl Kv for FjallKv {
     fn get(&self, key: &[u8]) -> Result<Option<KvBytes>> {
-        Ok(self.entries.get(key).map_err(failed("read"))?.map(KvBytes))
+        Ok(self.open_handles()?.entries.get(key).map_err(failed("read"))?.map(KvBytes))
     }
 
     fn scan(&self, range: KvRange) -> KvIter {
-        scan(&self.database.snapshot(), &self.entries, range)
+        match self.open_handles() {
+            Ok(open) => scan(&open.database.snapshot(), &open.entries, range),
+            Err(closed) => Box::new(std::iter::once(Err(closed))),
+        }
     }
 
-    fn snapshot(&self) -> Box<dyn KvSnapshot> {
-        Box::new(FjallSnapshot { view: self.database.snapshot(), entries: self.entries.clone() })
+    fn snapshot(&self) -> Result<Box<dyn KvSnapshot>> {
+        let Open { database, entries } = self.open_handles()?;
+        Ok(Box::new(FjallSnapshot { view: database.snapshot(), entries }))
     }
 
     fn apply(&self, batch: KvBatch) -> Result<()> {
@@ -82,19 +100,20 @@ impl Kv for FjallKv {
         {
             return Err(super::bad_key(key.len()));
         }
-        let mut write =
-            fjall::OwnedWriteBatch::with_capacity(self.database.clone(), operations.len());
+        let Open { database, entries } = self.open_handles()?;
+        let mut write = fjall::OwnedWriteBatch::with_capacity(database, operations.len());
         for (key, value) in operations {
             match value {
-                Some(value) => write.insert(&self.entries, key.0, value.0),
-                None => write.remove(&self.entries, key.0),
+                Some(value) => write.insert(&entries, key.0, value.0),
+                None => write.remove(&entries, key.0),
             }
         }
         write.commit().map_err(failed("write to"))
     }
 
     fn ingest(&self, run: &mut dyn Iterator<Item = Result<(Vec<u8>, Vec<u8>)>>) -> Result<()> {
-        let mut ingestion = self.entries.start_ingestion().map_err(failed("load into"))?;
+        let Open { entries, .. } = self.open_handles()?;
+        let mut ingestion = entries.start_ingestion().map_err(failed("load into"))?;
         let mut last: Option<Vec<u8>> = None;
         for entry in run {
             let (key, value) = entry?;
@@ -107,17 +126,20 @@ impl Kv for FjallKv {
     }
 
     fn persist(&self) -> Result<()> {
-        self.database.persist(PersistMode::SyncData).map_err(failed("sync"))
+        self.open_handles()?.database.persist(PersistMode::SyncData).map_err(failed("sync"))
     }
 
     fn approximate_bytes(&self) -> Result<u64> {
-        self.database.disk_space().map_err(failed("measure"))
+        self.open_handles()?.database.disk_space().map_err(failed("measure"))
     }
 
     fn close(&self) -> Result<()> {
         // Opening replays what is not yet in tables, at about 6 MB a second; so put everything into tables.
-        self.entries.rotate_memtable_and_wait().map_err(failed("flush"))?;
-        self.persist()
+        let open = self.open_handles()?;
+        open.entries.rotate_memtable_and_wait().map_err(failed("flush"))?;
+        self.persist()?;
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
     }
 }
 

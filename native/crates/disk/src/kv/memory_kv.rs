@@ -180,8 +180,8 @@ impl Kv for MemoryKv {
         Frozen::scan(self.freeze(), range)
     }
 
-    fn snapshot(&self) -> Box<dyn KvSnapshot> {
-        Box::new(MemorySnapshot(self.freeze()))
+    fn snapshot(&self) -> Result<Box<dyn KvSnapshot>> {
+        Ok(Box::new(MemorySnapshot(self.freeze())))
     }
 
     fn apply(&self, batch: KvBatch) -> Result<()> {

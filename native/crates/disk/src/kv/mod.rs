@@ -28,7 +28,7 @@ pub trait Kv: Send + Sync {
     /// Entries of `range` as of this call, whatever is applied while the iterator is in use.
     fn scan(&self, range: KvRange) -> KvIter;
     /// A view that later batches do not change. Cheap; holding it keeps old values in memory or on disk.
-    fn snapshot(&self) -> Box<dyn KvSnapshot>;
+    fn snapshot(&self) -> Result<Box<dyn KvSnapshot>>;
     /// Puts and deletes, all or nothing, visible at once. For one key the last operation counts.
     fn apply(&self, batch: KvBatch) -> Result<()>;
     /// Bulk load: keys strictly ascending (TooLarge or Corrupt otherwise, and then nothing is loaded).
@@ -38,7 +38,7 @@ pub trait Kv: Send + Sync {
     fn persist(&self) -> Result<()>;
     /// About how many bytes the contents take.
     fn approximate_bytes(&self) -> Result<u64>;
-    /// Persists and brings the files into the state that opens fastest. No call may follow.
+    /// Persists, brings the files into the state that opens fastest and lets go of them. Later calls fail.
     fn close(&self) -> Result<()>;
 }
 
