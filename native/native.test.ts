@@ -202,9 +202,14 @@ describe("engine", () => {
   async function transact<T>(body: (transaction: EngineTransaction) => T | Promise<T>): Promise<T> {
     const transaction = session.begin("read committed", false);
     transaction.beginStatement();
-    const result = await body(transaction);
-    await commit(transaction);
-    return result;
+    try {
+      const result = await body(transaction);
+      await commit(transaction);
+      return result;
+    } catch (error) {
+      transaction.abort();
+      throw error;
+    }
   }
 
   function insert(
@@ -382,7 +387,7 @@ describe("engine", () => {
 
   test("texts are found and scored alike", async () => {
     await transact((transaction) => {
-      const query = transaction.textQuery(TEXTS, "apples or skies");
+      const query = transaction.textQuery(TEXTS, "apples or the sky");
       expect([query.termCount, query.matchBound]).toEqual([2, 3]);
       const found = new Uint32Array(4);
       const scores = new Float64Array(4);
@@ -524,6 +529,7 @@ describe("engine", () => {
   });
 
   test("catalogue entries are published on commit", async () => {
+    await transact((transaction) => transaction.catalogPut("table/0", "first", false));
     const before = engine.catalogVersion();
     await transact((transaction) => {
       transaction.catalogPut("table/20000", '{"name":"é"}', false);
