@@ -175,6 +175,7 @@ export const CatalogOid = {
   pgProc: 1255,
   pgNamespace: 2615,
   pgDatabase: 1262,
+  pgExtension: 3079,
   pgConstraint: 2606,
   pgAttrdef: 2604,
   defaultCollation: 100,

@@ -5,6 +5,7 @@
 // range (the vector type and its company) also answer to "public", where pgvector would have put them.
 import { must } from "../common/assert.ts";
 import { SYSTEM_SCHEMAS } from "./bootstrap.ts";
+import { extensionComment } from "./builtin/extensions.ts";
 import { builtinFunction, builtinFunctions, builtinFunctionsNamed } from "./builtin/functions.ts";
 import {
   builtinOperatorClass,
@@ -16,7 +17,13 @@ import { systemRef, systemRefByOid, systemRefs } from "./builtin/relations.ts";
 import { generatedTable, rowsBy } from "./builtin/tables.ts";
 import { builtinType, builtinTypes, builtinTypesNamed } from "./builtin/types.ts";
 import { isOwnObject } from "./builtin/vector-objects.ts";
-import type { CatalogSnapshot, OperatorClassEntry, RelationRef, TypeEntry } from "./catalog.ts";
+import {
+  CatalogOid,
+  type CatalogSnapshot,
+  type OperatorClassEntry,
+  type RelationRef,
+  type TypeEntry,
+} from "./catalog.ts";
 import type {
   CatalogEntry,
   DatabaseEntry,
@@ -106,7 +113,11 @@ export class Snapshot implements CatalogSnapshot {
   }
 
   comment(classOid: number, objectOid: number, subId: number): string | undefined {
-    return this.#state.comment(classOid, objectOid, subId) ?? builtinComment(classOid, objectOid, subId);
+    const own = this.#state.comment(classOid, objectOid, subId);
+    if (own !== undefined) return own;
+    if (classOid !== CatalogOid.pgExtension) return builtinComment(classOid, objectOid, subId);
+    const extension = this.#state.entry(`extension/${objectOid}`);
+    return extension === undefined ? undefined : extensionComment(extension.name);
   }
 
   entry(kind: CatalogEntry["kind"], oid: number): CatalogEntry | undefined {

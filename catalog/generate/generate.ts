@@ -33,7 +33,7 @@ const SOURCES: readonly Source[] = [
                FROM generate_series(1, coalesce(cardinality(p.proallargtypes), p.pronargs)) n
               WHERE p.pronargdefaults > 0 AND pg_get_function_arg_default(p.oid, n) IS NOT NULL) AS proargdefaults,
             prosrc, pg_get_function_sqlbody(oid) AS prosqlbody
-          FROM pg_proc p`,
+          FROM pg_proc p WHERE proname !~ '^plpgsql_'`,
   },
   { name: "pg_operator" },
   { name: "pg_cast" },
@@ -48,7 +48,8 @@ const SOURCES: readonly Source[] = [
     name: "pg_collation",
     sql: "SELECT * FROM pg_collation WHERE collname IN ('default', 'C', 'POSIX', 'ucs_basic')",
   },
-  { name: "pg_language" },
+  // PL/pgSQL is an extension that template0 happens to have.
+  { name: "pg_language", sql: "SELECT * FROM pg_language WHERE lanname <> 'plpgsql'" },
   { name: "pg_conversion" },
   { name: "pg_range", order: "rngtypid" },
   { name: "pg_tablespace" },
@@ -61,7 +62,7 @@ const SOURCES: readonly Source[] = [
     name: "pg_description",
     order: "classoid, objoid, objsubid",
     sql: `SELECT objoid, classoid, objsubid, description FROM pg_description
-          WHERE classoid <> 'pg_collation'::regclass OR objoid IN (100, 950, 951)`,
+          WHERE (classoid <> 'pg_collation'::regclass OR objoid IN (100, 950, 951)) AND classoid <> 'pg_extension'::regclass`,
   },
   {
     name: "pg_settings",

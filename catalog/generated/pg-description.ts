@@ -4277,7 +4277,6 @@ export const pgDescription = `objoid	classoid	objsubid	description
 5074	2617		greater than
 5075	2617		less than or equal
 5076	2617		greater than or equal
-13559	3079		PL/pgSQL procedural language
 100	3456		database's default collation
 950	3456		standard C collation
 951	3456		standard POSIX collation

@@ -3,5 +3,4 @@ export const pgLanguage = `oid	lanname	lanowner	lanispl	lanpltrusted	lanplcallfo
 \\e	\\e	10	f	f	0	0	\\e	\\N
 12	internal						2246
 13	c						2247
-14	sql			t			2248
-13563	plpgsql		t	t	13560	13561	13562`;
+14	sql			t			2248`;

@@ -3242,7 +3242,4 @@ export const pgProc = `oid	proname	pronamespace	prolang	procost	prorows	provaria
 13216	_pg_numeric_precision_radix	13207	14	100												23	26 23			{typid,typmod}		\\e	RETURN CASE WHEN (typid = ANY (ARRAY[(21)::oid, (23)::oid, (20)::oid, (700)::oid, (701)::oid])) THEN 2 WHEN (typid = (1700)::oid) THEN 10 ELSE NULL::integer END
 13217	_pg_numeric_scale	13207	14	100												23	26 23			{typid,typmod}		\\e	RETURN CASE WHEN (typid = ANY (ARRAY[(21)::oid, (23)::oid, (20)::oid])) THEN 0 WHEN (typid = (1700)::oid) THEN CASE WHEN (typmod = '-1'::integer) THEN NULL::integer ELSE ((typmod - 4) & 65535) END ELSE NULL::integer END
 13218	_pg_datetime_precision	13207	14	100												23	26 23			{typid,typmod}		\\e	RETURN CASE WHEN (typid = (1082)::oid) THEN 0 WHEN (typid = ANY (ARRAY[(1083)::oid, (1114)::oid, (1184)::oid, (1266)::oid])) THEN CASE WHEN (typmod < 0) THEN 6 ELSE typmod END WHEN (typid = (1186)::oid) THEN CASE WHEN ((typmod < 0) OR ((typmod & 65535) = 65535)) THEN 6 ELSE (typmod & 65535) END ELSE NULL::integer END
-13219	_pg_interval_type	13207	14	100												25	26 23			{typid,mod}		\\e	RETURN CASE WHEN (typid = (1186)::oid) THEN upper(SUBSTRING(format_type(typid, mod) SIMILAR 'interval[()0-9]* #"%#"'::text ESCAPE '#'::text)) ELSE NULL::text END
-13560	plpgsql_call_handler		13							f		v	u	0		2280	\\e					plpgsql_call_handler
-13561	plpgsql_inline_handler		13									v	u	1		2278						plpgsql_inline_handler
-13562	plpgsql_validator		13									v	u	1		2278	26					plpgsql_validator`;
+13219	_pg_interval_type	13207	14	100												25	26 23			{typid,mod}		\\e	RETURN CASE WHEN (typid = (1186)::oid) THEN upper(SUBSTRING(format_type(typid, mod) SIMILAR 'interval[()0-9]* #"%#"'::text ESCAPE '#'::text)) ELSE NULL::text END`;

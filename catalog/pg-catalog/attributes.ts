@@ -177,8 +177,20 @@ interface TypeStorage {
   readonly dimensions: number;
 }
 
+const storages = new Map<number, TypeStorage>();
+
 /** pg_type's physical columns; row types and their arrays are all stored alike. */
 export function typeStorage(oid: number): TypeStorage {
+  let storage = storages.get(oid);
+  if (storage === undefined) {
+    storage = readStorage(oid);
+    // Only built-in types: the oids of row types come and go.
+    if (rowsBy("pg_type", "oid", String(oid)).length > 0) storages.set(oid, storage);
+  }
+  return storage;
+}
+
+function readStorage(oid: number): TypeStorage {
   const table = generatedTable("pg_type");
   const row = rowsBy("pg_type", "oid", String(oid))[0];
   if (row === undefined)

@@ -1,18 +1,8 @@
 // pg_available_extensions: what CREATE EXTENSION accepts.
 import { SqlArray } from "../../common/types/array.ts";
 import { Oid } from "../../common/types/oid.ts";
+import { AVAILABLE_EXTENSIONS } from "../builtin/extensions.ts";
 import type { RelationRows } from "./rows.ts";
-
-interface AvailableExtension {
-  readonly name: string;
-  readonly version: string;
-  readonly comment: string;
-}
-
-/** The objects exist with or without it; the version is that of the pgvector whose behaviour they follow. */
-export const AVAILABLE_EXTENSIONS: readonly AvailableExtension[] = [
-  { name: "vector", version: "0.8.5", comment: "vector data type and ivfflat and hnsw access methods" },
-];
 
 export const pgAvailableExtensions: RelationRows = {
   lookups: [],

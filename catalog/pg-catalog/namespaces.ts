@@ -1,5 +1,6 @@
 // pg_namespace, pg_extension, pg_description and pg_shdescription.
 import { generatedRows } from "./generated-rows.ts";
+import { extensionComment } from "../builtin/extensions.ts";
 import { CatalogOid } from "../catalog.ts";
 import { plainText, type RelationRows } from "./rows.ts";
 
@@ -37,13 +38,20 @@ export const pgDescription: RelationRows = {
   *rows({ catalog, functions }, equal) {
     yield* generatedRows("pg_description", functions.types, equal);
     for (const entry of catalog.entries()) {
-      if (entry.kind !== "comment" || SHARED_CLASSES.has(entry.classOid)) continue;
-      yield {
-        objoid: entry.objectOid,
-        classoid: entry.classOid,
-        objsubid: entry.subId,
-        description: entry.text,
-      };
+      const objoid = entry.kind === "comment" ? entry.objectOid : entry.oid;
+      if (equal !== undefined && equal.value !== objoid) continue;
+      if (entry.kind === "extension") {
+        const description = extensionComment(entry.name);
+        const classoid = CatalogOid.pgExtension;
+        if (description !== undefined) yield { objoid, classoid, objsubid: 0, description };
+      } else if (entry.kind === "comment" && !SHARED_CLASSES.has(entry.classOid)) {
+        yield {
+          objoid,
+          classoid: entry.classOid,
+          objsubid: entry.subId,
+          description: entry.text,
+        };
+      }
     }
   },
 };
