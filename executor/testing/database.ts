@@ -3,6 +3,7 @@
 import { must } from "../../common/assert.ts";
 import { Oid } from "../../common/types/oid.ts";
 import type { Datum, SqlType } from "../../common/types/type.ts";
+import { setVectorKernels } from "../../catalog/functions/vector.ts";
 import type { IndexEntry, TableEntry } from "../../catalog/entries.ts";
 import {
   type Engine,
@@ -10,6 +11,7 @@ import {
   type EngineTransaction,
   type IndexSpec,
   type Isolation,
+  distance,
   openEngine,
 } from "../../native/index.ts";
 import type { BoundExpression } from "../../planner/logical/expression.ts";
@@ -23,6 +25,13 @@ const arrived = new Set<number>();
 const waiting = new Map<number, () => void>();
 let opened: Engine | undefined;
 let nextId = 20_000;
+
+// As start-up does: functions and indexes measure with the same kernels.
+setVectorKernels({
+  l2: (a, b) => distance("l2", a, b),
+  innerProduct: (a, b) => -distance("ip", a, b),
+  cosine: (a, b) => distance("cosine", a, b),
+});
 
 export function engine(): Engine {
   opened ??= openEngine({ path: undefined, poolThreads: 1 });
