@@ -55,7 +55,9 @@ export function bindSqlFunction(
     () => context.constant(null, Oid.unknown),
   );
   if (resolved === undefined) throw notSupported(meaning.column, position);
-  const call = plainCall(context, resolved, position);
+  // The name as SQL writes it: what deparsing prints instead of now() and its kind. The entry is the same function.
+  const written = { ...resolved, entry: { ...resolved.entry, name: meaning.column.toUpperCase() } };
+  const call = plainCall(context, written, position);
   if (meaning.type === undefined) return call;
   return coerceOrThrow(context, call, { oid: meaning.type, typmod }, "explicit", position);
 }
