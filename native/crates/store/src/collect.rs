@@ -38,8 +38,9 @@ impl Engine {
 }
 
 /// Drops what ended at or before `oldest`.
-pub fn collect(table: &Table, oldest: u64) {
+pub fn collect(table: &Table, oldest: u64) -> usize {
     let mut chunks = HashSet::new();
+    let mut dropped = 0;
     loop {
         let mut freed = Vec::new();
         let mut data = write(&table.data);
@@ -51,6 +52,7 @@ pub fn collect(table: &Table, oldest: u64) {
         }
         drop(data);
         table.free_rids(freed);
+        dropped += count;
         if count < RUN {
             break;
         }
@@ -58,6 +60,7 @@ pub fn collect(table: &Table, oldest: u64) {
     for number in chunks {
         shrink(table, number);
     }
+    dropped
 }
 
 /// Takes a dead version out of the indexes and the row id's versions.

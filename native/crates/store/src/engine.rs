@@ -98,11 +98,40 @@ pub struct Engine {
 impl Engine {
     /// Opens the engine: an empty one in memory, or the durable state with everything the log has.
     pub fn open(options: EngineOptions) -> Result<Arc<Engine>> {
+        Self::open_with_log_segments(options, omen_disk::log::SEGMENT_BYTES)
+    }
+
+    /// As `open`, with log segments of another length: crash tests copy them thousands of times.
+    pub fn open_with_log_segments(
+        options: EngineOptions,
+        segment_bytes: u64,
+    ) -> Result<Arc<Engine>> {
         let pool = Pool::new(options.pool_threads)
             .map_err(|error| StoreError::internal(format!("could not start a thread: {error}")))?;
         match options.storage {
             Storage::Memory => Ok(Self::new(pool, None, 0)),
-            Storage::Durable { disk, kv } => crate::durable::open(disk, kv, pool),
+            Storage::Durable { disk, kv } => crate::durable::open(disk, kv, pool, segment_bytes),
+        }
+    }
+
+    /// Drops the dead versions of a table that nobody can see, now and in this thread. Returns how many row versions were
+    /// dropped.
+    pub fn collect_garbage(&self, relation_id: u32) -> Result<usize> {
+        let table = self.table(relation_id)?;
+        if table.collecting.swap(true, Ordering::AcqRel) {
+            return Ok(0);
+        }
+        let dropped = crate::collect::collect(&table, self.snapshots.oldest());
+        table.collecting.store(false, Ordering::Release);
+        Ok(dropped)
+    }
+
+    /// Stops the threads where they are, without a checkpoint: the disk stays as a crash of the process would leave it.
+    pub fn abandon(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+        self.pool.close();
+        if let Some(durable) = &self.durable {
+            durable.stop_threads();
         }
     }
 

@@ -145,7 +145,7 @@ impl Session {
         })
     }
 
-    /// A lock request of this session; a wait does not begin, and a finished one is not used, once an interrupt is set.
+    /// A lock request of this session. Errors: 57014 or 57P01 once an interrupt is set, 40P01.
     pub(crate) fn acquire(
         &self,
         tag: LockTag,
@@ -153,12 +153,12 @@ impl Session {
         policy: LockPolicy,
         counted: bool,
     ) -> Result<Outcome> {
-        let outcome = match self.engine.locks.acquire(&self.owner, tag, mode, policy, counted) {
-            Err(error) if error.sqlstate == sqlstate::QUERY_CANCELED => {
-                return Err(StoreError::interrupted(self.interrupt().max(INTERRUPT_CANCEL)));
-            }
-            other => other?,
-        };
+        if let Err(interrupted) = self.check_interrupt() {
+            self.engine.locks.abandon_wait(&self.owner);
+            return Err(interrupted);
+        }
+        let outcome = self.engine.locks.acquire(&self.owner, tag, mode, policy, counted)?;
+        // An interrupt that came before the wait was there to be woken.
         if matches!(outcome, Outcome::Wait(_)) && self.interrupt() != 0 {
             self.engine.locks.abandon_wait(&self.owner);
             self.check_interrupt()?;

@@ -27,7 +27,12 @@ use crate::types::{IndexMethod, IndexSpec, StorageKind};
 use crate::value::Value;
 
 /// Opens the durable state: the KV at its checkpoint, and everything the log has above it.
-pub(crate) fn open(disk: Arc<dyn Disk>, kv: Arc<dyn Kv>, pool: Pool) -> Result<Arc<Engine>> {
+pub(crate) fn open(
+    disk: Arc<dyn Disk>,
+    kv: Arc<dyn Kv>,
+    pool: Pool,
+    segment_bytes: u64,
+) -> Result<Arc<Engine>> {
     let salt = match get_u64(&*kv, KEY_SALT)? {
         Some(salt) => salt,
         None => new_salt(&*kv)?,
@@ -48,7 +53,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, kv: Arc<dyn Kv>, pool: Pool) -> Result<A
         (end, None) => end?,
     };
     let last_commit = end.last_commit.max(checkpoint);
-    let log = LogWriter::start(Arc::clone(&disk), LogOptions::new(salt), &end)?;
+    let log = LogWriter::start(Arc::clone(&disk), LogOptions { segment_bytes, salt }, &end)?;
     let Replay { applier, replayed, vectors, .. } = replay;
     let (durable, receiver) = Durable::new(disk, Arc::clone(&kv), salt, log, replayed, last_commit);
     let engine = Engine::new(pool, Some(durable), last_commit);

@@ -228,10 +228,13 @@ impl Durable {
         &self,
         numbered: &[(u64, CommitRequest, Vec<u8>)],
     ) -> (usize, std::result::Result<(), DiskError>) {
+        let mut log = lock(&self.log);
+        let log = log.as_mut().expect("the log is open while commits run");
+        let limit = log.group_limit();
         // (position in the group, record)
         let mut payloads: Vec<(usize, u8, Cow<'_, [u8]>)> = Vec::new();
         for (i, (commit, _, redo)) in numbered.iter().enumerate() {
-            if redo.len() > BULK_BYTES {
+            if redo.len() > BULK_BYTES.min(limit / 2) {
                 match self.write_side_file(*commit, redo) {
                     Ok(name) => payloads.push((i, KIND_BULK, name.into())),
                     Err(error) => return (0, Err(error)),
@@ -244,9 +247,6 @@ impl Durable {
             .iter()
             .map(|(i, kind, payload)| LogRecord { commit: numbered[*i].0, kind: *kind, payload })
             .collect();
-        let mut log = lock(&self.log);
-        let log = log.as_mut().expect("the log is open while commits run");
-        let limit = log.group_limit();
         let mut done = 0;
         while done < records.len() {
             let rest = &records[done..];
@@ -273,8 +273,8 @@ impl Durable {
         Ok(name.bytes)
     }
 
-    /// Ends both threads after what is queued, writes a clean checkpoint and closes log and KV.
-    pub fn stop(&self, engine: &Engine) {
+    /// Ends both threads after what is queued.
+    pub fn stop_threads(&self) {
         lock(&self.queue).stopped = true;
         self.changed.notify_all();
         let _ = self.work.send(Work::Stop);
@@ -285,6 +285,11 @@ impl Durable {
                 let _ = thread.join();
             }
         }
+    }
+
+    /// The clean end: what is queued, then a checkpoint, then log and KV are closed.
+    pub fn stop(&self, engine: &Engine) {
+        self.stop_threads();
         if self.failure().is_some() {
             return;
         }

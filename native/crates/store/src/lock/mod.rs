@@ -121,7 +121,7 @@ impl LockManager {
 
     /// Asks for a lock. `counted`: take it again even when the session is covered (advisory locks are counted).
     ///
-    /// Errors: 40P01 when the wait would close a circle, 57014 when the wait was cancelled.
+    /// Errors: 40P01 when the wait would close a circle.
     pub fn acquire(
         &self,
         owner: &Arc<LockOwner>,
@@ -130,7 +130,7 @@ impl LockManager {
         policy: LockPolicy,
         counted: bool,
     ) -> Result<Outcome> {
-        if let Some(outcome) = self.resume(owner, tag, mode)? {
+        if let Some(outcome) = self.resume(owner, tag, mode) {
             return Ok(outcome);
         }
         match lock(self.shard(tag)).try_grant(owner.process_id, tag, mode, counted) {
@@ -143,23 +143,24 @@ impl LockManager {
     }
 
     /// The state of a wait that an earlier call of this session began; a wait for something else is given up.
-    fn resume(&self, owner: &LockOwner, tag: LockTag, mode: u8) -> Result<Option<Outcome>> {
+    fn resume(&self, owner: &LockOwner, tag: LockTag, mode: u8) -> Option<Outcome> {
         let mut cell = lock(&owner.wait);
-        let Some(wait) = *cell else { return Ok(None) };
+        let wait = (*cell)?;
         if wait.tag != tag || wait.mode != mode {
             drop(cell);
             self.abandon_wait(owner);
-            return Ok(None);
+            return None;
         }
         match wait.state {
-            WaitState::Waiting => Ok(Some(Outcome::Wait(wait.token))),
+            WaitState::Waiting => Some(Outcome::Wait(wait.token)),
             WaitState::Granted => {
                 *cell = None;
-                Ok(Some(Outcome::Granted))
+                Some(Outcome::Granted)
             }
+            // The session has raised its interrupt by now, and asks again: a new wait.
             WaitState::Cancelled => {
                 *cell = None;
-                Err(StoreError::interrupted(1))
+                None
             }
         }
     }
@@ -207,7 +208,7 @@ impl LockManager {
         self.deliver(granted);
     }
 
-    /// Ends the session's wait from outside: its token is delivered and the repeated call raises 57014.
+    /// Ends the session's wait from outside: its token is delivered, and the repeated call finds the interrupt.
     pub fn cancel_wait(&self, process_id: u32) {
         let Some(owner) = read(&self.owners).get(&process_id).cloned() else { return };
         let wait = match *lock(&owner.wait) {
@@ -325,7 +326,7 @@ fn describe(path: &[(u32, LockTag, u8, Vec<u32>)], start: u32) -> String {
 
 /// Wait tokens: greater than 0 and within an i32, shared by all waits of an engine.
 pub fn next_token(counter: &AtomicU32) -> u32 {
-    (counter.fetch_add(1, Ordering::Relaxed) & (i32::MAX as u32 - 1)) + 1
+    (counter.fetch_add(1, Ordering::Relaxed) & (i32::MAX as u32 >> 1)) + 1
 }
 
 #[cfg(test)]

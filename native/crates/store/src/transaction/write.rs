@@ -441,11 +441,16 @@ fn own_conflict(
         if entry.key() != key || own_rid == Some(entry.rid()) {
             continue;
         }
-        if let Newest::Own(row) = private.newest(entry.rid()) {
-            private.key(row, &index.spec.columns, &mut other)?;
-            if other == key {
-                return Ok(Some(entry.rid()));
+        match private.newest(entry.rid()) {
+            // An earlier row of this batch: its key is noted, the row itself follows with the batch.
+            Newest::Committed => return Ok(Some(entry.rid())),
+            Newest::Own(row) => {
+                private.key(row, &index.spec.columns, &mut other)?;
+                if other == key {
+                    return Ok(Some(entry.rid()));
+                }
             }
+            Newest::Deleted => {}
         }
     }
     Ok(None)

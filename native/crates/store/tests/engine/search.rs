@@ -1,0 +1,194 @@
+//! Vector and text search under snapshots, own writes, filters and tails.
+
+use omen_kernels::distance;
+use omen_store::*;
+
+use super::common::*;
+
+const T: u32 = 20_000;
+const GRAPH: u32 = 20_002;
+const WORDS: u32 = 20_003;
+const DIM: usize = 8;
+
+fn specs() -> [ColumnSpec; 2] {
+    [TEXT, vector(DIM as u32)]
+}
+
+fn random_row(random: &mut Random) -> Row {
+    let words = ["alpha", "beta", "gamma", "delta", "epsilon"];
+    let count = 1 + random.below(6);
+    let text: Vec<&str> = (0..count).map(|_| words[random.below(5) as usize]).collect();
+    let floats = (0..DIM).map(|_| random.unit()).collect();
+    vec![Cell::Text(text.join(" ")), Cell::Vector(floats)]
+}
+
+fn db(rows: usize) -> (Db, Vec<u32>) {
+    let db = Db::memory();
+    let mut random = Random(5);
+    let rids = db.run(|tx| {
+        tx.tx.create_relation(T, &specs(), false).unwrap();
+        let rows: Vec<Row> = (0..rows).map(|_| random_row(&mut random)).collect();
+        tx.insert(T, &specs(), &rows)
+    });
+    db.run(|tx| {
+        tx.create_index(hnsw(GRAPH, T, 1)).unwrap();
+        tx.create_index(bm25(WORDS, T, 0)).unwrap();
+    });
+    (db, rids)
+}
+
+/// What a scan of the statement's rows says is nearest.
+fn nearest(tx: &Tx, query: &[f32], k: usize, allowed: impl Fn(u32) -> bool) -> Vec<(f64, u32)> {
+    let mut all: Vec<(f64, u32)> = tx
+        .scan(T, &specs())
+        .into_iter()
+        .filter_map(|(rid, row)| match &row[1] {
+            Cell::Vector(v) if allowed(rid) => Some((distance(Metric::L2, query, v), rid)),
+            _ => None,
+        })
+        .collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    all.truncate(k);
+    all
+}
+
+fn search(
+    tx: &Tx,
+    query: &[f32],
+    k: usize,
+    filter: Option<&[u8]>,
+    mode: SearchMode,
+    budget: u64,
+) -> (Vec<(f64, u32)>, SearchStats) {
+    let (mut rids, mut distances) = (vec![0; k], vec![0.0; k]);
+    let (n, stats) = tx
+        .tx
+        .vector_search(GRAPH, query, k, 200, filter, mode, budget, &mut rids, &mut distances)
+        .unwrap();
+    ((0..n).map(|i| (distances[i], rids[i])).collect(), stats)
+}
+
+#[test]
+fn searches_follow_the_snapshot_and_the_transactions_own_writes() {
+    let (db, rids) = db(600);
+    let old = db.begin(Isolation::RepeatableRead);
+    old.statement();
+    let before = nearest(&old, &[0.5; DIM], 10, |_| true);
+    db.run(|tx| {
+        for &(_, rid) in &before[..5] {
+            tx.delete(T, rid);
+        }
+    });
+    let tx = db.begin(Isolation::ReadCommitted);
+    tx.statement();
+    tx.insert(T, &specs(), &[vec![text("own"), Cell::Vector(vec![0.5; DIM])]]);
+    tx.update(T, before[6].1, &specs(), &[1], vec![Cell::Vector(vec![0.51; DIM])]);
+    tx.update(T, rids[1], &specs(), &[0], vec![text("only the text")]);
+    tx.statement();
+    for mode in [SearchMode::Auto, SearchMode::Graph, SearchMode::Exact] {
+        assert_eq!(
+            search(&old, &[0.5; DIM], 10, None, mode, 0).0,
+            before,
+            "{mode:?}, old snapshot"
+        );
+        let expected = nearest(&tx, &[0.5; DIM], 10, |_| true);
+        assert_eq!(search(&tx, &[0.5; DIM], 10, None, mode, 0).0, expected, "{mode:?}, own writes");
+        assert_eq!(expected[0].0, 0.0);
+    }
+}
+
+#[test]
+fn a_filter_never_starves_a_search() {
+    let (db, rids) = db(3_000);
+    let mut random = Random(9);
+    for every in [2, 20, 300, 1_500] {
+        let allowed: Vec<u32> = rids.iter().copied().filter(|_| random.below(every) == 0).collect();
+        let mut bits = vec![0u8; 3_000 / 8 + 1];
+        allowed.iter().for_each(|r| bits[*r as usize / 8] |= 1 << (r % 8));
+        db.run(|tx| {
+            let query: Vec<f32> = (0..DIM).map(|_| 0.3).collect();
+            let expected = nearest(tx, &query, 10, |rid| allowed.contains(&rid));
+            for (mode, budget) in
+                [(SearchMode::Auto, 0), (SearchMode::Graph, 50), (SearchMode::Exact, 0)]
+            {
+                let (found, stats) = search(tx, &query, 10, Some(&bits), mode, budget);
+                assert_eq!(found.len(), expected.len(), "1 in {every}, {mode:?}");
+                if stats.path > 0 {
+                    assert_eq!(found, expected, "1 in {every}, {mode:?}");
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn text_scores_are_the_same_wherever_a_row_is() {
+    let (db, _) = db(400);
+    let committed = db.begin(Isolation::ReadCommitted);
+    committed.statement();
+    let query = committed.tx.text_query(WORDS, "alpha gamma").unwrap();
+    let all = |tx: &Tx, query: &TextQuery, mode| {
+        let (mut rids, mut scores) = (vec![0; 1000], vec![0.0; 1000]);
+        let (n, _) =
+            tx.tx.text_search(WORDS, query, 1000, None, mode, &mut rids, &mut scores).unwrap();
+        (0..n).map(|i| (scores[i], rids[i])).collect::<Vec<_>>()
+    };
+    let found = all(&committed, &query, SearchMode::Auto);
+    assert_eq!(found, all(&committed, &query, SearchMode::Exact));
+    // Scoring the texts themselves gives the same numbers.
+    let rows = committed.scan(T, &specs());
+    let texts: Vec<Row> = rows.iter().map(|(_, r)| vec![r[0].clone()]).collect();
+    let columns = Columns::new(&[TEXT], &texts);
+    let mut scores = vec![0.0; rows.len()];
+    committed.tx.text_score(&query, &columns.refs()[0], rows.len(), &mut scores).unwrap();
+    let mut scored: Vec<(f64, u32)> = scores
+        .iter()
+        .zip(&rows)
+        .map(|(s, (rid, _))| (*s, *rid))
+        .filter(|(s, _)| *s > 0.0)
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    assert_eq!(found, scored);
+    // Top ten is a prefix, whatever ties there are.
+    let (mut rids, mut top) = ([0; 10], [0.0; 10]);
+    committed
+        .tx
+        .text_search(WORDS, &query, 10, None, SearchMode::Auto, &mut rids, &mut top)
+        .unwrap();
+    let top: Vec<(f64, u32)> = top.into_iter().zip(rids).collect();
+    assert_eq!(top, found[..10]);
+    // An own copy of the best text scores what the best scores.
+    let best = rows.iter().find(|(rid, _)| *rid == found[0].1).unwrap().1.clone();
+    committed.insert(T, &specs(), &[best]);
+    committed.statement();
+    let with_own = all(&committed, &query, SearchMode::Auto);
+    assert_eq!(with_own.len(), found.len() + 1);
+    assert_eq!(with_own[1].0, with_own[0].0);
+}
+
+#[test]
+fn text_statistics_forget_removed_rows_at_once() {
+    let (db, rids) = db(200);
+    db.run(|tx| {
+        for &rid in &rids[..100] {
+            tx.delete(T, rid);
+        }
+        for &rid in &rids[100..150] {
+            tx.update(T, rid, &specs(), &[0], vec![text("alpha alpha")]);
+        }
+    });
+    let rebuilt = WORDS + 1;
+    db.run(|tx| tx.create_index(bm25(rebuilt, T, 0)).unwrap());
+    db.run(|tx| {
+        let scores = |index| {
+            let query = tx.tx.text_query(index, "alpha beta").unwrap();
+            let (mut rids, mut scores) = (vec![0; 200], vec![0.0; 200]);
+            let (n, _) = tx
+                .tx
+                .text_search(index, &query, 200, None, SearchMode::Auto, &mut rids, &mut scores)
+                .unwrap();
+            (0..n).map(|i| (scores[i].to_bits(), rids[i])).collect::<Vec<_>>()
+        };
+        assert_eq!(scores(WORDS), scores(rebuilt));
+    });
+}
