@@ -20,6 +20,8 @@ export class IndexScanOperator implements Operator {
   #cursor: IndexCursor | undefined;
   #fetcher: RowFetcher | undefined;
   #rids = new Uint32Array(0);
+  /** The last read filled its buffer: more rows are likely, so the next one is a full batch. */
+  #wasFull = false;
 
   constructor(plan: IndexScanPlan, context: ExecutionContext) {
     this.#plan = plan;
@@ -64,10 +66,9 @@ export class IndexScanOperator implements Operator {
         if (range === undefined) return 0;
         const { index, backward } = this.#plan;
         this.#cursor = this.#context.transaction.openIndexScan(index.storageId, range, backward);
-      } else if (this.#rids.length < this.#context.batchRows) {
-        this.#useCapacity(this.#context.batchRows);
-      }
+      } else if (this.#wasFull) this.#useCapacity(this.#context.batchRows);
       const count = this.#cursor.next(this.#rids);
+      this.#wasFull = count === this.#rids.length;
       if (count > 0) return count;
       this.#cursor.close();
       this.#cursor = undefined;
@@ -75,6 +76,7 @@ export class IndexScanOperator implements Operator {
   }
 
   #useCapacity(rows: number): void {
+    if (this.#rids.length === Math.min(rows, this.#context.batchRows)) return;
     this.#fetcher?.close();
     this.#fetcher = new RowFetcher(this.#plan.target, Math.min(rows, this.#context.batchRows), this.#context);
     this.#rids = new Uint32Array(this.#fetcher.capacity);
