@@ -2,6 +2,7 @@
 // portals that the protocol and DECLARE work with.
 import { SqlError, SqlState } from "../common/error.ts";
 import type { Datum } from "../common/types/type.ts";
+import type { NodeStatistics } from "../executor/context.ts";
 import { type ResultStream, executePlan } from "../executor/execution.ts";
 import type { Node, RawStatement } from "../parser/tree.ts";
 import type { PlannedStatement } from "../planner/physical/plan.ts";
@@ -35,7 +36,15 @@ export function prepare(
     const planned = planFor(core, prepared, statement);
     prepared.parameterTypes = planned.parameterTypes.map((type) => type.oid);
     prepared.columns = resultColumns(core, planned);
-  } else prepared.columns = utilityCommand(statement).columns?.(core);
+    return prepared;
+  }
+  const { query, columns } = utilityCommand(statement);
+  prepared.columns = columns?.(core);
+  if (query !== undefined && isPlanned(query)) {
+    const inner: RawStatement = { ...statement, node: query };
+    const planned = planFor(core, new PreparedStatement("", inner, declaredTypes, isFromSql), inner);
+    prepared.parameterTypes = planned.parameterTypes.map((type) => type.oid);
+  }
   return prepared;
 }
 
@@ -98,10 +107,11 @@ export async function openPlan(
   planned: PlannedStatement,
   parameters: readonly Datum[],
   portal: Portal | undefined,
+  instrument?: Map<number, NodeStatistics>,
 ): Promise<ResultStream> {
   if (!planned.isReadOnly) core.refuseReadOnly(planned.commandType.toUpperCase());
   await core.holdPortals(portal);
-  const options = core.executionOptions(parameters);
+  const options = { ...core.executionOptions(parameters), instrument };
   options.transaction.beginStatement();
   return executePlan(planned, options);
 }

@@ -1,6 +1,6 @@
 // What every utility command is made of: statements that are not planned. One file per family turns trees into these.
 import { Oid } from "../../common/types/oid.ts";
-import type { RawStatement } from "../../parser/tree.ts";
+import type { Node, RawStatement } from "../../parser/tree.ts";
 import type { SessionCore } from "../core.ts";
 import type { Portal, Started } from "../portal.ts";
 import type { ResultColumn, ResultReceiver } from "../result.ts";
@@ -17,6 +17,8 @@ export interface UtilityCall {
 export interface UtilityCommand {
   /** May run in a failed transaction block: what ends it. */
   readonly runsInFailed?: boolean;
+  /** The query inside (EXPLAIN, DECLARE): where its parameters stand decides their types. */
+  readonly query?: Node | undefined;
   /** Columns of the result; undefined = none. Asked before it runs. */
   readonly columns?: (core: SessionCore) => readonly ResultColumn[] | undefined;
   readonly run: (call: UtilityCall) => Started | Promise<Started>;

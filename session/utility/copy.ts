@@ -18,6 +18,8 @@ import { openPlan } from "../statement-runner.ts";
 import { type UtilityCall, type UtilityCommand, done } from "./command.ts";
 import { copyFormat } from "./copy-options.ts";
 
+const EMPTY = new Uint8Array(0);
+
 interface RangeName {
   readonly schemaname?: string;
   readonly relname?: string;
@@ -100,9 +102,18 @@ async function copyTo(
   const stream = await openPlan(core, plan, portal.parameters, portal);
   const progress: CopyProgress = { rowCount: 0 };
   receiver.copyOut({ isBinary: format.format === "binary", columnCount: columns.length });
+  // PostgreSQL sends the binary header together with what follows it, and psycopg counts on that.
+  let header: Uint8Array | undefined;
   for await (const chunks of copyOut(stream, format, core.types, progress)) {
     for (const chunk of chunks) {
-      const wait = receiver.copyData(chunk);
+      if (format.format === "binary" && header === undefined) {
+        header = chunk;
+        continue;
+      }
+      const wait = receiver.copyData(
+        header === undefined || header.length === 0 ? chunk : Buffer.concat([header, chunk]),
+      );
+      if (header !== undefined) header = EMPTY;
       if (wait !== undefined) await wait;
     }
   }

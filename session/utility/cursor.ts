@@ -26,6 +26,7 @@ export function declareCommand(statement: DeclareStatement): UtilityCommand {
   const name = statement.portalname ?? "";
   const options = statement.options ?? 0;
   return {
+    query: statement.query,
     run: async (call) => {
       const { core } = call;
       const isHoldable = (options & HOLD) !== 0;

@@ -24,7 +24,7 @@ export function utilityCommand({ node, text }: RawStatement): UtilityCommand {
   if ("DeclareCursorStmt" in node) return declareCommand(node.DeclareCursorStmt);
   if ("FetchStmt" in node) return fetchCommand(node.FetchStmt);
   if ("ClosePortalStmt" in node) return closeCommand(node.ClosePortalStmt);
-  if ("ExplainStmt" in node) return explainCommand();
+  if ("ExplainStmt" in node) return explainCommand(node.ExplainStmt);
   if ("CopyStmt" in node) return copyCommand(node.CopyStmt);
   if ("VacuumStmt" in node) return vacuumCommand(node.VacuumStmt);
   if ("CheckPointStmt" in node) return checkpointCommand();

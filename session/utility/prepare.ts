@@ -1,5 +1,6 @@
 // PREPARE, EXECUTE, DEALLOCATE: the SQL face of prepared statements; the protocol's Parse and Bind share the same table.
 import { notSupported, SqlError, SqlState } from "../../common/error.ts";
+import type { Datum } from "../../common/types/type.ts";
 import type { Node, RawStatement } from "../../parser/tree.ts";
 import { resolveTypeName } from "../../planner/binder/type-name.ts";
 import type { SessionCore } from "../core.ts";
@@ -76,24 +77,31 @@ export function executeCommand(statement: ExecuteStatement): UtilityCommand {
 }
 
 async function execute(
-  { core, receiver, portal: outer }: UtilityCall,
+  call: UtilityCall,
   prepared: PreparedStatement,
   args: readonly Node[],
 ): Promise<Started> {
+  const parameters = await executeArguments(call, prepared, args);
+  const portal = makePortal(call.core, { name: "", prepared, parameters, formats: [] });
+  await portal.open(call.receiver);
+  return portal.started;
+}
+
+/** The arguments of EXECUTE as values of the statement's parameter types. */
+export async function executeArguments(
+  { core, portal }: UtilityCall,
+  prepared: PreparedStatement,
+  args: readonly Node[],
+): Promise<readonly Datum[]> {
   const expected = prepared.parameterTypes.length;
   if (args.length !== expected) {
     throw new SqlError(
       SqlState.syntaxError,
       `wrong number of parameters for prepared statement "${prepared.name}"`,
-      {
-        detail: `Expected ${expected} parameters but got ${args.length}.`,
-      },
+      { detail: `Expected ${expected} parameters but got ${args.length}.` },
     );
   }
-  const parameters = await evaluateAs(core, args, prepared.parameterTypes, outer);
-  const portal = makePortal(core, { name: "", prepared, parameters, formats: [] });
-  await portal.open(receiver);
-  return portal.started;
+  return evaluateAs(core, args, prepared.parameterTypes, portal);
 }
 
 export function deallocateCommand(statement: {
