@@ -159,9 +159,27 @@ function makeEntries(): readonly CatalogEntry[] {
 
 let testSnapshot: CatalogSnapshot | undefined;
 
+/** The tables of recorded.ts: t and u. */
+function recordedEntries(): readonly CatalogEntry[] {
+  return [
+    ...table("t", [
+      { name: "a", oid: Oid.int4 },
+      { name: "b", oid: Oid.text },
+      { name: "c", oid: Oid.int8 },
+      { name: "d", oid: Oid.numeric },
+      { name: "e", oid: Oid.date },
+      { name: "f", oid: 1007 },
+      { name: "g", oid: Oid.varchar, typmod: 14 },
+      { name: "h", oid: Oid.json },
+      { name: "i", oid: Oid.numeric, typmod: (10 << 16) + 2 + 4 },
+    ], ["a"]),
+    ...table("u", [{ name: "a", oid: Oid.int4 }, { name: "note", oid: Oid.text }], []),
+  ];
+}
+
 /** A planner context over the made-up catalogue. */
 export function testContext(settings: Partial<PlannerSettings> = {}, parameterTypes: readonly number[] = []): PlannerContext {
-  testSnapshot ??= snapshotOf(makeEntries());
+  testSnapshot ??= snapshotOf([...makeEntries(), ...recordedEntries()]);
   return {
     catalog: testSnapshot,
     searchPath: ["pg_catalog", "public"],
