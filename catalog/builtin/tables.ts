@@ -8,6 +8,7 @@ import { pgCast } from "../generated/pg-cast.ts";
 import { pgCollation } from "../generated/pg-collation.ts";
 import { pgConversion } from "../generated/pg-conversion.ts";
 import { pgDescription } from "../generated/pg-description.ts";
+import { pgKeywords } from "../generated/pg-keywords.ts";
 import { pgLanguage } from "../generated/pg-language.ts";
 import { pgOpclass } from "../generated/pg-opclass.ts";
 import { pgOperator } from "../generated/pg-operator.ts";
@@ -48,6 +49,7 @@ const SOURCES = {
   pg_collation: [pgCollation, []],
   pg_conversion: [pgConversion, []],
   pg_description: [pgDescription, OWN_DESCRIPTIONS],
+  pg_keywords: [pgKeywords, []],
   pg_language: [pgLanguage, []],
   pg_opclass: [pgOpclass, OWN_OPERATOR_CLASSES],
   pg_operator: [pgOperator, OWN_OPERATORS],

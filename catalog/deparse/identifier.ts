@@ -1,5 +1,6 @@
 // Names as PostgreSQL prints them: quoted where an unquoted identifier would be read back differently, and qualified with
 // the schema where the search path would find something else or nothing.
+import { generatedTable, rowsBy } from "../builtin/tables.ts";
 import type { CatalogSnapshot } from "../catalog.ts";
 
 /** Where a name is printed for: what is visible decides what must be qualified. */
@@ -9,30 +10,15 @@ export interface NameScope {
   readonly searchPath: readonly string[];
 }
 
-/** PostgreSQL 15's keywords that are not unreserved: pg_get_keywords() with catcode other than U. */
-const KEYWORDS: ReadonlySet<string> = new Set(
-  [
-    "all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both ",
-    "case cast char character check coalesce collate collation column concurrently constraint create cross ",
-    "current_catalog current_date current_role current_schema current_time current_timestamp current_user dec ",
-    "decimal default deferrable desc distinct do else end except exists extract false fetch float for foreign ",
-    "freeze from full grant greatest group grouping having ilike in initially inner inout int integer ",
-    "intersect interval into is isnull join lateral leading least left like limit localtime localtimestamp ",
-    "national natural nchar none normalize not notnull null nullif numeric offset on only or order out outer ",
-    "overlaps overlay placing position precision primary real references returning right row select ",
-    "session_user setof similar smallint some substring symmetric table tablesample then time timestamp to ",
-    "trailing treat trim true union unique user using values varchar variadic verbose when where window with ",
-    "xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize ",
-    "xmltable ",
-  ]
-    .join("")
-    .trim()
-    .split(" "),
-);
-
 /** quote_ident: unchanged when a lower-case plain identifier that is no keyword. */
 export function quoteIdentifier(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) && !KEYWORDS.has(name) ? name : `"${name.replaceAll('"', '""')}"`;
+  return /^[a-z_][a-z0-9_]*$/.test(name) && !isReserved(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}
+
+/** A keyword of any category but the unreserved. */
+function isReserved(name: string): boolean {
+  const row = rowsBy("pg_keywords", "word", name)[0];
+  return row !== undefined && generatedTable("pg_keywords").field(row, 1) !== "U";
 }
 
 /** quote_literal without the E'' form: catalogue texts hold no backslashes that matter. */

@@ -73,6 +73,11 @@ const SOURCES: readonly Source[] = [
             false AS pending_restart FROM pg_settings`,
   },
   { name: "pg_timezone_abbrevs", order: "abbrev" },
+  {
+    name: "pg_keywords",
+    order: "word",
+    sql: "SELECT word, catcode, barelabel, catdesc, baredesc FROM pg_get_keywords()",
+  },
   // Every system relation with its columns as "name type typmod notnull" joined by commas.
   {
     name: "system_relations",

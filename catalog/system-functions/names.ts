@@ -33,6 +33,12 @@ export const nameBodies: readonly BodyEntry[] = [
     "pg_get_userbyid",
     ([oid], call) => roleName(snapshotOf(call), Number(oid)) ?? `unknown (OID=${plainText(oid)})`,
   ),
+  // The implicit cast from text: 'name'::text::regclass fails where to_regclass says NULL.
+  scalar("text_regclass", ([text], call) => {
+    const found = lookUp(scopeOf(call), "regclass", plainText(text));
+    if (typeof found === "number") return found;
+    throw found;
+  }),
   ...REG_KINDS.map((kind) =>
     scalar(`to_${kind}`, ([text], call) => toReg(scopeOf(call), kind, plainText(text))),
   ),

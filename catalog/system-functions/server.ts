@@ -3,6 +3,7 @@
 import { SqlError, SqlState } from "../../common/error.ts";
 import { SqlArray } from "../../common/types/array.ts";
 import { systemRelationByOid } from "../builtin/system-relations.ts";
+import { generatedTable } from "../builtin/tables.ts";
 import { CatalogOid, type CatalogSnapshot } from "../catalog.ts";
 import { quoteIdentifier } from "../deparse/identifier.ts";
 import { relationFace } from "../deparse/relation.ts";
@@ -84,6 +85,31 @@ export const serverBodies: readonly BodyEntry[] = [
       },
     },
   ],
+  [
+    "pg_get_keywords",
+    {
+      kind: "set",
+      *rows() {
+        const table = generatedTable("pg_keywords");
+        for (let row = 0; row < table.rowCount; row++) {
+          const [word = null, category = null, isBareLabel, ...descriptions] = table.fields(row);
+          yield [word, category, isBareLabel === "t", ...descriptions];
+        }
+      },
+    },
+  ],
+  [
+    "pg_tablespace_databases",
+    {
+      kind: "set",
+      *rows(_, call) {
+        for (const database of snapshotOf(call).databases()) yield database.oid;
+      },
+    },
+  ],
+  ["aclexplode", { kind: "set", rows: () => [] }],
+  scalar("row_security_active", () => false),
+  scalar("row_security_active_name", () => false),
   // Nothing is partitioned: the function gives no rows, for tables as for everything else.
   ["pg_partition_ancestors", { kind: "set", rows: () => [] }],
   ["pg_partition_tree", { kind: "set", rows: () => [] }],

@@ -84,6 +84,15 @@ describe("names", () => {
     expect(run("pg_char_to_encoding", [NAME], "utf-8")).toBe(6);
     expect(run("pg_char_to_encoding", [NAME], "zz")).toBe(-1);
   });
+
+  test("keywords", () => {
+    const [entry] = catalog.functionsByName("pg_catalog", "pg_get_keywords", []);
+    if (entry?.body?.kind !== "set") throw new Error("pg_get_keywords returns a set");
+    const call0 = { context: context.functions, argumentTypes: [], resultType: { oid: 2249, typmod: -1 } };
+    const rows = [...entry.body.rows([], call0)];
+    expect(rows).toContainEqual(["abort", "U", true, "unreserved", "can be bare label"]);
+    expect(rows).toContainEqual(["array", "R", false, "reserved", "requires AS"]);
+  });
 });
 
 test("comments: ours, PostgreSQL's, none", () => {
