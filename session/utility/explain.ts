@@ -76,7 +76,7 @@ async function explainPlanned(
     types,
     planningMs,
     actual: run?.actual,
-    executionMs: run?.executionMs,
+    executionMs: options.summary ? run?.executionMs : undefined,
   });
 }
 
