@@ -39,7 +39,11 @@ function visit(value: unknown): void {
     const word = NEW_NODES.get(key);
     if (word !== undefined) throw newSyntax(word, field);
     if (key === "MergeStmt" && hasField(field, "returningClause")) throw newSyntax("RETURNING", field);
-    if (key === "SQLValueFunction" && hasField(field, "op") && (field as { op: string }).op === "SVFOP_SYSTEM_USER") {
+    if (
+      key === "SQLValueFunction" &&
+      hasField(field, "op") &&
+      (field as { op: string }).op === "SVFOP_SYSTEM_USER"
+    ) {
       throw newSyntax("SYSTEM_USER", field);
     }
     visit(field);

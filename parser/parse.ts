@@ -83,7 +83,11 @@ export function parse(sql: string): readonly RawStatement[] {
 }
 
 interface GrammarResult {
-  readonly stmts?: readonly { readonly stmt?: unknown; readonly stmt_location?: number; readonly stmt_len?: number }[];
+  readonly stmts?: readonly {
+    readonly stmt?: unknown;
+    readonly stmt_location?: number;
+    readonly stmt_len?: number;
+  }[];
 }
 
 function runGrammar(sql: string): GrammarResult {
@@ -103,7 +107,9 @@ function grammarError(thrown: unknown): unknown {
   if (details === undefined) return thrown;
   if (/memory exhausted|stack depth/i.test(thrown.message)) return tooDeep();
   const cursor = details.cursorPosition ?? -1;
-  return new SqlError(stateOf(thrown.message), thrown.message, { position: cursor >= 0 ? cursor + 1 : undefined });
+  return new SqlError(stateOf(thrown.message), thrown.message, {
+    position: cursor >= 0 ? cursor + 1 : undefined,
+  });
 }
 
 /** libpg-query hands over the message without its SQLSTATE; nearly all of them are plain syntax errors. */

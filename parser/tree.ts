@@ -94,16 +94,22 @@ export function expressionPosition(node: Node | undefined): number {
   }
   if ("TypeCast" in node) {
     const cast = node.TypeCast;
-    return leftmost(expressionPosition(cast.arg), leftmost(positionOf(cast.location), positionOf(cast.typeName?.location)));
+    return leftmost(
+      expressionPosition(cast.arg),
+      leftmost(positionOf(cast.location), positionOf(cast.typeName?.location)),
+    );
   }
   if ("A_Indirection" in node) return expressionPosition(node.A_Indirection.arg);
-  if ("NullTest" in node) return leftmost(positionOf(node.NullTest.location), expressionPosition(node.NullTest.arg));
+  if ("NullTest" in node)
+    return leftmost(positionOf(node.NullTest.location), expressionPosition(node.NullTest.arg));
   if ("BooleanTest" in node) {
     return leftmost(positionOf(node.BooleanTest.location), expressionPosition(node.BooleanTest.arg));
   }
-  if ("BoolExpr" in node) return leftmost(positionOf(node.BoolExpr.location), expressionPosition(node.BoolExpr.args?.[0]));
+  if ("BoolExpr" in node)
+    return leftmost(positionOf(node.BoolExpr.location), expressionPosition(node.BoolExpr.args?.[0]));
   if ("CollateClause" in node) return expressionPosition(node.CollateClause.arg);
-  if ("SubLink" in node) return leftmost(positionOf(node.SubLink.location), expressionPosition(node.SubLink.testexpr));
+  if ("SubLink" in node)
+    return leftmost(positionOf(node.SubLink.location), expressionPosition(node.SubLink.testexpr));
   if ("FuncCall" in node) {
     // `x AT TIME ZONE y` and the like start at their first argument, not at the keyword.
     const own = positionOf(node.FuncCall.location);

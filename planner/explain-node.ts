@@ -8,7 +8,14 @@ import { quoteIdentifier } from "../common/identifier.ts";
 import type { TypeContext } from "../common/types/type.ts";
 import { deparse, deparseAggregate, deparseSortKey, type DeparseOptions } from "./binder/deparse.ts";
 import type { BoundExpression, SortKey, SubqueryExpression } from "./logical/expression.ts";
-import type { BitmapSource, Estimate, PhysicalPlan, ScanTarget, SearchBranch, SearchFilter } from "./physical/plan.ts";
+import type {
+  BitmapSource,
+  Estimate,
+  PhysicalPlan,
+  ScanTarget,
+  SearchBranch,
+  SearchFilter,
+} from "./physical/plan.ts";
 
 export interface ExplainProperty {
   readonly name: string;
@@ -37,7 +44,19 @@ export function describePlan(plan: PhysicalPlan, types: TypeContext): ExplainNod
 
 /** Names are qualified as soon as two relations are in play, as PostgreSQL does. */
 function countRelations(plan: PhysicalPlan): number {
-  const own = ["seq-scan", "index-scan", "bitmap-scan", "search", "hybrid", "virtual-scan", "function-scan", "cte-scan", "values"].includes(plan.kind) ? 1 : 0;
+  const own = [
+    "seq-scan",
+    "index-scan",
+    "bitmap-scan",
+    "search",
+    "hybrid",
+    "virtual-scan",
+    "function-scan",
+    "cte-scan",
+    "values",
+  ].includes(plan.kind)
+    ? 1
+    : 0;
   return inputsOf(plan).reduce((sum, input) => sum + countRelations(input), own);
 }
 
@@ -60,7 +79,14 @@ function inputsOf(plan: PhysicalPlan): readonly PhysicalPlan[] {
 
 type Parts = Partial<Pick<ExplainNode, "properties" | "children" | "attributes">>;
 
-const JOIN_WORDS = { inner: "", left: " Left", right: " Right", full: " Full", semi: " Semi", anti: " Anti" } as const;
+const JOIN_WORDS = {
+  inner: "",
+  left: " Left",
+  right: " Right",
+  full: " Full",
+  semi: " Semi",
+  anti: " Anti",
+} as const;
 
 class Describer {
   readonly #types: TypeContext;
@@ -93,7 +119,9 @@ class Describer {
     const saved = this.#pending;
     this.#pending = [];
     const described = this.#describe(plan);
-    const conditions = filters.map((condition): ExplainProperty => ({ name: "Filter", value: this.#text(condition, plan) }));
+    const conditions = filters.map(
+      (condition): ExplainProperty => ({ name: "Filter", value: this.#text(condition, plan) }),
+    );
     const node: ExplainNode = {
       ...described,
       properties: [...described.properties, ...conditions],
@@ -104,7 +132,10 @@ class Describer {
   }
 
   /** A projection shows as the node below it, with its own width and its sub-selects. */
-  #throughProject(plan: Extract<PhysicalPlan, { kind: "project" }>, filters: readonly BoundExpression[]): ExplainNode {
+  #throughProject(
+    plan: Extract<PhysicalPlan, { kind: "project" }>,
+    filters: readonly BoundExpression[],
+  ): ExplainNode {
     const saved = this.#pending;
     this.#pending = [];
     const output = plan.expressions.map((e) => this.#text(e, plan.input));
@@ -123,7 +154,9 @@ class Describer {
   #describe(plan: Exclude<PhysicalPlan, { kind: "project" | "filter" | "with" }>): ExplainNode {
     switch (plan.kind) {
       case "result":
-        return make(plan, "Result", "Result", { properties: this.#optional("One-Time Filter", plan.condition, plan) });
+        return make(plan, "Result", "Result", {
+          properties: this.#optional("One-Time Filter", plan.condition, plan),
+        });
       case "values":
         return make(plan, 'Values Scan on "*VALUES*"', "Values Scan", { attributes: { Alias: "*VALUES*" } });
       case "seq-scan":
@@ -132,14 +165,29 @@ class Describer {
           properties: this.#optional("Filter", plan.filter, plan),
         });
       case "index-scan":
-        return make(plan, `Index Scan ${plan.backward ? "Backward " : ""}using ${quoteIdentifier(plan.index.name)} on ${target(plan.target)}`, "Index Scan", {
-          attributes: { "Scan Direction": plan.backward ? "Backward" : "Forward", "Index Name": plan.index.name, ...relation(plan.target) },
-          properties: [...this.#conditions("Index Cond", plan.conditionText, plan), ...this.#optional("Filter", plan.filter, plan)],
-        });
+        return make(
+          plan,
+          `Index Scan ${plan.backward ? "Backward " : ""}using ${quoteIdentifier(plan.index.name)} on ${target(plan.target)}`,
+          "Index Scan",
+          {
+            attributes: {
+              "Scan Direction": plan.backward ? "Backward" : "Forward",
+              "Index Name": plan.index.name,
+              ...relation(plan.target),
+            },
+            properties: [
+              ...this.#conditions("Index Cond", plan.conditionText, plan),
+              ...this.#optional("Filter", plan.filter, plan),
+            ],
+          },
+        );
       case "bitmap-scan":
         return make(plan, `Bitmap Heap Scan on ${target(plan.target)}`, "Bitmap Heap Scan", {
           attributes: relation(plan.target),
-          properties: [...this.#conditions("Recheck Cond", bitmapConditions(plan.bitmap), plan), ...this.#optional("Filter", plan.filter, plan)],
+          properties: [
+            ...this.#conditions("Recheck Cond", bitmapConditions(plan.bitmap), plan),
+            ...this.#optional("Filter", plan.filter, plan),
+          ],
           children: [this.#bitmap(plan.bitmap, plan)],
         });
       case "search":
@@ -147,7 +195,10 @@ class Describer {
       case "hybrid":
         return this.#hybrid(plan);
       case "virtual-scan": {
-        const name = plan.relation.name === plan.alias ? quoteIdentifier(plan.alias) : `${quoteIdentifier(plan.relation.name)} ${quoteIdentifier(plan.alias)}`;
+        const name =
+          plan.relation.name === plan.alias
+            ? quoteIdentifier(plan.alias)
+            : `${quoteIdentifier(plan.relation.name)} ${quoteIdentifier(plan.alias)}`;
         return make(plan, `Seq Scan on ${name}`, "Seq Scan", {
           attributes: { "Relation Name": plan.relation.name, Alias: plan.alias },
           properties: this.#optional("Filter", plan.filter, plan),
@@ -157,21 +208,31 @@ class Describer {
         const call = plan.functions[0]?.call;
         const name = call?.kind === "call" ? call.function.name : plan.alias;
         const label = plan.functions.length > 1 ? "ROWS FROM" : quoteIdentifier(name);
-        return make(plan, `Function Scan on ${label}${label === quoteIdentifier(plan.alias) ? "" : ` ${quoteIdentifier(plan.alias)}`}`, "Function Scan", {
-          attributes: { "Function Name": name, Alias: plan.alias },
-        });
+        return make(
+          plan,
+          `Function Scan on ${label}${label === quoteIdentifier(plan.alias) ? "" : ` ${quoteIdentifier(plan.alias)}`}`,
+          "Function Scan",
+          {
+            attributes: { "Function Name": name, Alias: plan.alias },
+          },
+        );
       }
       case "cte-scan": {
         const kind = this.#workTables.has(plan.cteId) ? "WorkTable Scan" : "CTE Scan";
         const alias = plan.alias === plan.name ? "" : ` ${quoteIdentifier(plan.alias)}`;
-        return make(plan, `${kind} on ${quoteIdentifier(plan.name)}${alias}`, kind, { attributes: { "CTE Name": plan.name, Alias: plan.alias } });
+        return make(plan, `${kind} on ${quoteIdentifier(plan.name)}${alias}`, kind, {
+          attributes: { "CTE Name": plan.name, Alias: plan.alias },
+        });
       }
       case "project-set":
         return make(plan, "ProjectSet", "ProjectSet", { children: [this.node(plan.input)] });
       case "limit":
         return make(plan, "Limit", "Limit", { children: [this.node(plan.input)] });
       case "sort":
-        return make(plan, "Sort", "Sort", { properties: [this.#sortKey(plan.keys, plan.input)], children: [this.node(plan.input)] });
+        return make(plan, "Sort", "Sort", {
+          properties: [this.#sortKey(plan.keys, plan.input)],
+          children: [this.node(plan.input)],
+        });
       case "distinct":
         return this.#distinct(plan);
       case "aggregate": {
@@ -186,11 +247,16 @@ class Describer {
       case "hash-join":
         return this.#hashJoin(plan);
       case "nested-loop":
-        return make(plan, `Nested Loop${JOIN_WORDS[plan.joinType]}${plan.joinType === "inner" ? "" : " Join"}`, "Nested Loop", {
-          attributes: { "Join Type": JOIN_WORDS[plan.joinType].trim() || "Inner" },
-          properties: this.#optional("Join Filter", plan.condition, plan),
-          children: [this.node(plan.left), this.node(plan.right)],
-        });
+        return make(
+          plan,
+          `Nested Loop${JOIN_WORDS[plan.joinType]}${plan.joinType === "inner" ? "" : " Join"}`,
+          "Nested Loop",
+          {
+            attributes: { "Join Type": JOIN_WORDS[plan.joinType].trim() || "Inner" },
+            properties: this.#optional("Join Filter", plan.condition, plan),
+            children: [this.node(plan.left), this.node(plan.right)],
+          },
+        );
       case "append":
         return make(plan, "Append", "Append", { children: plan.inputs.map((input) => this.node(input)) });
       case "set-operation": {
@@ -202,7 +268,9 @@ class Describer {
       }
       case "recursive-union":
         this.#workTables.add(plan.cteId);
-        return make(plan, "Recursive Union", "Recursive Union", { children: [this.node(plan.initial), this.node(plan.recursive)] });
+        return make(plan, "Recursive Union", "Recursive Union", {
+          children: [this.node(plan.initial), this.node(plan.recursive)],
+        });
       case "insert":
       case "update":
       case "delete":
@@ -214,13 +282,22 @@ class Describer {
 
   #hashJoin(plan: Extract<PhysicalPlan, { kind: "hash-join" }>): ExplainNode {
     const word = JOIN_WORDS[plan.joinType];
-    const conditions = plan.leftKeys.map((key, i) => `(${this.#text(key, plan.left)} = ${this.#text(plan.rightKeys[i] as BoundExpression, plan.right)})`);
+    const conditions = plan.leftKeys.map(
+      (key, i) =>
+        `(${this.#text(key, plan.left)} = ${this.#text(plan.rightKeys[i] as BoundExpression, plan.right)})`,
+    );
     const text = conditions.length === 1 ? (conditions[0] as string) : `(${conditions.join(" AND ")})`;
     const right = this.node(plan.right);
     const cost = plan.right.estimate;
     const hash: ExplainNode = {
-      id: undefined, label: "Hash", nodeType: "Hash", attributes: {}, estimate: { ...cost, startupCost: cost.totalCost },
-      properties: [], subplans: [], children: [right],
+      id: undefined,
+      label: "Hash",
+      nodeType: "Hash",
+      attributes: {},
+      estimate: { ...cost, startupCost: cost.totalCost },
+      properties: [],
+      subplans: [],
+      children: [right],
     };
     return make(plan, `Hash${word} Join`, "Hash Join", {
       attributes: { "Join Type": word.trim() || "Inner" },
@@ -244,8 +321,13 @@ class Describer {
     const properties: ExplainProperty[] = [];
     if (plan.kind === "insert" && plan.onConflict !== undefined) {
       const { arbiters, action } = plan.onConflict;
-      properties.push({ name: "Conflict Resolution", value: action.kind === "nothing" ? "NOTHING" : "UPDATE" });
-      const names = plan.constraints.indexes.filter((index) => arbiters.includes(index.storageId)).map((index) => index.name);
+      properties.push({
+        name: "Conflict Resolution",
+        value: action.kind === "nothing" ? "NOTHING" : "UPDATE",
+      });
+      const names = plan.constraints.indexes
+        .filter((index) => arbiters.includes(index.storageId))
+        .map((index) => index.name);
       if (names.length > 0) properties.push({ name: "Conflict Arbiter Indexes", value: names });
     }
     // Without RETURNING nothing comes out, which PostgreSQL shows as zero rows.
@@ -272,10 +354,19 @@ class Describer {
         properties: [order, ...filter, extra],
       });
     }
-    return make(plan, `Index Scan using ${quoteIdentifier(branch.index.name)} on ${target(plan.target)}`, "Index Scan", {
-      attributes: { "Scan Direction": "Forward", "Index Name": branch.index.name, ...relation(plan.target) },
-      properties: [order, ...filter, extra],
-    });
+    return make(
+      plan,
+      `Index Scan using ${quoteIdentifier(branch.index.name)} on ${target(plan.target)}`,
+      "Index Scan",
+      {
+        attributes: {
+          "Scan Direction": "Forward",
+          "Index Name": branch.index.name,
+          ...relation(plan.target),
+        },
+        properties: [order, ...filter, extra],
+      },
+    );
   }
 
   #hybrid(plan: Extract<PhysicalPlan, { kind: "hybrid" }>): ExplainNode {
@@ -284,7 +375,10 @@ class Describer {
       const value = plan[name];
       if (value !== undefined) options.push({ name: `RRF ${name}`, value: this.#text(value, plan) });
     }
-    const branches = plan.branches.map((branch) => `${this.#branch(branch)} using ${branch.index === undefined ? "exact evaluation" : quoteIdentifier(branch.index.name)}`);
+    const branches = plan.branches.map(
+      (branch) =>
+        `${this.#branch(branch)} using ${branch.index === undefined ? "exact evaluation" : quoteIdentifier(branch.index.name)}`,
+    );
     return make(plan, `Custom Scan (HybridRRF) on ${target(plan.target)}`, "Custom Scan", {
       attributes: { "Custom Plan Provider": "HybridRRF", ...relation(plan.target) },
       properties: [
@@ -312,16 +406,31 @@ class Describer {
     const base = { id: undefined, attributes: {}, estimate: undefined, subplans: [] };
     if (source.kind === "index") {
       return {
-        ...base, label: `Bitmap Index Scan on ${quoteIdentifier(source.index.name)}`, nodeType: "Bitmap Index Scan",
+        ...base,
+        label: `Bitmap Index Scan on ${quoteIdentifier(source.index.name)}`,
+        nodeType: "Bitmap Index Scan",
         attributes: { "Index Name": source.index.name },
-        properties: this.#conditions("Index Cond", source.conditionText, plan), children: [],
+        properties: this.#conditions("Index Cond", source.conditionText, plan),
+        children: [],
       };
     }
     if (source.kind === "text") {
-      return { ...base, label: `Bitmap Index Scan on ${quoteIdentifier(source.indexName)}`, nodeType: "Bitmap Index Scan", properties: [], children: [] };
+      return {
+        ...base,
+        label: `Bitmap Index Scan on ${quoteIdentifier(source.indexName)}`,
+        nodeType: "Bitmap Index Scan",
+        properties: [],
+        children: [],
+      };
     }
     const label = source.kind === "and" ? "BitmapAnd" : "BitmapOr";
-    return { ...base, label, nodeType: label, properties: [], children: source.inputs.map((input) => this.#bitmap(input, plan)) };
+    return {
+      ...base,
+      label,
+      nodeType: label,
+      properties: [],
+      children: source.inputs.map((input) => this.#bitmap(input, plan)),
+    };
   }
 
   #sortKey(keys: readonly SortKey[], input: PhysicalPlan): ExplainProperty {
@@ -332,20 +441,27 @@ class Describer {
     return e === undefined ? [] : [{ name, value: this.#text(e, plan) }];
   }
 
-  #conditions(name: string, list: readonly BoundExpression[], plan: PhysicalPlan): readonly ExplainProperty[] {
+  #conditions(
+    name: string,
+    list: readonly BoundExpression[],
+    plan: PhysicalPlan,
+  ): readonly ExplainProperty[] {
     const texts = list.map((e) => this.#text(e, plan));
     if (texts.length === 0) return [];
     return [{ name, value: texts.length === 1 ? (texts[0] as string) : `(${texts.join(" AND ")})` }];
   }
 
   #text(e: BoundExpression, plan: PhysicalPlan | undefined): string {
-    return deparse(e, this.#options(plan, false)).replace(/\s*\n\s*/g, " ").trim();
+    return deparse(e, this.#options(plan, false))
+      .replace(/\s*\n\s*/g, " ")
+      .trim();
   }
 
   #options(plan: PhysicalPlan | undefined, inBrackets: boolean): DeparseOptions {
     return {
       types: this.#types,
-      column: (e) => (e.kind === "outer" || plan === undefined ? e.name : this.#column(plan, e.index, inBrackets)),
+      column: (e) =>
+        e.kind === "outer" || plan === undefined ? e.name : this.#column(plan, e.index, inBrackets),
       subquery: (e) => this.#subquery(e),
     };
   }
@@ -358,13 +474,20 @@ class Describer {
       case "project-set": {
         const e = plan.expressions[index];
         if (e === undefined) return "?column?";
-        return e.kind === "column" ? this.#column(plan.input, e.index, inBrackets) : computed(this.#text(e, plan.input));
+        return e.kind === "column"
+          ? this.#column(plan.input, e.index, inBrackets)
+          : computed(this.#text(e, plan.input));
       }
       case "aggregate": {
         const key = plan.keys[index];
-        if (key !== undefined) return key.kind === "column" ? this.#column(plan.input, key.index, inBrackets) : computed(this.#text(key, plan.input));
+        if (key !== undefined)
+          return key.kind === "column"
+            ? this.#column(plan.input, key.index, inBrackets)
+            : computed(this.#text(key, plan.input));
         const call = plan.aggregates[index - plan.keys.length];
-        return call === undefined ? "?column?" : computed(deparseAggregate(call, this.#options(plan.input, false)));
+        return call === undefined
+          ? "?column?"
+          : computed(deparseAggregate(call, this.#options(plan.input, false)));
       }
       case "filter":
       case "sort":
@@ -375,7 +498,9 @@ class Describer {
       case "hash-join":
       case "nested-loop": {
         const width = plan.left.output.length;
-        return index < width ? this.#column(plan.left, index, inBrackets) : this.#column(plan.right, index - width, inBrackets);
+        return index < width
+          ? this.#column(plan.left, index, inBrackets)
+          : this.#column(plan.right, index - width, inBrackets);
       }
       case "seq-scan":
       case "index-scan":
@@ -401,7 +526,9 @@ class Describer {
 
   #subquery(e: SubqueryExpression): string {
     if (e.plan === undefined) return "(SubPlan)";
-    const isInit = e.bindings.length === 0 && (e.subqueryKind === "scalar" || e.subqueryKind === "exists" || e.subqueryKind === "array");
+    const isInit =
+      e.bindings.length === 0 &&
+      (e.subqueryKind === "scalar" || e.subqueryKind === "exists" || e.subqueryKind === "array");
     this.#subplanCount += 1;
     const number = this.#subplanCount;
     if (isInit) {
@@ -416,8 +543,14 @@ class Describer {
 
 function make(plan: PhysicalPlan, label: string, nodeType: string, parts: Parts = {}): ExplainNode {
   return {
-    id: plan.id, label, nodeType, attributes: parts.attributes ?? {}, estimate: plan.estimate,
-    properties: parts.properties ?? [], subplans: [], children: parts.children ?? [],
+    id: plan.id,
+    label,
+    nodeType,
+    attributes: parts.attributes ?? {},
+    estimate: plan.estimate,
+    properties: parts.properties ?? [],
+    subplans: [],
+    children: parts.children ?? [],
   };
 }
 

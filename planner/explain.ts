@@ -34,15 +34,24 @@ export function explainPlan(planned: PlannedStatement, options: ExplainOptions):
   if (options.format === "json") return [renderJson(root, options)];
   const lines: string[] = [];
   renderText(root, options, 0, "", lines);
-  if (options.summary && options.planningMs !== undefined) lines.push(`Planning Time: ${options.planningMs.toFixed(3)} ms`);
+  if (options.summary && options.planningMs !== undefined)
+    lines.push(`Planning Time: ${options.planningMs.toFixed(3)} ms`);
   if (options.executionMs !== undefined) lines.push(`Execution Time: ${options.executionMs.toFixed(3)} ms`);
   return lines;
 }
 
 /** Children hang six columns deeper than their parent, subplan titles two. */
-function renderText(node: ExplainNode, options: ExplainOptions, indent: number, prefix: string, lines: string[]): void {
+function renderText(
+  node: ExplainNode,
+  options: ExplainOptions,
+  indent: number,
+  prefix: string,
+  lines: string[],
+): void {
   const actual = node.id === undefined ? undefined : options.actual?.get(node.id);
-  lines.push(`${" ".repeat(indent)}${prefix}${node.label}${costText(node.estimate, options)}${actualText(node, actual, options)}`);
+  lines.push(
+    `${" ".repeat(indent)}${prefix}${node.label}${costText(node.estimate, options)}${actualText(node, actual, options)}`,
+  );
   const inner = indent + (prefix === "" ? 2 : 6);
   const pad = " ".repeat(inner);
   for (const { name, value } of properties(node, actual, options)) {
@@ -55,12 +64,21 @@ function renderText(node: ExplainNode, options: ExplainOptions, indent: number, 
   for (const child of node.children) renderText(child, options, inner, "->  ", lines);
 }
 
-function properties(node: ExplainNode, actual: ActualNode | undefined, options: ExplainOptions): readonly ExplainProperty[] {
+function properties(
+  node: ExplainNode,
+  actual: ActualNode | undefined,
+  options: ExplainOptions,
+): readonly ExplainProperty[] {
   const shown = node.properties.filter((property) => options.verbose || property.verboseOnly !== true);
   if (actual === undefined) return shown;
   const removed: ExplainProperty[] =
     actual.rowsRemovedByFilter > 0
-      ? [{ name: "Rows Removed by Filter", value: Math.round(actual.rowsRemovedByFilter / Math.max(1, actual.loops)) }]
+      ? [
+          {
+            name: "Rows Removed by Filter",
+            value: Math.round(actual.rowsRemovedByFilter / Math.max(1, actual.loops)),
+          },
+        ]
       : [];
   return [...shown, ...removed, ...[...actual.extra].map(([name, value]) => ({ name, value }))];
 }
@@ -75,7 +93,9 @@ function actualText(node: ExplainNode, actual: ActualNode | undefined, options: 
   if (options.actual === undefined || node.id === undefined) return "";
   if (actual === undefined || actual.loops === 0) return " (never executed)";
   const rows = Math.round(actual.rows / actual.loops);
-  const time = options.timing ? `time=${(actual.startupMs / actual.loops).toFixed(3)}..${(actual.totalMs / actual.loops).toFixed(3)} ` : "";
+  const time = options.timing
+    ? `time=${(actual.startupMs / actual.loops).toFixed(3)}..${(actual.totalMs / actual.loops).toFixed(3)} `
+    : "";
   return ` (actual ${time}rows=${rows} loops=${actual.loops})`;
 }
 
@@ -87,7 +107,11 @@ function renderJson(root: ExplainNode, options: ExplainOptions): string {
   return JSON.stringify([top], undefined, 2);
 }
 
-function jsonNode(node: ExplainNode, relationship: string | undefined, options: ExplainOptions): Record<string, unknown> {
+function jsonNode(
+  node: ExplainNode,
+  relationship: string | undefined,
+  options: ExplainOptions,
+): Record<string, unknown> {
   const actual = node.id === undefined ? undefined : options.actual?.get(node.id);
   const result: Record<string, unknown> = { "Node Type": node.nodeType };
   if (relationship !== undefined) result["Parent Relationship"] = relationship;
@@ -112,7 +136,11 @@ function jsonNode(node: ExplainNode, relationship: string | undefined, options: 
   for (const { name, value } of properties(node, actual, options)) result[name] = value;
   const plans = [
     ...node.subplans.map(({ title, node: sub }) => ({
-      ...jsonNode(sub, title.startsWith("InitPlan") || title.startsWith("CTE") ? "InitPlan" : "SubPlan", options),
+      ...jsonNode(
+        sub,
+        title.startsWith("InitPlan") || title.startsWith("CTE") ? "InitPlan" : "SubPlan",
+        options,
+      ),
       "Subplan Name": title,
     })),
     ...node.children.map((child, i) => jsonNode(child, i === 0 ? "Outer" : "Inner", options)),

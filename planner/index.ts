@@ -18,7 +18,9 @@ export { choosePath } from "./physical/choose-path.ts";
  */
 export function planStatement(statement: RawStatement, context: PlannerContext): PlannedStatement {
   const { query, commandType, context: bound } = bindStatement(statement, context);
-  const optimized = optimize(query.plan, context, (name, type, collation) => bound.newColumn(name, type, collation));
+  const optimized = optimize(query.plan, context, (name, type, collation) =>
+    bound.newColumn(name, type, collation),
+  );
   const parameterTypes = bound.parameters.finish();
   const { built, builder } = buildPhysical(context, optimized);
   for (const entry of builder.dependencies.values()) bound.dependOn(entry, 0);
@@ -27,7 +29,13 @@ export function planStatement(statement: RawStatement, context: PlannerContext):
     plan: built.plan,
     commandType,
     result: hasResult
-      ? query.columns.map(({ name, type, collation, tableOid, attnum }) => ({ name, type, collation, tableOid, attnum }))
+      ? query.columns.map(({ name, type, collation, tableOid, attnum }) => ({
+          name,
+          type,
+          collation,
+          tableOid,
+          attnum,
+        }))
       : undefined,
     parameterTypes,
     dependencies: [...bound.dependencies.values()],

@@ -34,7 +34,10 @@ describe("statements as PostgreSQL 15 reads them", () => {
     test.skipIf(known?.isOpen === true)(sql, () => {
       const actual = answer(sql);
       // A recording without columns says nothing about them.
-      const comparable = expected.error === undefined && expected.columns === undefined ? { parameters: actual.parameters } : actual;
+      const comparable =
+        expected.error === undefined && expected.columns === undefined
+          ? { parameters: actual.parameters }
+          : actual;
       expect(comparable).toEqual(known?.expected ?? expected);
     });
   }

@@ -86,9 +86,7 @@ export function bindSetList(
       throw notSupported("assigning to an array element or field", position);
     const column = targetColumn(table, name ?? "", position);
     if (assignments.some((known) => known.attnum === column.attnum)) {
-      throw new SqlError(SqlState.syntaxError, `multiple assignments to same column "${column.name}"`, {
-        position,
-      });
+      throw new SqlError(SqlState.syntaxError, `multiple assignments to same column "${column.name}"`);
     }
     const value = val === undefined ? undefined : sourceOf(val, position);
     if (value === undefined) throw notSupported("SET without a value", position);
@@ -111,6 +109,13 @@ export function bindSetList(
 function sourceOf(node: Node, position: number): Node {
   if (!("MultiAssignRef" in node)) return node;
   const { source, colno, ncolumns } = node.MultiAssignRef;
+  if (source !== undefined && !("RowExpr" in source) && !("SubLink" in source)) {
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression",
+      { position: expressionPosition(source) || undefined },
+    );
+  }
   if (source === undefined || !("RowExpr" in source)) {
     throw notSupported("SET (a, b) = (SELECT ...)", position);
   }

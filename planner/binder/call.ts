@@ -4,7 +4,7 @@ import { Oid } from "../../common/types/oid.ts";
 import { positionOf, stringsOf, type FuncCall, type Node } from "../../parser/tree.ts";
 import type { AggregateCall, BoundExpression, SortKey } from "../logical/expression.ts";
 import { columnsIn } from "../logical/map.ts";
-import { sameExpression } from "../logical/walk.ts";
+import { sameExpression, someExpression } from "../logical/walk.ts";
 import { coerce, coerceOrThrow, coerceToBoolean } from "./coerce.ts";
 import type { BindContext, Clause, Env } from "./context.ts";
 import { bindHybrid } from "./hybrid.ts";
@@ -187,8 +187,13 @@ function bindAggregate(
     });
   }
   const nested = new Set(owner.state.aggregates.map((aggregate) => aggregate.column.id));
-  if (inner.some((e) => [...columnsIn(e)].some((id) => nested.has(id)))) {
-    throw new SqlError(SqlState.groupingError, "aggregate function calls cannot be nested", { position });
+  for (const e of inner) {
+    someExpression(e, (part) => {
+      if (part.kind !== "column" || !nested.has(part.index)) return false;
+      throw new SqlError(SqlState.groupingError, "aggregate function calls cannot be nested", {
+        position: part.position,
+      });
+    });
   }
   const isDistinct = node.agg_distinct === true;
   if (isDistinct && orderBy.some((key) => !args.some((arg) => sameExpression(arg, key.expression)))) {

@@ -101,7 +101,7 @@ export function bindBooleanTest(
   return { kind: "boolean-test", test: known.test, input, ...PLAIN, position };
 }
 
-/** IS [NOT] NULL. Of an undecided parameter or a bare NULL the type does not matter; text stands in. */
+/** IS [NOT] NULL. Of a bare literal the type does not matter; text stands in. A parameter stays undecided: 42P18 later. */
 export function bindNullTest(
   context: BindContext,
   arg: Node,
@@ -110,7 +110,10 @@ export function bindNullTest(
   position: number,
 ): BoundExpression {
   const bound = context.expression(arg, env);
-  const input = bound.type.oid === Oid.unknown ? (coerce(context, bound, TEXT, "implicit") ?? bound) : bound;
+  const input =
+    bound.kind === "constant" && bound.type.oid === Oid.unknown
+      ? (coerce(context, bound, TEXT, "implicit") ?? bound)
+      : bound;
   return { kind: isNull ? "is-null" : "is-not-null", input, ...PLAIN, position };
 }
 

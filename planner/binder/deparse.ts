@@ -9,7 +9,14 @@ import { Oid, elementOidOf } from "../../common/types/oid.ts";
 import { lookupCodec } from "../../common/types/registry.ts";
 import type { SqlType, TypeContext } from "../../common/types/type.ts";
 import type { TypeEntry } from "../../catalog/catalog.ts";
-import type { AggregateCall, BoundExpression, CallExpression, ConstantExpression, SortKey, SubqueryExpression } from "../logical/expression.ts";
+import type {
+  AggregateCall,
+  BoundExpression,
+  CallExpression,
+  ConstantExpression,
+  SortKey,
+  SubqueryExpression,
+} from "../logical/expression.ts";
 import { typeNameWithModifier, type TypeLookup } from "./types.ts";
 
 export interface DeparseOptions {
@@ -30,9 +37,14 @@ const STORED: TypeContext = {
 };
 
 /** For DEFAULT, CHECK and generated columns: columns are positions in `columnNames`. */
-export function deparseExpression(e: BoundExpression, columnNames: readonly string[], types: TypeContext = STORED): string {
+export function deparseExpression(
+  e: BoundExpression,
+  columnNames: readonly string[],
+  types: TypeContext = STORED,
+): string {
   return deparse(e, {
-    column: (column) => quoteIdentifier(column.kind === "column" ? (columnNames[column.index] ?? column.name) : column.name),
+    column: (column) =>
+      quoteIdentifier(column.kind === "column" ? (columnNames[column.index] ?? column.name) : column.name),
     subquery: () => "(SELECT ...)",
     types,
   });
@@ -49,9 +61,19 @@ const TYPES: TypeLookup = {
     if (codec === undefined) return undefined;
     const element = elementOidOf(oid) ?? 0;
     const entry: TypeEntry = {
-      oid, name: codec.name, namespace: 11, length: element === 0 ? 0 : -1, byValue: false, kind: "b",
-      category: element !== 0 && codec.name.startsWith("_") ? "A" : "U", isPreferred: false, delimiter: ",", relationOid: 0,
-      elementOid: codec.name.startsWith("_") ? element : 0, arrayOid: 0, collation: 0,
+      oid,
+      name: codec.name,
+      namespace: 11,
+      length: element === 0 ? 0 : -1,
+      byValue: false,
+      kind: "b",
+      category: element !== 0 && codec.name.startsWith("_") ? "A" : "U",
+      isPreferred: false,
+      delimiter: ",",
+      relationOid: 0,
+      elementOid: codec.name.startsWith("_") ? element : 0,
+      arrayOid: 0,
+      collation: 0,
     };
     return entry;
   },
@@ -62,7 +84,8 @@ function nameOfType(type: SqlType): string {
 }
 
 function print(e: BoundExpression, o: DeparseOptions, showImplicit: boolean): string {
-  const list = (items: readonly BoundExpression[]): string => items.map((item) => print(item, o, true)).join(", ");
+  const list = (items: readonly BoundExpression[]): string =>
+    items.map((item) => print(item, o, true)).join(", ");
   switch (e.kind) {
     case "constant":
       return printConstant(e, o, false);
@@ -76,7 +99,9 @@ function print(e: BoundExpression, o: DeparseOptions, showImplicit: boolean): st
     case "relabel":
     case "io-cast":
     case "array-cast":
-      return e.cast === "implicit" && !showImplicit ? print(e.input, o, false) : printCast(e.input, e.type, o);
+      return e.cast === "implicit" && !showImplicit
+        ? print(e.input, o, false)
+        : printCast(e.input, e.type, o);
     case "and":
     case "or":
       return `(${e.args.map((arg) => print(arg, o, false)).join(e.kind === "and" ? " AND " : " OR ")})`;
@@ -158,8 +183,17 @@ function printCast(input: BoundExpression, type: SqlType, o: DeparseOptions): st
 
 /** Functions that SQL writes without brackets; sql-functions.ts marks their calls by these names. */
 const BARE_FUNCTIONS: ReadonlySet<string> = new Set([
-  "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP", "CURRENT_USER", "CURRENT_ROLE", "USER",
-  "SESSION_USER", "CURRENT_CATALOG", "CURRENT_SCHEMA",
+  "CURRENT_DATE",
+  "CURRENT_TIME",
+  "CURRENT_TIMESTAMP",
+  "LOCALTIME",
+  "LOCALTIMESTAMP",
+  "CURRENT_USER",
+  "CURRENT_ROLE",
+  "USER",
+  "SESSION_USER",
+  "CURRENT_CATALOG",
+  "CURRENT_SCHEMA",
 ]);
 
 function printCall(e: CallExpression, o: DeparseOptions, showImplicit: boolean): string {
@@ -181,7 +215,9 @@ function printCall(e: CallExpression, o: DeparseOptions, showImplicit: boolean):
 }
 
 function printCase(e: Extract<BoundExpression, { kind: "case" }>, o: DeparseOptions): string {
-  const whens = e.whens.map((when) => `    WHEN ${print(when.condition, o, false)} THEN ${print(when.result, o, true)}`);
+  const whens = e.whens.map(
+    (when) => `    WHEN ${print(when.condition, o, false)} THEN ${print(when.result, o, true)}`,
+  );
   const otherwise = e.otherwise === undefined ? `NULL::${nameOfType(e.type)}` : print(e.otherwise, o, true);
   // PostgreSQL breaks these lines even where it indents nothing else.
   return `\nCASE\n${whens.join("\n")}\n    ELSE ${otherwise}\nEND`;
@@ -191,7 +227,9 @@ function printSubscript(e: Extract<BoundExpression, { kind: "subscript" }>, o: D
   const needsBrackets = e.input.kind !== "column" && e.input.kind !== "outer" && e.input.kind !== "parameter";
   const base = print(e.input, o, true);
   const bound = (x: BoundExpression | undefined): string => (x === undefined ? "" : print(x, o, false));
-  const subscripts = e.subscripts.map((s) => (s.isSlice ? `[${bound(s.lower)}:${bound(s.upper)}]` : `[${bound(s.upper)}]`));
+  const subscripts = e.subscripts.map((s) =>
+    s.isSlice ? `[${bound(s.lower)}:${bound(s.upper)}]` : `[${bound(s.upper)}]`,
+  );
   return `${needsBrackets ? `(${base})` : base}${subscripts.join("")}`;
 }
 
@@ -210,7 +248,10 @@ function printHybrid(e: Extract<BoundExpression, { kind: "hybrid-rrf" }>, o: Dep
 /** count(DISTINCT a ORDER BY b) FILTER (WHERE c) */
 export function deparseAggregate(call: AggregateCall, o: DeparseOptions): string {
   const args = call.args.length === 0 ? "*" : call.args.map((arg) => print(arg, o, true)).join(", ");
-  const order = call.orderBy.length === 0 ? "" : ` ORDER BY ${call.orderBy.map((key) => deparseSortKey(key, o)).join(", ")}`;
+  const order =
+    call.orderBy.length === 0
+      ? ""
+      : ` ORDER BY ${call.orderBy.map((key) => deparseSortKey(key, o)).join(", ")}`;
   const filter = call.filter === undefined ? "" : ` FILTER (WHERE ${print(call.filter, o, false)})`;
   return `${quoteIdentifier(call.function.name)}(${call.isDistinct ? "DISTINCT " : ""}${args}${order})${filter}`;
 }

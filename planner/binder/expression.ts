@@ -1,5 +1,5 @@
 // One expression of the parse tree -> BoundExpression. This file only decides who binds which node type.
-import { notSupported } from "../../common/error.ts";
+import { SqlError, SqlState, notSupported } from "../../common/error.ts";
 import { Oid } from "../../common/types/oid.ts";
 import { expressionPosition, nodeKind, positionOf, type Node, type TypeCast } from "../../parser/tree.ts";
 import type { BoundExpression } from "../logical/expression.ts";
@@ -82,7 +82,12 @@ export function bindExpression(node: Node, env: Env, context: BindContext): Boun
   }
   if ("SQLValueFunction" in node) {
     const f = node.SQLValueFunction;
-    return bindSqlFunction(context, String(f.op), f.typmod ?? -1, positionOf(f.location));
+    return bindSqlFunction(context, String(f.op), f.typmod ?? 0, positionOf(f.location));
+  }
+  if ("SetToDefault" in node) {
+    throw new SqlError(SqlState.syntaxError, "DEFAULT is not allowed in this context", {
+      position: expressionPosition(node) || undefined,
+    });
   }
   throw unsupported(node);
 }
@@ -102,7 +107,6 @@ const FEATURES: Readonly<Record<string, string>> = {
   XmlExpr: "XML",
   XmlSerialize: "XMLSERIALIZE",
   CurrentOfExpr: "WHERE CURRENT OF",
-  SetToDefault: "DEFAULT in this place",
   MultiAssignRef: "this form of row assignment",
 };
 

@@ -3,7 +3,7 @@ import { SqlError, SqlState, notSupported } from "../../common/error.ts";
 import { positionOf, type Node, type OnConflictClause } from "../../parser/tree.ts";
 import type { IndexEntry, TableEntry } from "../../catalog/entries.ts";
 import type { OnConflict } from "../physical/plan.ts";
-import { bindSetList, targetColumn } from "./assignment.ts";
+import { bindSetList } from "./assignment.ts";
 import { coerceToBoolean } from "./coerce.ts";
 import type { BindContext } from "./context.ts";
 import { makeItem, type TableScan } from "./relation.ts";
@@ -66,7 +66,13 @@ function inferArbiters(context: BindContext, infer: Inference, table: TableEntry
     const { name, expr } = element.IndexElem;
     if (name === undefined || expr !== undefined)
       throw notSupported("ON CONFLICT on an expression", positionOf(infer.location));
-    wanted.add(targetColumn(table, name, positionOf(infer.location)).attnum);
+    const column = table.columns.find((candidate) => candidate.name === name && !candidate.isDropped);
+    if (column === undefined) {
+      throw new SqlError(SqlState.undefinedColumn, `column "${name}" does not exist`, {
+        position: positionOf(infer.location) || undefined,
+      });
+    }
+    wanted.add(column.attnum);
   }
   // A predicate only chooses partial indexes, which we do not have; a full unique index serves as well.
   const found = indexes.filter((index) => {
@@ -88,9 +94,6 @@ function constraintIndex(infer: Inference, table: TableEntry, indexes: readonly 
     throw new SqlError(
       SqlState.undefinedObject,
       `constraint "${infer.conname ?? ""}" for table "${table.name}" does not exist`,
-      {
-        position: positionOf(infer.location) || undefined,
-      },
     );
   }
   const index = indexes.find((candidate) => candidate.oid === constraint.indexOid);

@@ -24,6 +24,11 @@ export function resolveOperator(
   left: number,
   right: number,
 ): OperatorEntry {
+  if (name.schema !== undefined && context.catalog.schemaByName(name.schema) === undefined) {
+    throw new SqlError(SqlState.invalidSchemaName, `schema "${name.schema}" does not exist`, {
+      position: name.position || undefined,
+    });
+  }
   const kind = left === 0 ? "l" : "b";
   const all = context.catalog
     .operatorsByName(name.schema, name.name, context.searchPath)

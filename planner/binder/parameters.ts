@@ -13,7 +13,6 @@ export class ParameterTypes {
   readonly #oids: number[];
   readonly #declared: number;
   readonly #types: TypeLookup;
-  readonly #positions: number[] = [];
 
   constructor(declared: readonly number[], types: TypeLookup) {
     this.#oids = declared.map((oid) => (oid === Oid.unknown ? 0 : oid));
@@ -28,7 +27,6 @@ export class ParameterTypes {
     }
     while (this.#oids.length < number) this.#oids.push(0);
     if (this.#oids[number - 1] === 0) this.#oids[number - 1] = Oid.unknown;
-    this.#positions[number - 1] ??= position;
     return this.#oids[number - 1] as number;
   }
 
@@ -56,7 +54,6 @@ export class ParameterTypes {
         throw new SqlError(
           SqlState.indeterminateDatatype,
           `could not determine data type of parameter $${index + 1}`,
-          { position: this.#positions[index] },
         );
       }
       return { oid: oid === 0 ? Oid.text : oid, typmod: -1 };

@@ -193,6 +193,16 @@ function columnHint(scope: Scope, qualifier: string | undefined, name: string): 
 export function missingItem(scope: Scope, alias: string, position: number): SqlError {
   const at = { position: position || undefined };
   for (let level: Scope | undefined = scope; level !== undefined; level = level.parent) {
+    if (level.unreachable.some((item) => item.alias === alias)) {
+      return new SqlError(
+        SqlState.undefinedTable,
+        `invalid reference to FROM-clause entry for table "${alias}"`,
+        {
+          ...at,
+          hint: `There is an entry for table "${alias}", but it cannot be referenced from this part of the query.`,
+        },
+      );
+    }
     const renamed = level.items.find((item) => item.relationName === alias && item.alias !== alias);
     if (renamed !== undefined) {
       return new SqlError(
@@ -201,16 +211,6 @@ export function missingItem(scope: Scope, alias: string, position: number): SqlE
         {
           ...at,
           hint: `Perhaps you meant to reference the table alias "${renamed.alias}".`,
-        },
-      );
-    }
-    if (level.unreachable.some((item) => item.alias === alias)) {
-      return new SqlError(
-        SqlState.undefinedTable,
-        `invalid reference to FROM-clause entry for table "${alias}"`,
-        {
-          ...at,
-          hint: `There is an entry for table "${alias}", but it cannot be referenced from this part of the query.`,
         },
       );
     }

@@ -22,7 +22,9 @@ export function bindSetOperation(context: BindContext, statement: SelectStmt, sc
   const right = bindBranch(context, statement.rarg as SelectStmt, scope);
   const { leftPlan, rightPlan, columns } = unify(context, left, right, word, statement.rarg);
   const all = statement.all === true;
-  if (!all) for (const column of columns) assertHashable(context, context.reference(column, column.name, 0));
+  if (!all)
+    for (const [i, column] of columns.entries())
+      assertHashable(context, { ...outputOf(context, left, i), type: column.type });
   let plan: LogicalPlan;
   if (word === "UNION") {
     plan = { kind: "append", inputs: [leftPlan, rightPlan], columns };
@@ -75,7 +77,7 @@ export function unify(
 }
 
 /** The expression behind an output column where the plan shows it, so that errors point at it. */
-function outputOf(context: BindContext, query: BoundQuery, i: number): BoundExpression {
+export function outputOf(context: BindContext, query: BoundQuery, i: number): BoundExpression {
   const column = must(query.columns[i], "a column of the branch");
   const item =
     query.plan.kind === "project"

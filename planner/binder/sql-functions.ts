@@ -59,5 +59,6 @@ export function bindSqlFunction(
   const written = { ...resolved, entry: { ...resolved.entry, name: meaning.column.toUpperCase() } };
   const call = plainCall(context, written, position);
   if (meaning.type === undefined) return call;
+  if (meaning.type === call.type.oid && typmod < 0) return call;
   return coerceOrThrow(context, call, { oid: meaning.type, typmod }, "explicit", position);
 }

@@ -37,10 +37,13 @@ export function bindTargets(
     const expression = context.expression(val, env);
     targets.push({
       name: name !== undefined && name !== "" ? name : columnName(val),
-      expression: resolveUnknown ? unknownToText(context, expression) : expression,
+      expression,
     });
   }
-  return targets;
+  // Only now: a later mention of the same parameter may still have decided its type.
+  return resolveUnknown
+    ? targets.map((item) => ({ ...item, expression: unknownToText(context, item.expression) }))
+    : targets;
 }
 
 export function unknownToText(context: BindContext, e: BoundExpression): BoundExpression {

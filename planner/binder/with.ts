@@ -13,7 +13,7 @@ import type { LogicalColumn, LogicalCte, LogicalPlan } from "../logical/plan.ts"
 import { isTrueArray, typeName } from "./types.ts";
 import type { BindContext, BoundQuery } from "./context.ts";
 import { Scope } from "./scope.ts";
-import { convertOutput, resolveUnknownOutput } from "./set-operation.ts";
+import { convertOutput, outputOf, resolveUnknownOutput } from "./set-operation.ts";
 
 /** Binds the clause into `scope` (its queries see the ones before them) and returns what a With node has to run. */
 export function bindWith(context: BindContext, clause: WithClause, scope: Scope): readonly LogicalCte[] {
@@ -140,7 +140,10 @@ function bindRecursive(
     throw new SqlError(
       SqlState.datatypeMismatch,
       `recursive query "${name}" column ${i + 1} has type ${typeName(context, column.type.oid)} in non-recursive term but type ${typeName(context, other.type.oid)} overall`,
-      { hint: "Cast the output of the non-recursive term to the correct type.", position },
+      {
+        hint: "Cast the output of the non-recursive term to the correct type.",
+        position: outputOf(context, initial, i).position || undefined,
+      },
     );
   }
   const columns = initial.columns.map((column) =>

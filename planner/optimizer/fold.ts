@@ -47,7 +47,11 @@ function foldNode(e: BoundExpression, context: FoldContext): BoundExpression {
       const args = e.args.filter((arg) => !(isConstant(arg) && arg.value === null));
       const first = args[0];
       if (first === undefined) return constant(null, e);
-      return isConstant(first) || args.length === 1 ? first : args.length === e.args.length ? e : { ...e, args };
+      return isConstant(first) || args.length === 1
+        ? first
+        : args.length === e.args.length
+          ? e
+          : { ...e, args };
     }
     case "case":
       return foldCase(e);
@@ -60,15 +64,26 @@ function foldNode(e: BoundExpression, context: FoldContext): BoundExpression {
 
 function foldCall(e: CallExpression, context: FoldContext): BoundExpression {
   const { body } = e.function;
-  if (e.function.volatility !== "i" || body?.kind !== "scalar" || e.function.returnsSet || e.type.oid === Oid.record) return e;
-  if (e.function.isStrict && e.args.some((arg) => isConstant(arg) && arg.value === null)) return constant(null, e);
+  if (
+    e.function.volatility !== "i" ||
+    body?.kind !== "scalar" ||
+    e.function.returnsSet ||
+    e.type.oid === Oid.record
+  )
+    return e;
+  if (e.function.isStrict && e.args.some((arg) => isConstant(arg) && arg.value === null))
+    return constant(null, e);
   const values: Datum[] = [];
   for (const arg of e.args) {
     if (!isConstant(arg)) return e;
     values.push(arg.value);
   }
   try {
-    const value = body.row(values, { context: context.functions, argumentTypes: e.args.map((arg) => arg.type), resultType: e.type });
+    const value = body.row(values, {
+      context: context.functions,
+      argumentTypes: e.args.map((arg) => arg.type),
+      resultType: e.type,
+    });
     return constant(value, e);
   } catch {
     return e;
@@ -91,7 +106,18 @@ function foldLogic(e: Extract<BoundExpression, { kind: "and" | "or" }>): BoundEx
 
 /** Types whose text form depends on no setting. */
 const PLAIN_TEXT: ReadonlySet<number> = new Set<number>([
-  Oid.bool, Oid.int2, Oid.int4, Oid.int8, Oid.numeric, Oid.text, Oid.varchar, Oid.bpchar, Oid.name, Oid.uuid, Oid.json, Oid.jsonb,
+  Oid.bool,
+  Oid.int2,
+  Oid.int4,
+  Oid.int8,
+  Oid.numeric,
+  Oid.text,
+  Oid.varchar,
+  Oid.bpchar,
+  Oid.name,
+  Oid.uuid,
+  Oid.json,
+  Oid.jsonb,
 ]);
 
 function foldIoCast(e: Extract<BoundExpression, { kind: "io-cast" }>, context: FoldContext): BoundExpression {
@@ -103,7 +129,10 @@ function foldIoCast(e: Extract<BoundExpression, { kind: "io-cast" }>, context: F
   const to = lookupCodec(e.type.oid);
   if (from === undefined || to === undefined) return e;
   try {
-    return constant(to.parse(from.format(input.value, context.functions.types), -1, context.functions.types), e);
+    return constant(
+      to.parse(from.format(input.value, context.functions.types), -1, context.functions.types),
+      e,
+    );
   } catch {
     return e;
   }

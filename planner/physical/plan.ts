@@ -247,7 +247,7 @@ export interface LimitPlan extends PlanBase {
   readonly withTies: readonly SortKey[] | undefined;
 }
 
-/** `limit`: only that many rows are wanted (top-N heap). */
+/** With `count` only the first count + skip rows are wanted (top-N); the Limit above does the skipping. */
 export interface SortPlan extends PlanBase {
   readonly kind: "sort";
   readonly input: PhysicalPlan;

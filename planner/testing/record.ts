@@ -2,7 +2,13 @@
 // the error with all its fields. Run when the list changes: POSTGRES_URL=... node --import tsx planner/testing/record.ts
 import { readFileSync, writeFileSync } from "node:fs";
 import pg from "pg";
-import { RECORDED_SCHEMA, type RecordedStatement, recordedPath, splitStatements, statementsPath } from "./recorded.ts";
+import {
+  RECORDED_SCHEMA,
+  type RecordedStatement,
+  recordedPath,
+  splitStatements,
+  statementsPath,
+} from "./recorded.ts";
 
 const url = process.env.POSTGRES_URL;
 if (url === undefined) throw new Error("POSTGRES_URL names the PostgreSQL 15 to record from");
@@ -14,7 +20,8 @@ await client.query("CREATE SCHEMA recorded");
 await client.query("SET search_path = recorded");
 await client.query(RECORDED_SCHEMA);
 const recorded: RecordedStatement[] = [];
-for (const sql of splitStatements(readFileSync(statementsPath, "utf8"))) recorded.push(await record(client, sql));
+for (const sql of splitStatements(readFileSync(statementsPath, "utf8")))
+  recorded.push(await record(client, sql));
 await client.query("DROP SCHEMA recorded CASCADE");
 await client.end();
 writeFileSync(recordedPath, `${JSON.stringify(recorded, undefined, 1)}\n`);
@@ -41,8 +48,17 @@ async function record(on: pg.Client, sql: string): Promise<RecordedStatement> {
       await on.query("ROLLBACK");
     }
   } catch (thrown) {
-    const error = thrown as { code: string; message: string; hint?: string; detail?: string; position?: string };
+    const error = thrown as {
+      code: string;
+      message: string;
+      hint?: string;
+      detail?: string;
+      position?: string;
+    };
     const position = error.position === undefined ? undefined : Number(error.position) - prefix.length;
-    return { sql, error: { code: error.code, message: error.message, hint: error.hint, detail: error.detail, position } };
+    return {
+      sql,
+      error: { code: error.code, message: error.message, hint: error.hint, detail: error.detail, position },
+    };
   }
 }

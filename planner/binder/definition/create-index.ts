@@ -4,6 +4,7 @@ import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
 import { Oid } from "../../../common/types/oid.ts";
 import { type IndexElem, type IndexStmt, type Node, positionOf, stringsOf } from "../../../parser/tree.ts";
 import type { CreateIndexPlan, IndexColumnDefinition } from "../../physical/definition.ts";
+import { typeName } from "../types.ts";
 import { type DefinitionBindContext, findTable } from "./context.ts";
 
 /** PostgreSQL's INDEX_MAX_KEYS. */
@@ -148,31 +149,39 @@ function operatorClassOf(
 ): number {
   const wanted = stringsOf(element.opclass).at(-1);
   const found = context.catalog.operatorClass(method, typeOid, wanted);
-  if (found !== undefined) return found.oid;
-  const typeName = context.catalog.typeByOid(typeOid)?.name ?? String(typeOid);
-  if (wanted === undefined) {
+  const named = typeName(context.catalog, typeOid);
+  if (found !== undefined) {
+    if (!acceptsType(found.inputType, typeOid, context)) {
+      throw new SqlError(
+        SqlState.datatypeMismatch,
+        `operator class "${wanted}" does not accept data type ${named}`,
+      );
+    }
+    return found.oid;
+  }
+  if (wanted !== undefined) {
     throw new SqlError(
       SqlState.undefinedObject,
-      `data type ${typeName} has no default operator class for access method "${method}"`,
-      {
-        hint: "You must specify an operator class for the index or define a default operator class for the data type.",
-      },
-    );
-  }
-  const exists = ["vector", "text", "varchar"].some(
-    (name) => context.catalog.operatorClass(method, Oid[name as "text"], wanted) !== undefined,
-  );
-  if (exists) {
-    throw new SqlError(
-      SqlState.datatypeMismatch,
-      `operator class "${wanted}" does not accept data type ${typeName}`,
+      `operator class "${wanted}" does not exist for access method "${method}"`,
     );
   }
   throw new SqlError(
     SqlState.undefinedObject,
-    `operator class "${wanted}" does not exist for access method "${method}"`,
+    `data type ${named} has no default operator class for access method "${method}"`,
+    {
+      hint: "You must specify an operator class for the index or define a default operator class for the data type.",
+    },
   );
 }
+
+/** varchar columns use text's operator classes, as in PostgreSQL, because the cast changes no bytes. */
+function acceptsType(inputType: number, typeOid: number, context: DefinitionBindContext): boolean {
+  if (inputType === typeOid) return true;
+  return context.catalog.cast(typeOid, inputType)?.method === "b" || POLYMORPHIC_INPUTS.has(inputType);
+}
+
+/** anyarray, anyenum, anyrange, record: classes for whole families of types. */
+const POLYMORPHIC_INPUTS: ReadonlySet<number> = new Set([2277, 3500, 3831, 2249]);
 
 function bindOptions(
   options: readonly Node[] | undefined,
@@ -229,7 +238,10 @@ function checkHnsw(plan: CreateIndexPlan): void {
   const option = (name: string, otherwise: number): number =>
     Number(plan.options.find(([key]) => key === name)?.[1] ?? otherwise);
   if (option("ef_construction", 64) < 2 * option("m", 16)) {
-    throw new SqlError(SqlState.internalError, "ef_construction must be greater than or equal to 2 * m");
+    throw new SqlError(
+      SqlState.invalidParameterValue,
+      "ef_construction must be greater than or equal to 2 * m",
+    );
   }
   const column = plan.table.columns.find((candidate) => candidate.name === plan.columns[0]?.column);
   if (column?.type.oid !== Oid.vector) return;

@@ -18,9 +18,13 @@ function inline(node: Extract<LogicalPlan, { kind: "with" }>): LogicalPlan {
   for (const cte of [...node.ctes].reverse()) {
     if (result.kind !== "with") break;
     const references = countReferences(result, cte.id);
-    if (cte.modifies || (references > 0 && (cte.isMaterialized || references > 1 || anyVolatile(cte.plan)))) continue;
+    if (cte.modifies || (references > 0 && (cte.isMaterialized || references > 1 || anyVolatile(cte.plan))))
+      continue;
     const rest: readonly LogicalCte[] = result.ctes.filter((other) => other.id !== cte.id);
-    const replace = (inner: LogicalPlan): LogicalPlan => mapPlan(inner, (scan) => (scan.kind === "cte-scan" && scan.cteId === cte.id ? instead(cte, scan) : scan));
+    const replace = (inner: LogicalPlan): LogicalPlan =>
+      mapPlan(inner, (scan) =>
+        scan.kind === "cte-scan" && scan.cteId === cte.id ? instead(cte, scan) : scan,
+      );
     const input: LogicalPlan = references === 0 ? result.input : replace(result.input);
     const ctes = references === 0 ? rest : rest.map((other) => ({ ...other, plan: replace(other.plan) }));
     result = ctes.length === 0 ? input : { kind: "with", ctes, input };
@@ -34,7 +38,14 @@ function instead(cte: LogicalCte, scan: Extract<LogicalPlan, { kind: "cte-scan" 
     const source = produced[i] as (typeof produced)[number];
     return {
       column,
-      expression: { kind: "column", index: source.id, name: source.name, type: source.type, collation: source.collation, position: 0 },
+      expression: {
+        kind: "column",
+        index: source.id,
+        name: source.name,
+        type: source.type,
+        collation: source.collation,
+        position: 0,
+      },
     };
   });
   return { kind: "project", input: cte.plan, items };

@@ -13,7 +13,9 @@ const MAX_RELATIONS = 32;
 export const joinOrder: Rule = {
   name: "JoinOrder",
   apply: (plan, context) =>
-    mapPlan(plan, (node) => (node.kind === "join" && node.joinType === "inner" ? order(node, context) : node)),
+    mapPlan(plan, (node) =>
+      node.kind === "join" && node.joinType === "inner" ? order(node, context) : node,
+    ),
 };
 
 interface Leaf {
@@ -27,7 +29,9 @@ function order(join: LogicalJoin, context: RuleContext): LogicalPlan {
   collect(join, leaves, conditions);
   if (leaves.length < 3 || leaves.length > MAX_RELATIONS || hasLateral(leaves)) return join;
   const rest = [...leaves];
-  const first = rest.reduce((best, leaf) => (context.estimator.rows(leaf.plan) < context.estimator.rows(best.plan) ? leaf : best));
+  const first = rest.reduce((best, leaf) =>
+    context.estimator.rows(leaf.plan) < context.estimator.rows(best.plan) ? leaf : best,
+  );
   rest.splice(rest.indexOf(first), 1);
   let plan = first.plan;
   let ids = new Set(first.ids);
@@ -52,7 +56,9 @@ function collect(plan: LogicalPlan, leaves: Leaf[], conditions: BoundExpression[
 }
 
 function hasLateral(leaves: readonly Leaf[]): boolean {
-  return leaves.some((leaf) => [...freeColumns(leaf.plan)].some((id) => leaves.some((other) => other !== leaf && other.ids.has(id))));
+  return leaves.some((leaf) =>
+    [...freeColumns(leaf.plan)].some((id) => leaves.some((other) => other !== leaf && other.ids.has(id))),
+  );
 }
 
 interface Step {
@@ -62,10 +68,24 @@ interface Step {
   readonly rows: number;
 }
 
-function step(plan: LogicalPlan, ids: ReadonlySet<number>, leaf: Leaf, open: readonly BoundExpression[], leaves: readonly Leaf[], context: RuleContext): Step {
-  const missing = (id: number): boolean => !ids.has(id) && !leaf.ids.has(id) && leaves.some((other) => other.ids.has(id));
+function step(
+  plan: LogicalPlan,
+  ids: ReadonlySet<number>,
+  leaf: Leaf,
+  open: readonly BoundExpression[],
+  leaves: readonly Leaf[],
+  context: RuleContext,
+): Step {
+  const missing = (id: number): boolean =>
+    !ids.has(id) && !leaf.ids.has(id) && leaves.some((other) => other.ids.has(id));
   const used = open.filter((e) => ![...columnsIn(e)].some(missing));
-  const joined: LogicalPlan = { kind: "join", joinType: "inner", left: plan, right: leaf.plan, conditions: used };
+  const joined: LogicalPlan = {
+    kind: "join",
+    joinType: "inner",
+    left: plan,
+    right: leaf.plan,
+    conditions: used,
+  };
   return { leaf, plan: joined, used, rows: context.estimator.rows(joined) };
 }
 

@@ -12,7 +12,8 @@ export const limitThroughProject: Rule = {
       if (node.kind !== "limit" || node.input.kind !== "project" || node.withTies !== undefined) return node;
       const project = node.input;
       if (project.input.kind !== "sort") return node;
-      if (project.items.some((item) => returnsSet(item.expression) || isVolatile(item.expression))) return node;
+      if (project.items.some((item) => returnsSet(item.expression) || isVolatile(item.expression)))
+        return node;
       return { ...project, input: { ...node, input: project.input } };
     }),
 };

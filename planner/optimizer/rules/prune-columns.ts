@@ -1,7 +1,14 @@
 // Drops columns nobody reads, from the top down: narrower scans are what a column store gains most from. The statement's own
 // output stays complete; so do the inputs of nodes that match columns by position.
 import type { BoundExpression } from "../../logical/expression.ts";
-import { columnsIn, freeColumns, mapInputs, mapNodeExpressions, mapSubplans, nodeExpressions } from "../../logical/map.ts";
+import {
+  columnsIn,
+  freeColumns,
+  mapInputs,
+  mapNodeExpressions,
+  mapSubplans,
+  nodeExpressions,
+} from "../../logical/map.ts";
 import { outputColumns, type LogicalPlan, type LogicalScan } from "../../logical/plan.ts";
 import type { Rule } from "../rule.ts";
 
@@ -25,7 +32,17 @@ function prune(written: LogicalPlan, needed: ReadonlySet<number>): LogicalPlan {
       return { ...plan, scan: pruneScan(plan.scan, needed) };
     case "project": {
       const items = plan.items.filter((item) => needed.has(item.column.id));
-      return { ...plan, items, input: prune(plan.input, withColumns(new Set(), items.map((item) => item.expression))) };
+      return {
+        ...plan,
+        items,
+        input: prune(
+          plan.input,
+          withColumns(
+            new Set(),
+            items.map((item) => item.expression),
+          ),
+        ),
+      };
     }
     case "aggregate": {
       const aggregates = plan.aggregates.filter((aggregate) => needed.has(aggregate.column.id));
@@ -39,9 +56,16 @@ function prune(written: LogicalPlan, needed: ReadonlySet<number>): LogicalPlan {
       return { ...plan, input: prune(plan.input, withColumns(needed, nodeExpressions(plan))) };
     case "distinct":
       // Plain DISTINCT compares every column it has.
-      return { ...plan, input: plan.on === undefined ? pruneAll(plan.input) : prune(plan.input, withColumns(needed, plan.on)) };
+      return {
+        ...plan,
+        input: plan.on === undefined ? pruneAll(plan.input) : prune(plan.input, withColumns(needed, plan.on)),
+      };
     case "with":
-      return { ...plan, ctes: plan.ctes.map((cte) => ({ ...cte, plan: pruneAll(cte.plan) })), input: prune(plan.input, needed) };
+      return {
+        ...plan,
+        ctes: plan.ctes.map((cte) => ({ ...cte, plan: pruneAll(cte.plan) })),
+        input: prune(plan.input, needed),
+      };
     case "join": {
       const used = withColumns(needed, plan.conditions);
       const lateral = new Set([...used, ...freeColumns(plan.right)]);
@@ -51,7 +75,8 @@ function prune(written: LogicalPlan, needed: ReadonlySet<number>): LogicalPlan {
     case "delete": {
       const used = withColumns(new Set([plan.rid.id]), nodeExpressions(plan));
       // UPDATE writes whole rows, RETURNING may read them: the old values come along.
-      if (plan.kind === "update" || plan.returning !== undefined) for (const column of plan.targetColumns) used.add(column.id);
+      if (plan.kind === "update" || plan.returning !== undefined)
+        for (const column of plan.targetColumns) used.add(column.id);
       return { ...plan, input: prune(plan.input, used) };
     }
     default:

@@ -15,7 +15,10 @@ export const pullUpSubqueries: Rule = {
       if (node.kind !== "scan" && node.kind !== "virtual-scan") return node;
       if (!node.filter.some((e) => candidateOf(e) !== undefined)) return node;
       const stay = node.filter.filter((e) => candidateOf(e) === undefined);
-      return pullUp({ ...node, filter: stay }, node.filter.filter((e) => candidateOf(e) !== undefined));
+      return pullUp(
+        { ...node, filter: stay },
+        node.filter.filter((e) => candidateOf(e) !== undefined),
+      );
     }),
 };
 
@@ -29,7 +32,9 @@ function candidateOf(e: BoundExpression): Candidate | undefined {
     return { subquery: e.input, joinType: "anti" };
   }
   if (e.kind !== "subquery") return undefined;
-  return e.subqueryKind === "exists" || (e.subqueryKind === "any" && e.isHashable) ? { subquery: e, joinType: "semi" } : undefined;
+  return e.subqueryKind === "exists" || (e.subqueryKind === "any" && e.isHashable)
+    ? { subquery: e, joinType: "semi" }
+    : undefined;
 }
 
 function pullUp(input: LogicalPlan, conditions: readonly BoundExpression[]): LogicalPlan {
@@ -69,10 +74,21 @@ function testConditions(subquery: SubqueryExpression, plan: LogicalPlan): readon
   const columns = outputColumns(plan);
   const values = columns.map((column, i): BoundExpression => {
     const item = plan.kind === "project" ? plan.items[i] : undefined;
-    return item?.expression ?? { kind: "column", index: column.id, name: column.name, type: column.type, collation: column.collation, position: 0 };
+    return (
+      item?.expression ?? {
+        kind: "column",
+        index: column.id,
+        name: column.name,
+        type: column.type,
+        collation: column.collation,
+        position: 0,
+      }
+    );
   });
   const all = [...values, ...subquery.testArgs];
-  return conjuncts(mapExpression(subquery.test, (node) => (node.kind === "column" ? (all[node.index] ?? node) : node)));
+  return conjuncts(
+    mapExpression(subquery.test, (node) => (node.kind === "column" ? (all[node.index] ?? node) : node)),
+  );
 }
 
 interface Lifted {
@@ -87,18 +103,27 @@ function lift(plan: LogicalPlan, outer: ReadonlySet<number>): Lifted {
     case "filter": {
       const below = lift(plan.input, outer);
       const stay = plan.conditions.filter((e) => !isOuter(e));
-      const input: LogicalPlan = stay.length === 0 ? below.plan : { kind: "filter", input: below.plan, conditions: stay };
+      const input: LogicalPlan =
+        stay.length === 0 ? below.plan : { kind: "filter", input: below.plan, conditions: stay };
       return { plan: input, conditions: [...below.conditions, ...plan.conditions.filter(isOuter)] };
     }
     case "scan":
     case "virtual-scan":
-      return { plan: { ...plan, filter: plan.filter.filter((e) => !isOuter(e)) }, conditions: plan.filter.filter(isOuter) };
+      return {
+        plan: { ...plan, filter: plan.filter.filter((e) => !isOuter(e)) },
+        conditions: plan.filter.filter(isOuter),
+      };
     case "join": {
       if (plan.joinType !== "inner") return { plan, conditions: [] };
       const left = lift(plan.left, outer);
       const right = lift(plan.right, outer);
       return {
-        plan: { ...plan, left: left.plan, right: right.plan, conditions: plan.conditions.filter((e) => !isOuter(e)) },
+        plan: {
+          ...plan,
+          left: left.plan,
+          right: right.plan,
+          conditions: plan.conditions.filter((e) => !isOuter(e)),
+        },
         conditions: [...left.conditions, ...right.conditions, ...plan.conditions.filter(isOuter)],
       };
     }

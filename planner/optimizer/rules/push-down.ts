@@ -1,7 +1,14 @@
 // Moves conditions towards the tables they speak of: through projections (rewritten on the way), below sorts, into the sides of
 // joins, into scans. Conditions that join two sides become join conditions. What NULL-extension would change stays above it.
 import type { BoundExpression } from "../../logical/expression.ts";
-import { columnsIn, mapInputs, mapNodeExpressions, mapSubplans, producedIds, substituteColumns } from "../../logical/map.ts";
+import {
+  columnsIn,
+  mapInputs,
+  mapNodeExpressions,
+  mapSubplans,
+  producedIds,
+  substituteColumns,
+} from "../../logical/map.ts";
 import type { LogicalJoin, LogicalPlan } from "../../logical/plan.ts";
 import { conjuncts, isVolatile, returnsSet } from "../../logical/walk.ts";
 import type { Rule } from "../rule.ts";
@@ -17,7 +24,10 @@ function push(written: LogicalPlan, conditions: readonly BoundExpression[]): Log
   const plan = mapNodeExpressions(written, (e) => mapSubplans(e, pushPlan));
   switch (plan.kind) {
     case "filter":
-      return push(plan.input, [...plan.conditions.flatMap(conjuncts).filter((e) => !isTrue(e)), ...conditions]);
+      return push(plan.input, [
+        ...plan.conditions.flatMap(conjuncts).filter((e) => !isTrue(e)),
+        ...conditions,
+      ]);
     case "scan":
     case "virtual-scan": {
       const [stay, go] = split(conditions, (e) => !isVolatile(e));
@@ -27,12 +37,22 @@ function push(written: LogicalPlan, conditions: readonly BoundExpression[]): Log
     case "project": {
       const items = new Map(plan.items.map((item) => [item.column.id, item.expression]));
       const isMovable = (e: BoundExpression): boolean =>
-        !isVolatile(e) && [...columnsIn(e)].every((id) => {
+        !isVolatile(e) &&
+        [...columnsIn(e)].every((id) => {
           const source = items.get(id);
           return source === undefined || (!isVolatile(source) && !returnsSet(source));
         });
       const [stay, go] = split(conditions, isMovable);
-      return filtered({ ...plan, input: push(plan.input, go.map((e) => substituteColumns(e, items))) }, stay);
+      return filtered(
+        {
+          ...plan,
+          input: push(
+            plan.input,
+            go.map((e) => substituteColumns(e, items)),
+          ),
+        },
+        stay,
+      );
     }
     case "project-set": {
       const made = new Set(plan.items.map((item) => item.column.id));
@@ -46,13 +66,33 @@ function push(written: LogicalPlan, conditions: readonly BoundExpression[]): Log
       return filtered({ ...plan, input: push(plan.input, go) }, stay);
     }
     case "with":
-      return { ...plan, ctes: plan.ctes.map((cte) => ({ ...cte, plan: pushPlan(cte.plan) })), input: push(plan.input, conditions) };
+      return {
+        ...plan,
+        ctes: plan.ctes.map((cte) => ({ ...cte, plan: pushPlan(cte.plan) })),
+        input: push(plan.input, conditions),
+      };
     case "aggregate": {
       const keys = new Map(plan.keys.map((key) => [key.column.id, key.expression]));
       const computed = new Set(plan.aggregates.map((aggregate) => aggregate.column.id));
       // Without keys there is one group even over no rows: nothing may move below it.
-      const [stay, go] = split(conditions, (e) => keys.size > 0 && !isVolatile(e) && !reads(e, computed) && [...keys.values()].every((key) => !isVolatile(key)));
-      return filtered({ ...plan, input: push(plan.input, go.map((e) => substituteColumns(e, keys))) }, stay);
+      const [stay, go] = split(
+        conditions,
+        (e) =>
+          keys.size > 0 &&
+          !isVolatile(e) &&
+          !reads(e, computed) &&
+          [...keys.values()].every((key) => !isVolatile(key)),
+      );
+      return filtered(
+        {
+          ...plan,
+          input: push(
+            plan.input,
+            go.map((e) => substituteColumns(e, keys)),
+          ),
+        },
+        stay,
+      );
     }
     case "join":
       return pushJoin(plan, conditions);
@@ -66,18 +106,25 @@ function pushJoin(plan: LogicalJoin, conditions: readonly BoundExpression[]): Lo
   const rightIds = producedIds(plan.right);
   const own = plan.conditions.flatMap(conjuncts).filter((e) => !isTrue(e));
   const onlyLeft = (e: BoundExpression): boolean => !isVolatile(e) && !reads(e, rightIds);
-  const onlyRight = (e: BoundExpression): boolean => !isVolatile(e) && !reads(e, leftIds) && reads(e, rightIds);
+  const onlyRight = (e: BoundExpression): boolean =>
+    !isVolatile(e) && !reads(e, leftIds) && reads(e, rightIds);
   switch (plan.joinType) {
     case "inner": {
       const [movable, above] = split([...own, ...conditions], isVolatile);
       const [rest, left] = split(movable, onlyLeft);
       const [both, right] = split(rest, onlyRight);
-      return filtered({ ...plan, left: push(plan.left, left), right: push(plan.right, right), conditions: both }, above);
+      return filtered(
+        { ...plan, left: push(plan.left, left), right: push(plan.right, right), conditions: both },
+        above,
+      );
     }
     case "left": {
       const [above, left] = split(conditions, onlyLeft);
       const [both, right] = split(own, onlyRight);
-      return filtered({ ...plan, left: push(plan.left, left), right: push(plan.right, right), conditions: both }, above);
+      return filtered(
+        { ...plan, left: push(plan.left, left), right: push(plan.right, right), conditions: both },
+        above,
+      );
     }
     case "semi": {
       const [rest, left] = split([...own, ...conditions], onlyLeft);
@@ -91,12 +138,18 @@ function pushJoin(plan: LogicalJoin, conditions: readonly BoundExpression[]): Lo
     case "right":
       return pushJoin({ ...plan, joinType: "left", left: plan.right, right: plan.left }, conditions);
     case "full":
-      return filtered({ ...plan, left: pushPlan(plan.left), right: pushPlan(plan.right), conditions: own }, conditions);
+      return filtered(
+        { ...plan, left: pushPlan(plan.left), right: pushPlan(plan.right), conditions: own },
+        conditions,
+      );
   }
 }
 
 /** [those that fail the test, those that pass]. */
-function split(list: readonly BoundExpression[], test: (e: BoundExpression) => boolean): [BoundExpression[], BoundExpression[]] {
+function split(
+  list: readonly BoundExpression[],
+  test: (e: BoundExpression) => boolean,
+): [BoundExpression[], BoundExpression[]] {
   const failed: BoundExpression[] = [];
   const passed: BoundExpression[] = [];
   for (const e of list) (test(e) ? passed : failed).push(e);

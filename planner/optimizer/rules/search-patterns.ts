@@ -61,11 +61,21 @@ function makeSearch(
   if (e.kind === "hybrid-rrf") {
     const branches = e.branches.map((branch) => branchOf(scan, branch, context));
     if (branches.some((branch) => branch === undefined)) {
-      throw notSupported("a branch of hybrid_rrf that is not a distance or text score of one column of the table to one query value", e.position);
+      throw notSupported(
+        "a branch of hybrid_rrf that is not a distance or text score of one column of the table to one query value",
+        e.position,
+      );
     }
     return {
-      kind: "hybrid", scan, branches: branches.filter((branch) => branch !== undefined), weights: e.weights, k: e.k,
-      candidates: e.candidates, count, skip, score,
+      kind: "hybrid",
+      scan,
+      branches: branches.filter((branch) => branch !== undefined),
+      weights: e.weights,
+      k: e.k,
+      candidates: e.candidates,
+      count,
+      skip,
+      score,
     };
   }
   const { settings } = context.planner;
@@ -78,31 +88,50 @@ function makeSearch(
 function branchOf(scan: LogicalScan, e: BoundExpression, context: RuleContext): SearchBranch | undefined {
   if (e.kind === "text-score") {
     const column = scanColumn(scan, e.text);
-    const index = context.planner.catalog.indexesOf(scan.table.oid).find((candidate) => candidate.oid === e.indexOid);
+    const index = context.planner.catalog
+      .indexesOf(scan.table.oid)
+      .find((candidate) => candidate.oid === e.indexOid);
     if (column === undefined || index === undefined || !isFixed(scan, e.query)) return undefined;
     return { kind: "text", index, attnum: column.attnum, query: e.query, columnName: column.name };
   }
   return e.kind === "call" ? vectorBranch(scan, e, context) : undefined;
 }
 
-const METRICS: Readonly<Record<string, VectorBranch["metric"]>> = { "<->": "l2", "<#>": "ip", "<=>": "cosine", "<+>": "l1" };
+const METRICS: Readonly<Record<string, VectorBranch["metric"]>> = {
+  "<->": "l2",
+  "<#>": "ip",
+  "<=>": "cosine",
+  "<+>": "l1",
+};
 
 function vectorBranch(scan: LogicalScan, e: CallExpression, context: RuleContext): VectorBranch | undefined {
   const metric = e.operator === undefined ? undefined : METRICS[e.operator];
   const [a, b] = e.args;
-  if (metric === undefined || e.operator === undefined || a === undefined || b === undefined) return undefined;
+  if (metric === undefined || e.operator === undefined || a === undefined || b === undefined)
+    return undefined;
   const left = scanColumn(scan, a);
   const column = left ?? scanColumn(scan, b);
   const query = left === undefined ? a : b;
   if (column === undefined || a.type.oid !== b.type.oid || !isFixed(scan, query)) return undefined;
   return {
-    kind: "vector", index: vectorIndex(scan, column, e, context), attnum: column.attnum, metric, function: e.function, query,
-    operator: e.operator, columnName: column.name,
+    kind: "vector",
+    index: vectorIndex(scan, column, e, context),
+    attnum: column.attnum,
+    metric,
+    function: e.function,
+    query,
+    operator: e.operator,
+    columnName: column.name,
   };
 }
 
 /** An hnsw index on the column whose operator class orders by this very function. */
-function vectorIndex(scan: LogicalScan, column: LogicalColumn, e: CallExpression, context: RuleContext): IndexEntry | undefined {
+function vectorIndex(
+  scan: LogicalScan,
+  column: LogicalColumn,
+  e: CallExpression,
+  context: RuleContext,
+): IndexEntry | undefined {
   const { catalog } = context.planner;
   return catalog.indexesOf(scan.table.oid).find((index) => {
     const key = index.columns[0];
@@ -124,12 +153,28 @@ function isFixed(scan: LogicalScan, e: BoundExpression): boolean {
 }
 
 /** The projections again, reading the score where they computed it. */
-function projectsOver(projects: readonly LogicalProject[], search: LogicalPlan, e: BoundExpression, score: LogicalColumn): LogicalPlan {
-  const read: BoundExpression = { kind: "column", index: score.id, name: "score", type: score.type, collation: 0, position: e.position };
-  const replace = (x: BoundExpression): BoundExpression => (sameExpression(x, e) ? read : mapChildren(x, replace));
+function projectsOver(
+  projects: readonly LogicalProject[],
+  search: LogicalPlan,
+  e: BoundExpression,
+  score: LogicalColumn,
+): LogicalPlan {
+  const read: BoundExpression = {
+    kind: "column",
+    index: score.id,
+    name: "score",
+    type: score.type,
+    collation: 0,
+    position: e.position,
+  };
+  const replace = (x: BoundExpression): BoundExpression =>
+    sameExpression(x, e) ? read : mapChildren(x, replace);
   return projects.reduceRight<LogicalPlan>((input, project, i) => {
     // Only the innermost projection sees the table's columns, in which the expression is written.
-    const items = i === projects.length - 1 ? project.items.map((item) => ({ ...item, expression: replace(item.expression) })) : project.items;
+    const items =
+      i === projects.length - 1
+        ? project.items.map((item) => ({ ...item, expression: replace(item.expression) }))
+        : project.items;
     return { ...project, items, input };
   }, search);
 }

@@ -40,7 +40,10 @@ function rejectsNulls(e: BoundExpression, ids: ReadonlySet<number>): boolean {
     case "is-not-null":
       return isNullWith(e.input, ids);
     case "boolean-test":
-      return (e.test === "is-true" || e.test === "is-false" || e.test === "is-not-unknown") && isNullWith(e.input, ids);
+      return (
+        (e.test === "is-true" || e.test === "is-false" || e.test === "is-not-unknown") &&
+        isNullWith(e.input, ids)
+      );
     default:
       return isNullWith(e, ids);
   }
