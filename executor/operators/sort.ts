@@ -28,8 +28,8 @@ export class SortOperator implements Operator {
   readonly #keys: readonly Evaluate[];
   readonly #orders: readonly SortOrder[];
   #store: RowStore;
-  #count = Number.POSITIVE_INFINITY;
-  #skip = 0;
+  /** Rows that anybody above will read: count + skip. */
+  #wanted = Number.POSITIVE_INFINITY;
   #emitter: Emitter | undefined;
 
   constructor(plan: SortPlan, input: Operator, context: ExecutionContext) {
@@ -43,8 +43,7 @@ export class SortOperator implements Operator {
 
   open(): MaybePromise<void> {
     return chain(rowLimits(this.#plan.count, this.#plan.skip, this.#context), (limits) => {
-      this.#count = limits.count;
-      this.#skip = limits.skip;
+      this.#wanted = limits.count + limits.skip;
       return this.#input.open();
     });
   }
@@ -68,7 +67,7 @@ export class SortOperator implements Operator {
   }
 
   async #sort(): Promise<Emitter> {
-    const wanted = this.#count + this.#skip;
+    const wanted = this.#wanted;
     const thinAt =
       wanted <= MAX_TOP_ROWS ? Math.max(MIN_THIN_ROWS, wanted * THIN_FACTOR) : Number.POSITIVE_INFINITY;
     if (wanted > 0) {
@@ -82,7 +81,7 @@ export class SortOperator implements Operator {
     const order = await this.#order();
     const columns = this.#store.columns().slice(0, this.#plan.output.length);
     const to = Math.min(order.length, wanted);
-    return new Emitter(columns, order, Math.min(this.#skip, to), to, this.#context.batchRows);
+    return new Emitter(columns, order, 0, to, this.#context.batchRows);
   }
 
   #order(): Promise<Uint32Array> {

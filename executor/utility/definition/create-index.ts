@@ -118,10 +118,10 @@ export async function buildInEngine(
   table: TableEntry,
   index: IndexEntry,
 ): Promise<void> {
-  const token = context.transaction.createIndex(indexSpec(context, table, index));
-  if (token === 0) return;
-  await context.wait(token);
   try {
+    const token = context.transaction.createIndex(indexSpec(context, table, index));
+    if (token === 0) return;
+    await context.wait(token);
     context.transaction.indexResult();
   } catch (error) {
     throw duplicateKeyError(error, context, table, index);

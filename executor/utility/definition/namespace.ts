@@ -1,4 +1,5 @@
 // CREATE SCHEMA, CREATE/DROP DATABASE, CREATE EXTENSION and COMMENT: catalogue entries without storage of their own.
+import { databaseEntries } from "../../../catalog/bootstrap.ts";
 import { CatalogOid } from "../../../catalog/catalog.ts";
 import type { CommentEntry, DatabaseEntry } from "../../../catalog/entries.ts";
 import { SqlError, SqlState } from "../../../common/error.ts";
@@ -38,20 +39,15 @@ function databaseByName(context: DefinitionContext, name: string): DatabaseEntry
   return undefined;
 }
 
-/** A new database is empty but for the public schema, whose oid every database shares as in PostgreSQL's templates. */
+/** A new database is empty but for the public schema. */
 export async function createDatabase(plan: CreateDatabasePlan, context: DefinitionContext): Promise<void> {
   await lockName(context, GLOBAL, `database/${plan.name}`);
   if (databaseByName(context, plan.name) !== undefined) {
     throw new SqlError(SqlState.duplicateDatabase, `database "${plan.name}" already exists`);
   }
-  context.put({
-    kind: "database",
-    oid: context.engine.allocateOid(),
-    name: plan.name,
-    version: 1,
-    owner: context.roleOid,
-    allowConnections: true,
-  });
+  const oid = context.engine.allocateOid();
+  for (const entry of databaseEntries(oid, plan.name, context.roleOid, context.engine.allocateOid()))
+    context.put(entry);
 }
 
 export async function dropDatabase(plan: DropDatabasePlan, context: DefinitionContext): Promise<void> {

@@ -1,5 +1,6 @@
 // Definitions: parse tree -> DefinitionPlan. Pure, like the rest of the planner. `bindDefinition` answers undefined for
 // statements that are not definitions.
+import { AVAILABLE_EXTENSIONS } from "../../../catalog/builtin/extensions.ts";
 import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
 import { type Node, positionOf } from "../../../parser/tree.ts";
 import type { DefinitionPlan } from "../../physical/definition.ts";
@@ -14,10 +15,9 @@ import { bindCreateSequence } from "./sequence.ts";
 export type { DefinitionBindContext, NamedColumn } from "./context.ts";
 
 /** Extensions that are part of the product; their objects exist from the start. */
-const EXTENSIONS: ReadonlyMap<string, string> = new Map([
-  ["vector", "0.8.0"],
-  ["plpgsql", "1.0"],
-]);
+const EXTENSIONS: ReadonlyMap<string, string> = new Map(
+  AVAILABLE_EXTENSIONS.map(({ name, version }) => [name, version]),
+);
 
 export function bindDefinition(node: Node, context: DefinitionBindContext): DefinitionPlan | undefined {
   if ("CreateStmt" in node) return bindCreateTable(node.CreateStmt, context);
