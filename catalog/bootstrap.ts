@@ -50,7 +50,8 @@ export function databaseEntries(
     name: "public",
     version: 1,
     database: oid,
-    owner,
+    // Whoever owns the database: PostgreSQL's predefined role pg_database_owner.
+    owner: CatalogOid.databaseOwnerRole,
   };
   return [database(oid, name, owner, true), schema];
 }

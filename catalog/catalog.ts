@@ -163,6 +163,7 @@ export const CatalogOid = {
   informationSchema: 13207,
   pgToastSchema: 99,
   bootstrapRole: 10,
+  databaseOwnerRole: 6171,
   templateDatabase: 1,
   template0Database: 4,
   postgresDatabase: 5,

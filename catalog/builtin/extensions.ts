@@ -3,12 +3,17 @@
 export interface AvailableExtension {
   readonly name: string;
   readonly version: string;
-  /** pgvector's own comment: \dx and obj_description show it once the extension is recorded. */
+  /** PostgreSQL's and pgvector's own comments: \dx and obj_description show it once the extension is recorded. */
   readonly comment: string;
 }
 
-/** The objects exist with or without it; the version is that of the pgvector whose behaviour they follow. */
+/**
+ * vector: the objects exist with or without it; the version is that of the pgvector whose behaviour they follow. plpgsql:
+ * schema files of Rails and of old dumps name it, since every PostgreSQL database has it; functions in it are refused where
+ * they are made.
+ */
 export const AVAILABLE_EXTENSIONS: readonly AvailableExtension[] = [
+  { name: "plpgsql", version: "1.0", comment: "PL/pgSQL procedural language" },
   { name: "vector", version: "0.8.5", comment: "vector data type and ivfflat and hnsw access methods" },
 ];
 

@@ -2,7 +2,7 @@
 import { SqlArray } from "../../common/types/array.ts";
 import { Oid } from "../../common/types/oid.ts";
 import type { RelationRows, Row } from "./rows.ts";
-import type { CatalogSnapshot } from "../catalog.ts";
+import { CatalogOid, type CatalogSnapshot } from "../catalog.ts";
 
 const UTF8 = 6;
 const DEFAULT_TABLESPACE = 1663;
@@ -34,7 +34,7 @@ export const pgDatabase: RelationRows = {
 
 /** PostgreSQL's predefined roles: nobody can log in as one, and granting them comes with GRANT. */
 const PREDEFINED_ROLES: readonly (readonly [number, string])[] = [
-  [6171, "pg_database_owner"],
+  [CatalogOid.databaseOwnerRole, "pg_database_owner"],
   [6181, "pg_read_all_data"],
   [6182, "pg_write_all_data"],
   [3373, "pg_monitor"],

@@ -104,7 +104,7 @@ describe("psql", () => {
         "public|docs_pkey|index|postgres|docs",
       ],
     ]);
-    expect(await answers("\\dn")).toEqual([["public|postgres"]]);
+    expect(await answers("\\dn")).toEqual([["public|pg_database_owner"]]);
     expect(await answers("\\dx")).toEqual([
       ["vector|0.8.5|public|vector data type and ivfflat and hnsw access methods"],
     ]);
