@@ -3,7 +3,7 @@ import { SqlError, SqlState } from "../../common/error.ts";
 import { decodeHex, encodeHex, escapeBytea, parseBytea } from "../../common/types/bytea.ts";
 import { decodeClientText } from "../../common/types/text.ts";
 import { type BodyTable, binary, ternary, unary } from "./body.ts";
-import { type Int8 } from "./integer.ts";
+import { type Int8, checkInteger } from "./integer.ts";
 
 function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
   const out = new Uint8Array(a.length + b.length);
@@ -115,6 +115,7 @@ function trim(bytes: Uint8Array, set: Uint8Array, sides: "both" | "left" | "righ
 
 function overlay(bytes: Uint8Array, replacement: Uint8Array, start: number, count: number): Uint8Array {
   if (start <= 0) throw new SqlError(SqlState.substringError, "negative substring length not allowed");
+  checkInteger(start + count, 4);
   return concat(
     concat(bytes.subarray(0, start - 1), replacement),
     substring(bytes, start + count, undefined),

@@ -158,10 +158,9 @@ export const comparisonFunctions: BodyTable = {
   ...comparisonBodies((o) => `text_pattern_${o}`, textCompare, textEquality),
   ...comparisonBodies((o) => `bpchar_pattern_${o}`, ofType(Oid.bpchar)),
   ...comparisonBodies((o) => `array_${o}`, arrayCompare),
-  xideq: binary<number, number>((a, b) => a === b),
-  xidneq: binary<number, number>((a, b) => a !== b),
-  xideqint4: binary<number, number>((a, b) => a === b >>> 0),
-  xidneqint4: binary<number, number>((a, b) => a !== b >>> 0),
+  // The other operand may be an int4.
+  xideq: binary<number, number>((a, b) => a >>> 0 === b >>> 0),
+  xidneq: binary<number, number>((a, b) => a >>> 0 !== b >>> 0),
   cideq: binary<number, number>((a, b) => a === b),
   xid8eq: binary<number | bigint, number | bigint>((a, b) => a === b),
   xid8ne: binary<number | bigint, number | bigint>((a, b) => a !== b),

@@ -26,6 +26,8 @@ import {
 } from "../../common/types/calendar.ts";
 import { DAY_NAMES, MONTH_NAMES } from "../../common/types/datetime-format.ts";
 import { applyIntervalModifier } from "../../common/types/interval-codec.ts";
+import { formatG } from "../../common/types/float.ts";
+import { formatInterval } from "../../common/types/interval-format.ts";
 import { Interval, intervalOutOfRange } from "../../common/types/interval.ts";
 import { compareNumbers, int64Datum } from "../../common/types/scalar.ts";
 import {
@@ -98,7 +100,11 @@ export function instantOf(value: Timestamp, zone: Zone): Timestamp {
 
 function intervalZone(value: Interval): Zone {
   if (value.months !== 0 || value.days !== 0) {
-    throw new SqlError(SqlState.invalidParameterValue, "interval time zone must not include months or days");
+    const shown = formatInterval(value, "postgres");
+    throw new SqlError(
+      SqlState.invalidParameterValue,
+      `interval time zone "${shown}" must not include months or days`,
+    );
   }
   return fixedZone(Math.trunc(Number(value.microseconds) / MICROS_PER_SECOND));
 }
@@ -129,10 +135,8 @@ function age(a: { days: number; micros: number }, b: { days: number; micros: num
     days -= 1;
   }
   while (days < 0) {
-    // Borrowed days are those of the month of the earlier moment, or of the later one when the order was turned.
-    days += isNegative
-      ? daysInMonth(to.year, to.month === 1 ? 12 : to.month - 1)
-      : daysInMonth(from.year, from.month);
+    // Borrowed days are those of the month of the earlier moment.
+    days += daysInMonth(from.year, from.month);
     months -= 1;
   }
   while (months < 0) {
@@ -199,17 +203,18 @@ function truncateLocal(unit: TruncUnit, days: number, micros: number): { days: n
 }
 
 function truncateTimestamp(unitName: string, value: Timestamp): Timestamp {
-  const unit = truncUnit(unitName, "timestamp without time zone");
   if (!isFiniteTimestamp(value)) return value;
+  const unit = truncUnit(unitName, "timestamp without time zone");
   const { days, micros } = splitTimestamp(value);
   const start = truncateLocal(unit, days, micros);
   return joinTimestamp(start.days, start.micros);
 }
 
 /** Units of a day and more start at local midnight; smaller ones move the instant only. */
-function truncateTimestamptz(unitName: string, value: Timestamp, zone: Zone): Timestamp {
-  const unit = truncUnit(unitName, "timestamp with time zone");
+function truncateTimestamptz(unitName: string, value: Timestamp, findZone: () => Zone): Timestamp {
   if (!isFiniteTimestamp(value)) return value;
+  const zone = findZone();
+  const unit = truncUnit(unitName, "timestamp with time zone");
   const local = toLocal(zone, value);
   const start = truncateLocal(unit, local.days, local.micros);
   const isSmall =
@@ -270,7 +275,12 @@ const two = (value: number): string => value.toString().padStart(2, "0");
 function makeDate(year: number, month: number, day: number): number {
   const astronomical = year < 0 ? year + 1 : year;
   const isValid =
-    year !== 0 && month >= 1 && month <= 12 && day >= 1 && day <= daysInMonth(astronomical, month);
+    year !== 0 &&
+    year > -2147483648 &&
+    month >= 1 &&
+    month <= 12 &&
+    day >= 1 &&
+    day <= daysInMonth(astronomical, month);
   if (!isValid) throw fieldOutOfRange("date", `${year}-${two(month)}-${two(day)}`);
   const days = daysFromCivil(astronomical, month, day);
   if (!isDateInRange(days))
@@ -292,7 +302,8 @@ function makeTime(hour: number, minute: number, second: number): number {
     second <= 60 &&
     total <= MICROS_PER_DAY &&
     hour <= 24;
-  if (!isValid) throw fieldOutOfRange("time", `${hour}:${two(minute)}:${second < 10 ? "0" : ""}${second}`);
+  if (!isValid)
+    throw fieldOutOfRange("time", `${hour}:${two(minute)}:${formatG(second, 6).padStart(2, "0")}`);
   return total;
 }
 
@@ -318,7 +329,7 @@ function makeInterval(args: readonly Datum[]): Interval {
     number,
     number,
   ];
-  if (!Number.isFinite(seconds)) throw intervalOutOfRange();
+  if (!Number.isFinite(seconds * MICROS_PER_SECOND)) throw intervalOutOfRange();
   const micros =
     BigInt(hours) * BigInt(MICROS_PER_HOUR) +
     BigInt(minutes) * BigInt(MICROS_PER_MINUTE) +
@@ -361,8 +372,21 @@ function overlaps(args: readonly Datum[]): Datum {
   return b === null || d === null ? null : true;
 }
 
+function scaleTimestamp(value: Timestamp, precision: number): Timestamp {
+  if (!isFiniteTimestamp(value) || precision < 0) return value;
+  if (precision > 6) {
+    throw new SqlError(
+      SqlState.invalidParameterValue,
+      `timestamp(${precision}) precision must be between 0 and 6`,
+    );
+  }
+  return roundTimestamp(value, precision);
+}
+
 /** date_bin(stride, source, origin). */
 function bin(stride: Interval, source: Timestamp, origin: Timestamp): Timestamp {
+  if (!isFiniteTimestamp(source)) return source;
+  if (!isFiniteTimestamp(origin)) throw new SqlError(SqlState.datetimeFieldOverflow, "origin out of range");
   if (stride.months !== 0) {
     throw new SqlError(
       SqlState.featureNotSupported,
@@ -371,8 +395,6 @@ function bin(stride: Interval, source: Timestamp, origin: Timestamp): Timestamp 
   }
   const width = stride.span();
   if (width <= 0n) throw new SqlError(SqlState.datetimeFieldOverflow, "stride must be greater than zero");
-  if (!isFiniteTimestamp(source)) return source;
-  if (!isFiniteTimestamp(origin)) throw new SqlError(SqlState.datetimeFieldOverflow, "origin out of range");
   const difference = BigInt(source) - BigInt(origin);
   let steps = difference / width;
   if (difference < 0n && steps * width !== difference) steps -= 1n;
@@ -480,24 +502,31 @@ export const dateTimeFunctions: BodyTable = {
   ),
   time_interval: unary<number>((micros) => Interval.of(0, 0, micros)),
   interval_time: unary<Interval>((interval) => addToTime(0, interval)),
-  timestamp_scale: binary<Timestamp, number>(roundTimestamp),
-  timestamptz_scale: binary<Timestamp, number>(roundTimestamp),
+  timestamp_scale: binary<Timestamp, number>(scaleTimestamp),
+  timestamptz_scale: binary<Timestamp, number>(scaleTimestamp),
   time_scale: binary<number, number>(roundMicros),
   interval_scale: binary<Interval, number>(applyIntervalModifier),
 
-  timestamp_zone: binary<string, Timestamp>((name, value) => instantOf(value, namedZone(name))),
-  timestamptz_zone: binary<string, Timestamp>((name, value) => localTimestamp(value, namedZone(name))),
-  timestamp_izone: binary<Interval, Timestamp>((offset, value) => instantOf(value, intervalZone(offset))),
+  // An infinite timestamp is itself in every zone, known or not.
+  timestamp_zone: binary<string, Timestamp>((name, value) =>
+    isFiniteTimestamp(value) ? instantOf(value, namedZone(name)) : value,
+  ),
+  timestamptz_zone: binary<string, Timestamp>((name, value) =>
+    isFiniteTimestamp(value) ? localTimestamp(value, namedZone(name)) : value,
+  ),
+  timestamp_izone: binary<Interval, Timestamp>((offset, value) =>
+    isFiniteTimestamp(value) ? instantOf(value, intervalZone(offset)) : value,
+  ),
   timestamptz_izone: binary<Interval, Timestamp>((offset, value) =>
-    localTimestamp(value, intervalZone(offset)),
+    isFiniteTimestamp(value) ? localTimestamp(value, intervalZone(offset)) : value,
   ),
 
   timestamp_trunc: binary<string, Timestamp>(truncateTimestamp),
   timestamptz_trunc: binary<string, Timestamp>((unit, value, call) =>
-    truncateTimestamptz(unit, value, zoneOf(call)),
+    truncateTimestamptz(unit, value, () => zoneOf(call)),
   ),
   timestamptz_trunc_zone: ternary<string, Timestamp, string>((unit, value, zone) =>
-    truncateTimestamptz(unit, value, namedZone(zone)),
+    truncateTimestamptz(unit, value, () => namedZone(zone)),
   ),
   interval_trunc: binary<string, Interval>(truncateInterval),
   timestamp_bin: ternary<Interval, Timestamp, Timestamp>(bin),

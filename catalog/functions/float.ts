@@ -234,7 +234,7 @@ export const floatFunctions: BodyTable = {
   dtrunc: unary<number>(Math.trunc),
   dceil: unary<number>(Math.ceil),
   dfloor: unary<number>(Math.floor),
-  dsign: unary<number>((a) => (a > 0 ? 1 : a < 0 ? -1 : a === 0 ? 0 : a)),
+  dsign: unary<number>((a) => (a > 0 ? 1 : a < 0 ? -1 : 0)),
   dsqrt: unary<number>((a) => {
     if (a < 0) {
       throw new SqlError(

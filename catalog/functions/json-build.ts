@@ -168,7 +168,7 @@ function objectOfArray(array: SqlArray): string {
 }
 
 function objectOfTwo(keys: SqlArray, members: SqlArray): string {
-  if (keys.dimensions.length > 1 || members.dimensions.length > 1) {
+  if (keys.dimensions.length > 1 || keys.dimensions.length !== members.dimensions.length) {
     throw new SqlError(SqlState.arraySubscriptError, "wrong number of array subscripts");
   }
   if (keys.elements.length !== members.elements.length) {

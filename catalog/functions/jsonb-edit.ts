@@ -75,17 +75,20 @@ type Edit =
   | { readonly kind: "set"; readonly value: JsonNode; readonly create: boolean }
   | { readonly kind: "insert"; readonly value: JsonNode; readonly after: boolean };
 
-function pathSteps(path: SqlArray): string[] {
-  return path.elements.map((step, i) => {
-    if (step === null)
-      throw new SqlError(SqlState.nullValueNotAllowed, `path element at position ${i + 1} is null`);
-    return step as string;
-  });
+/** The steps as they are: a NULL is an error when it is reached. */
+function pathSteps(path: SqlArray): readonly (string | null)[] {
+  if (path.dimensions.length > 1)
+    throw new SqlError(SqlState.arraySubscriptError, "wrong number of array subscripts");
+  return path.elements as readonly (string | null)[];
 }
 
-function editPath(node: JsonNode, steps: readonly string[], depth: number, edit: Edit): JsonNode {
-  if (depth >= steps.length || !isContainer(node)) return node;
-  const step = steps[depth] as string;
+function editPath(node: JsonNode, steps: readonly (string | null)[], depth: number, edit: Edit): JsonNode {
+  if (depth >= steps.length) return node;
+  const step = steps[depth] ?? null;
+  if (step === null) {
+    throw new SqlError(SqlState.nullValueNotAllowed, `path element at position ${depth + 1} is null`);
+  }
+  if (!isContainer(node)) return node;
   const isLast = depth === steps.length - 1;
   if (node instanceof Map) return editObject(node as JsonbObject, step, isLast, steps, depth, edit);
   return editArray(node as readonly JsonNode[], step, isLast, steps, depth, edit);
@@ -95,7 +98,7 @@ function editObject(
   node: JsonbObject,
   key: string,
   isLast: boolean,
-  steps: readonly string[],
+  steps: readonly (string | null)[],
   depth: number,
   edit: Edit,
 ): JsonNode {
@@ -125,7 +128,7 @@ function editArray(
   node: readonly JsonNode[],
   step: string,
   isLast: boolean,
-  steps: readonly string[],
+  steps: readonly (string | null)[],
   depth: number,
   edit: Edit,
 ): JsonNode {
@@ -159,16 +162,21 @@ function editArray(
   }
 }
 
+function isEmpty(node: JsonNode): boolean {
+  return node instanceof Map ? node.size === 0 : (node as readonly JsonNode[]).length === 0;
+}
+
 function checkEditable(node: JsonNode, action: string): void {
   if (!isContainer(node)) throw new SqlError(SqlState.invalidParameterValue, `cannot ${action} in scalar`);
 }
 
 function set(args: readonly Datum[]): Datum {
   const [text, path, value, create] = args as readonly [string, SqlArray, string, boolean | undefined];
+  const steps = pathSteps(path);
   const tree = jsonbTree(text);
   checkEditable(tree, "set path");
   return jsonbText(
-    editPath(tree, pathSteps(path), 0, { kind: "set", value: jsonbTree(value), create: create ?? true }),
+    editPath(tree, steps, 0, { kind: "set", value: jsonbTree(value), create: create ?? true }),
   );
 }
 
@@ -204,17 +212,20 @@ function nullTreatment(): SqlError {
 
 function insert(args: readonly Datum[]): Datum {
   const [text, path, value, after] = args as readonly [string, SqlArray, string, boolean | undefined];
+  const steps = pathSteps(path);
   const tree = jsonbTree(text);
   checkEditable(tree, "set path");
   return jsonbText(
-    editPath(tree, pathSteps(path), 0, { kind: "insert", value: jsonbTree(value), after: after ?? false }),
+    editPath(tree, steps, 0, { kind: "insert", value: jsonbTree(value), after: after ?? false }),
   );
 }
 
 function deletePath(text: string, path: SqlArray): Datum {
+  const steps = pathSteps(path);
   const tree = jsonbTree(text);
   checkEditable(tree, "delete path");
-  return jsonbText(editPath(tree, pathSteps(path), 0, { kind: "delete" }));
+  if (isEmpty(tree)) return text;
+  return jsonbText(editPath(tree, steps, 0, { kind: "delete" }));
 }
 
 function stripNulls(node: JsonNode): JsonNode {

@@ -3,7 +3,6 @@
 // The general matcher is the usual two-pointer one: on a mismatch go back to the last %, so time is at most text x pattern.
 import { BoolVector, type TextVector, type Vector } from "../../common/batch/vector.ts";
 import { SqlError, SqlState } from "../../common/error.ts";
-import { decodeClientText } from "../../common/types/text.ts";
 import { nullConstant } from "./batch.ts";
 import { type BodyTable, binary } from "./body.ts";
 import type { FunctionBody, ScalarBody } from "./function.ts";
@@ -214,7 +213,10 @@ export const likeFunctions: BodyTable = {
   like_escape_bytea: binary<Uint8Array, Uint8Array>(
     (pattern, escape) =>
       new Uint8Array(
-        Buffer.from(likeEscape(Buffer.from(pattern).toString("latin1"), decodeClientText(escape)), "latin1"),
+        Buffer.from(
+          likeEscape(Buffer.from(pattern).toString("latin1"), Buffer.from(escape).toString("latin1")),
+          "latin1",
+        ),
       ),
   ),
 };

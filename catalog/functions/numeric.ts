@@ -104,6 +104,13 @@ export function sizePretty(size: bigint): string {
   return `${sign}${(value + 1n) / 2n} ${UNITS[unit]}`;
 }
 
+/** As sizePretty, but small sizes keep their fraction. */
+function numericSizePretty(size: Numeric): string {
+  if (!size.isFinite) return `${size.toString()} PB`;
+  if (size.abs().compare(Numeric.fromInteger(10240)) < 0) return `${size.toString()} bytes`;
+  return sizePretty(size.truncate(0).coefficient);
+}
+
 const SIZE_MULTIPLIERS: Readonly<Record<string, bigint>> = {
   bytes: 1n,
   b: 1n,
@@ -167,7 +174,7 @@ export const numericFunctions: BodyTable = {
     row: (args) => widthBucket(args[0] as Numeric, args[1] as Numeric, args[2] as Numeric, args[3] as number),
   },
   pg_size_pretty: unary<Int8>((a) => sizePretty(BigInt(a))),
-  pg_size_pretty_numeric: unary<Numeric>((a) => sizePretty(a.toBigInt())),
+  pg_size_pretty_numeric: unary<Numeric>(numericSizePretty),
   pg_size_bytes: unary<string>(sizeBytes),
 
   numeric: binary<Numeric, number>((a, typmod) => applyNumericModifier(a, typmod)),

@@ -210,10 +210,10 @@ function count(args: readonly Datum[]): Datum {
 function replaceExtended(args: readonly Datum[]): Datum {
   const text = args[0] as string;
   const from = startIndex(text, args[3] as number);
-  const flags = at(args, 5, "");
-  const regex = regexOf(args[1] as string, flags);
-  const n = args[4] === undefined ? (regex.isGlobal ? 0 : 1) : (args[4] as number);
-  if (n < 0) throw invalidParameter("n", n);
+  const given = args[4] as number | undefined;
+  if (given !== undefined && given < 0) throw invalidParameter("n", given);
+  const regex = regexOf(args[1] as string, at(args, 5, ""));
+  const n = given ?? (regex.isGlobal ? 0 : 1);
   return replace(text, regex, args[2] as string, from, n);
 }
 
@@ -242,7 +242,8 @@ function similarToRegex(pattern: string, escape: string | undefined): string {
   let isInBracket = false;
   for (const symbol of pattern) {
     if (isEscaped) {
-      out += /[A-Za-z0-9]/.test(symbol) ? symbol : `\\${symbol}`;
+      // Any character may be escaped, which also lets the ARE's own classes such as \d through.
+      out += `\\${symbol}`;
       isEscaped = false;
     } else if (escapeSymbol !== "" && symbol === escapeSymbol) isEscaped = true;
     else if (isInBracket) {

@@ -19,6 +19,7 @@ import {
 import type { Datum } from "../../common/types/type.ts";
 import { type BodyTable, binary, setReturning, ternary, unary, variadic } from "./body.ts";
 import type { FunctionCall } from "./function.ts";
+import { checkInteger } from "./integer.ts";
 
 /** Longest text made here, PostgreSQL's 1 GB limit brought down to what a JavaScript string may hold. */
 const MAX_TEXT_LENGTH = 256 * 1024 * 1024;
@@ -143,7 +144,7 @@ function splitText(text: string, separator: string | null, nullText: string | nu
 
 function overlay(text: string, replacement: string, start: number, count: number): string {
   if (start <= 0) throw new SqlError(SqlState.substringError, "negative substring length not allowed");
-  const end = start + count;
+  const end = checkInteger(start + count, 4);
   return substring(text, 1, start - 1) + replacement + substring(text, end, undefined);
 }
 
@@ -269,7 +270,7 @@ function formatValue(kind: string, value: string | undefined): string {
 
 function chr(code: number): string {
   if (code === 0) throw new SqlError(SqlState.programLimitExceeded, "null character not permitted");
-  if (code < 0) throw new SqlError(SqlState.programLimitExceeded, "character number must be positive");
+  if (code < 0) throw new SqlError(SqlState.invalidParameterValue, "character number must be positive");
   if (code > 0x10ffff)
     throw new SqlError(SqlState.programLimitExceeded, `requested character too large for encoding: ${code}`);
   if (code >= 0xd800 && code <= 0xdfff) {

@@ -206,7 +206,7 @@ export function numericPower(base: Numeric, exponent: Numeric): Numeric {
     );
   }
   const isSmall = whole.scale === 0 && whole.coefficient <= 2147483647n && whole.coefficient >= -2147483648n;
-  if (isSmall) return integerPower(base, Number(whole.coefficient), exponent.scale);
+  if (isSmall) return integerPower(base, Number(whole.coefficient));
   if (base.isZero) return Numeric.of(0n, MIN_SIGNIFICANT_DIGITS);
   return generalPower(base, exponent);
 }
@@ -240,18 +240,14 @@ function specialPower(base: Numeric, exponent: Numeric): Numeric | undefined {
   return whole.coefficient % 2n === 0n ? Numeric.infinity : Numeric.negativeInfinity;
 }
 
-/** Result scale as power_var_int chooses it: 16 significant digits by an estimate of the result's weight. */
-function integerPower(base: Numeric, exponent: number, exponentScale: number): Numeric {
-  let weight = 0;
+/** Integer powers show 16 digits after the point, or the base's scale (power_var of PostgreSQL 15). */
+function integerPower(base: Numeric, exponent: number): Numeric {
+  const scale = clampScale(MIN_SIGNIFICANT_DIGITS, base.scale);
   if (!base.isZero) {
-    const groups = groupsOf(base);
-    const first = Number(groups.digits.slice(0, 16));
-    const power = groups.weight * 4 - (Math.min(groups.digits.length, 16) - 4);
-    weight = exponent * (Math.log10(first) + power);
+    const weight = exponent * (lnApproximate(base.abs()) * LOG10_E);
+    if (weight > 131072) throw numericOverflow();
+    if (weight + 1 < -scale) return Numeric.of(0n, scale);
   }
-  if (weight > 131072) throw numericOverflow();
-  if (weight + 1 < -MAX_DISPLAY_SCALE) return Numeric.of(0n, MAX_DISPLAY_SCALE);
-  const scale = clampScale(MIN_SIGNIFICANT_DIGITS - Math.trunc(weight), base.scale, exponentScale);
   const digits = base.coefficient.toString().length * Math.abs(exponent);
   if (digits > MAX_EXACT_POWER_DIGITS) {
     const isNegative = base.sign < 0 && exponent % 2 !== 0;
@@ -270,10 +266,15 @@ function integerPower(base: Numeric, exponent: number, exponentScale: number): N
   return Numeric.of(divideRounding(pow10(powerScale + scale), power), scale);
 }
 
+/** ln of a positive value to about 17 digits. */
+function lnApproximate(value: Numeric): number {
+  return Number(lnFixed(value, 20)) / 1e20;
+}
+
 function generalPower(base: Numeric, exponent: Numeric): Numeric {
   const isNegative = base.sign < 0 && exponent.trimZeros(0).coefficient % 2n !== 0n;
   const magnitude = base.abs();
-  const estimate = Number(lnFixed(magnitude, 20)) / 1e20;
+  const estimate = lnApproximate(magnitude);
   const weight = estimate * exponent.toNumber();
   if (Math.abs(weight) > 2000 * 3.01 * 25) {
     if (weight > 0) throw numericOverflow();
@@ -285,7 +286,7 @@ function generalPower(base: Numeric, exponent: Numeric): Numeric {
 }
 
 function powerToScale(base: Numeric, exponent: Numeric, scale: number): Numeric {
-  const estimate = (Number(lnFixed(base, 20)) / 1e20) * exponent.toNumber() * LOG10_E;
+  const estimate = lnApproximate(base) * exponent.toNumber() * LOG10_E;
   if (estimate > 131072) throw numericOverflow();
   const digits =
     scale + Math.max(0, Math.ceil(estimate)) + Math.max(0, decimalWeight(exponent)) + GUARD_DIGITS + 8;

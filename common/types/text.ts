@@ -10,6 +10,8 @@ const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 const looseDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** NAMEDATALEN - 1, in bytes. */
 export const MAX_NAME_BYTES = 63;
+/** Longest n of char(n) and varchar(n); a larger modifier cannot come from SQL. */
+const MAX_CHAR_LENGTH = 10_485_760;
 
 /** UTF-8 bytes from a client as a string; 22021 for broken sequences and NUL. */
 export function decodeClientText(bytes: Uint8Array): string {
@@ -103,7 +105,7 @@ export function applyVarcharModifier(text: string, typmod: number, isExplicit: b
 
 /** char(n): as varchar, then padded with blanks to n characters. */
 export function applyBpcharModifier(text: string, typmod: number, isExplicit: boolean): string {
-  if (typmod < 4) return text;
+  if (typmod < 4 || typmod > MAX_CHAR_LENGTH + 4) return text;
   const limit = typmod - 4;
   const count = characterCount(text);
   if (count === limit) return text;
@@ -197,6 +199,8 @@ export const charCodec: TypeCodec = {
   parse: (text) => parseCharByte(text),
   receive: (bytes) => byteText(bytes[0] ?? 0),
   send: (value) => Uint8Array.of(charByte(value as string)),
+  // Unsigned bytes.
+  compare: (a, b) => charByte(a as string) - charByte(b as string),
 };
 
 /** "char" value of input text: its first byte, or \ooo. */
