@@ -20,7 +20,7 @@ import { type FilterBitmap, filterBitmap } from "../search/filter-bitmap.ts";
 import { forEachRid, TopRanking } from "../search/ranking.ts";
 import { setBit } from "../storage/bitmap.ts";
 import type { Operator } from "./operator.ts";
-import { type RowLimits, rowLimits } from "./row-limits.ts";
+import { rowLimits } from "./row-limits.ts";
 
 /** Cormack, Clarke and Büttcher (SIGIR 2009). */
 const DEFAULT_K = 60;
@@ -63,7 +63,7 @@ export class HybridOperator implements Operator {
     const top = new TopRanking(wanted, this.#context);
     for (const [rid, value] of fused) top.add(rid, value);
     const best = await top.finish();
-    return this.#withUnranked(best, fused, bitmap, limits);
+    return this.#withUnranked(best, fused, bitmap, wanted);
   }
 
   /** rid -> value, over all branches. */
@@ -91,14 +91,13 @@ export class HybridOperator implements Operator {
     return fused;
   }
 
-  /** Cuts to LIMIT and OFFSET; rows that no branch ranked fill up with value 0. */
+  /** Rows that no branch ranked fill up to the wanted ones with value 0. */
   async #withUnranked(
     best: { readonly rids: Uint32Array; readonly values: Float64Array },
     fused: ReadonlyMap<number, number>,
     bitmap: FilterBitmap | undefined,
-    limits: RowLimits,
+    wanted: number,
   ): Promise<RankedRows> {
-    const wanted = limits.count + limits.skip;
     const rids = [...best.rids];
     const values = [...best.values];
     if (rids.length < wanted) {
@@ -115,8 +114,8 @@ export class HybridOperator implements Operator {
       }
     }
     return {
-      rids: Uint32Array.from(rids.slice(limits.skip, wanted)),
-      values: Float64Array.from(values.slice(limits.skip, wanted)),
+      rids: Uint32Array.from(rids.slice(0, wanted)),
+      values: Float64Array.from(values.slice(0, wanted)),
       nulls: undefined,
     };
   }

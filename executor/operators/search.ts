@@ -1,4 +1,5 @@
-// The first rows of a table by vector distance or text score, under a predicate: filter bitmap, ranking, fetch.
+// The first limit + offset rows of a table by vector distance or text score, under a predicate: filter bitmap, ranking,
+// fetch. The Limit above skips the offset.
 // Emits target columns, then the order value. Order and count equal the exact plan's, whatever path ran.
 import { must } from "../../common/assert.ts";
 import type { Batch } from "../../common/batch/vector.ts";
@@ -48,16 +49,10 @@ export class SearchOperator implements Operator {
     this.#report(search, bitmap?.count);
     if (ranking === undefined)
       return { rids: new Uint32Array(0), values: new Float64Array(0), nulls: undefined };
-    if (ranking.rids.length >= wanted) {
-      return {
-        rids: ranking.rids.subarray(limits.skip),
-        values: ranking.values.subarray(limits.skip),
-        nulls: undefined,
-      };
-    }
+    if (ranking.rids.length >= wanted) return { ...ranking, nulls: undefined };
     const rest = await search.rest(ranking, bitmap);
-    const rids = [...ranking.rids, ...rest.map((row) => row.rid)].slice(limits.skip, wanted);
-    const values = [...ranking.values, ...rest.map((row) => row.value ?? 0)].slice(limits.skip, wanted);
+    const rids = [...ranking.rids, ...rest.map((row) => row.rid)].slice(0, wanted);
+    const values = [...ranking.values, ...rest.map((row) => row.value ?? 0)].slice(0, wanted);
     const nulls = [
       ...new Uint8Array(ranking.rids.length),
       ...rest.map((row) => (row.value === null ? 1 : 0)),
@@ -65,7 +60,7 @@ export class SearchOperator implements Operator {
     return {
       rids: Uint32Array.from(rids),
       values: Float64Array.from(values),
-      nulls: Uint8Array.from(nulls.slice(limits.skip, wanted)),
+      nulls: Uint8Array.from(nulls.slice(0, wanted)),
     };
   }
 
