@@ -293,10 +293,14 @@ function rowArrayType(table: TableEntry): TypeEntry {
 }
 
 function builtinComment(classOid: number, objectOid: number, subId: number): string | undefined {
-  const table = generatedTable("pg_description");
-  for (const row of rowsBy("pg_description", "objoid", String(objectOid))) {
-    const fields = table.fields(row);
-    if (Number(fields[1]) === classOid && Number(fields[2]) === subId) return fields[3] ?? undefined;
+  const name = classOid === CatalogOid.pgDatabase ? "pg_shdescription" : "pg_description";
+  const table = generatedTable(name);
+  const at = (row: number, column: string): string | null => table.field(row, table.position(column));
+  for (const row of rowsBy(name, "objoid", String(objectOid))) {
+    // Comments of shared objects have no sub-object.
+    const rowSubId = name === "pg_description" ? Number(at(row, "objsubid")) : 0;
+    if (Number(at(row, "classoid")) === classOid && rowSubId === subId)
+      return at(row, "description") ?? undefined;
   }
   return undefined;
 }

@@ -16,6 +16,7 @@ import { pgOpfamily } from "../generated/pg-opfamily.ts";
 import { pgProc } from "../generated/pg-proc.ts";
 import { pgRange } from "../generated/pg-range.ts";
 import { pgSettings } from "../generated/pg-settings.ts";
+import { pgShdescription } from "../generated/pg-shdescription.ts";
 import { pgTablespace } from "../generated/pg-tablespace.ts";
 import { pgTimezoneAbbrevs } from "../generated/pg-timezone-abbrevs.ts";
 import { pgTsConfigMap } from "../generated/pg-ts-config-map.ts";
@@ -57,6 +58,7 @@ const SOURCES = {
   pg_proc: [pgProc, OWN_FUNCTIONS],
   pg_range: [pgRange, []],
   pg_settings: [pgSettings, []],
+  pg_shdescription: [pgShdescription, []],
   pg_tablespace: [pgTablespace, []],
   pg_timezone_abbrevs: [pgTimezoneAbbrevs, []],
   pg_ts_config: [pgTsConfig, []],

@@ -65,6 +65,11 @@ const SOURCES: readonly Source[] = [
           WHERE (classoid <> 'pg_collation'::regclass OR objoid IN (100, 950, 951)) AND classoid <> 'pg_extension'::regclass`,
   },
   {
+    name: "pg_shdescription",
+    order: "objoid",
+    sql: "SELECT objoid, classoid, description FROM pg_shdescription WHERE objoid < 16384",
+  },
+  {
     name: "pg_settings",
     order: "name",
     // The boot value, not what this server happens to run with.
@@ -100,6 +105,9 @@ await client.connect();
 const version =
   (await client.query<{ server_version: string }>("SHOW server_version")).rows[0]?.server_version ?? "";
 if (!version.startsWith("15.")) throw new Error(`PostgreSQL 15 expected, found ${version}`);
+// User objects would end up among the built-in rows.
+const users = await client.query("SELECT relname FROM pg_class WHERE oid >= 16384 LIMIT 1");
+if (users.rows.length > 0) throw new Error("the database is not fresh: make one with TEMPLATE template0");
 await client.query("SET search_path TO pg_catalog; SET quote_all_identifiers TO off");
 
 for (const table of SOURCES) {

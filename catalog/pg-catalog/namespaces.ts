@@ -2,7 +2,7 @@
 import { generatedRows } from "./generated-rows.ts";
 import { extensionComment } from "../builtin/extensions.ts";
 import { CatalogOid } from "../catalog.ts";
-import { plainText, type RelationRows } from "./rows.ts";
+import { plainText, type RelationRows, type Row } from "./rows.ts";
 
 export const pgNamespace: RelationRows = {
   lookups: ["oid", "nspname"],
@@ -57,11 +57,21 @@ export const pgDescription: RelationRows = {
 };
 
 export const pgShdescription: RelationRows = {
-  lookups: [],
-  *rows({ catalog }) {
+  lookups: ["objoid"],
+  *rows({ catalog, functions }, equal) {
+    // A comment of ours takes the place of the one PostgreSQL's databases are born with.
+    const own = new Map<number, Row>();
     for (const entry of catalog.entries()) {
       if (entry.kind !== "comment" || !SHARED_CLASSES.has(entry.classOid)) continue;
-      yield { objoid: entry.objectOid, classoid: entry.classOid, description: entry.text };
+      own.set(entry.objectOid, {
+        objoid: entry.objectOid,
+        classoid: entry.classOid,
+        description: entry.text,
+      });
     }
+    for (const row of generatedRows("pg_shdescription", functions.types, equal)) {
+      if (!own.has(Number(row["objoid"]))) yield row;
+    }
+    for (const row of own.values()) if (equal === undefined || row["objoid"] === equal.value) yield row;
   },
 };

@@ -1,5 +1,7 @@
 // pg_settings, and the time zone views.
+import { SqlArray } from "../../common/types/array.ts";
 import { Interval } from "../../common/types/interval.ts";
+import { Oid } from "../../common/types/oid.ts";
 import type { Datum } from "../../common/types/type.ts";
 import { OWN_SETTINGS } from "../builtin/own-settings.ts";
 import { generatedTable } from "../builtin/tables.ts";
@@ -13,9 +15,28 @@ export const pgSettings: RelationRows = {
     const decode = rowDecoder("pg_settings", functions.types);
     const { rowCount } = generatedTable("pg_settings");
     for (let row = 0; row < rowCount; row++) yield withValue(decode(row), getSetting);
-    for (const setting of OWN_SETTINGS) yield withValue({ ...setting, pending_restart: false }, getSetting);
+    for (const setting of OWN_SETTINGS) yield withValue(ownRow(setting), getSetting);
   },
 };
+
+function ownRow(setting: (typeof OWN_SETTINGS)[number]): Row {
+  return {
+    name: setting.name,
+    setting: setting.value,
+    category: "Customized Options",
+    short_desc: setting.description,
+    extra_desc: setting.detail ?? null,
+    context: "user",
+    vartype: setting.vartype,
+    source: "default",
+    min_val: setting.range?.[0] ?? null,
+    max_val: setting.range?.[1] ?? null,
+    enumvals: setting.enumValues === undefined ? null : SqlArray.of(Oid.text, setting.enumValues),
+    boot_val: setting.value,
+    reset_val: setting.value,
+    pending_restart: false,
+  };
+}
 
 /** The value in force, in the setting's own unit; the boot value where the session does not know the setting. */
 function withValue(row: Row, getSetting: (name: string) => string | undefined): Row {
