@@ -99,7 +99,8 @@ export function comment(plan: CommentPlan, context: DefinitionContext): void {
     oid: existing?.oid ?? context.engine.allocateOid(),
     name: "",
     version: (existing?.version ?? 0) + 1,
-    database: context.catalog().database.oid,
+    // Every database sees the comments on databases.
+    database: plan.classOid === CatalogOid.pgDatabase ? 0 : context.catalog().database.oid,
     classOid: plan.classOid,
     objectOid: plan.objectOid,
     subId: plan.subId,
