@@ -32,13 +32,11 @@ describe("statements as PostgreSQL 15 reads them", () => {
   for (const { sql, ...expected } of recorded) {
     const known = DIFFERENCES.get(sql);
     test.skipIf(known?.isOpen === true)(sql, () => {
+      const wanted = known?.expected ?? expected;
       const actual = answer(sql);
       // A recording without columns says nothing about them.
-      const comparable =
-        expected.error === undefined && expected.columns === undefined
-          ? { parameters: actual.parameters }
-          : actual;
-      expect(comparable).toEqual(known?.expected ?? expected);
+      const isSilent = wanted.error === undefined && wanted.columns === undefined;
+      expect(isSilent ? { ...actual, columns: undefined } : actual).toEqual(wanted);
     });
   }
 });
