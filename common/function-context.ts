@@ -46,6 +46,9 @@ export interface SessionFunctions {
   sleep(milliseconds: number): Promise<void>;
   cancelBackend(processId: number): boolean;
   terminateBackend(processId: number): boolean;
+  /** NOTIFY: heard by others when the transaction commits. Throws 22023. */
+  notify(channel: string, payload: string): void;
+  listeningChannels(): Iterable<string>;
   /** Transaction id for txid_current and friends. */
   transactionId(): number;
 }

@@ -15,6 +15,7 @@ import { LockPolicy, type EngineSession } from "../native/engine.ts";
 import { parseNameList } from "./name-list.ts";
 import type { Database } from "./database.ts";
 import { Interrupts } from "./interrupts.ts";
+import { SessionNotifications } from "./notifications.ts";
 import { OwnCatalog } from "./own-catalog.ts";
 import type { Portal } from "./portal.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
@@ -57,6 +58,7 @@ export class SessionCore {
   readonly statements = new Map<string, PreparedStatement>();
   readonly portals = new Map<string, Portal>();
   readonly statistics: EngineStatistics;
+  readonly notifications: SessionNotifications;
   /** Buffers reused from statement to statement. */
   readonly buffers = new BufferPool();
   /** Microseconds since 2000 at the start of the running client message. */
@@ -66,7 +68,8 @@ export class SessionCore {
   readonly #sessionFunctions: SessionFunctionsOf;
   #transactionId: { readonly transaction: number; readonly id: number } | undefined;
 
-  constructor(database: Database, client: SessionClient, identity: SessionIdentity) {
+  /** `onHeard`: notifications wait to be told. */
+  constructor(database: Database, client: SessionClient, identity: SessionIdentity, onHeard: () => void) {
     this.database = database;
     this.client = client;
     this.identity = identity;
@@ -88,6 +91,12 @@ export class SessionCore {
       afterEnd: (committed) => this.#afterEnd(committed),
     });
     this.statistics = engineStatistics(this);
+    this.notifications = new SessionNotifications(
+      database.notifications,
+      identity.databaseOid,
+      this.engineSession.processId,
+      onHeard,
+    );
     this.#sessionFunctions = new SessionFunctionsOf(this);
     this.functions = makeFunctionContext(this, this.#sessionFunctions);
   }
@@ -263,6 +272,7 @@ export class SessionCore {
   }
 
   #afterEnd(committed: boolean): void {
+    this.notifications.end(committed);
     for (const [name, portal] of this.portals) {
       // Only what WITH HOLD kept at an earlier (or this) commit outlives a transaction.
       const isFromBefore = committed || portal.transaction !== this.transactions.identity;

@@ -5,6 +5,7 @@ import type { Snapshot } from "../catalog/snapshot.ts";
 import { must } from "../common/assert.ts";
 import type { Engine } from "../native/engine.ts";
 import { initParser } from "../parser/parse.ts";
+import { NotificationHub } from "./notifications.ts";
 import { PlanCache } from "./plan-cache.ts";
 import { Waits } from "./waits.ts";
 
@@ -16,6 +17,7 @@ export class Database {
   readonly waits: Waits;
   readonly catalog = new CatalogCache();
   readonly plans = new PlanCache();
+  readonly notifications = new NotificationHub();
   /** Committed catalogue version of the last change to names: plans made before are looked at again. */
   namesVersion = 0;
 
@@ -45,6 +47,7 @@ export class Database {
   }
 
   close(): void {
+    this.notifications.close();
     this.waits.close();
   }
 }

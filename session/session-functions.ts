@@ -140,6 +140,12 @@ export class SessionFunctionsOf implements SessionFunctions {
   terminateBackend(processId: number): boolean {
     return this.#core.database.engine.terminateSession(processId);
   }
+  notify(channel: string, payload: string): void {
+    this.#core.notifications.notify(channel, payload);
+  }
+  listeningChannels(): Iterable<string> {
+    return this.#core.notifications.channels;
+  }
   transactionId(): number {
     return this.#core.transactionId();
   }

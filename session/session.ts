@@ -33,10 +33,12 @@ export interface SessionOptions {
 export class Session implements WireSession {
   readonly #core: SessionCore;
   #isClosed = false;
+  /** A statement runs: notifications wait for its end. */
+  #isBusy = false;
 
   /** Throws FATAL errors for impossible settings (22023, 42704). */
   constructor(database: Database, client: SessionClient, options: SessionOptions) {
-    this.#core = new SessionCore(database, client, options.identity);
+    this.#core = new SessionCore(database, client, options.identity, () => this.#tellIfIdle());
     const { settings } = this.#core;
     settings.overrideInitial("session_authorization", options.identity.user);
     try {
@@ -209,6 +211,7 @@ export class Session implements WireSession {
     core.interrupts.end();
     for (const portal of core.portals.values()) portal.close();
     core.portals.clear();
+    core.notifications.close();
     core.transactions.abandon();
     core.engineSession.close();
   }
@@ -247,16 +250,34 @@ export class Session implements WireSession {
 
   #reportSettings(): void {
     for (const [name, value] of this.#core.settings.changes()) this.#core.client.parameterStatus(name, value);
+    this.#tellNotifications();
+  }
+
+  /** Something was heard while nothing ran. */
+  #tellIfIdle(): void {
+    if (!this.#isBusy) this.#tellNotifications();
+  }
+
+  /** A client hears between transactions only. */
+  #tellNotifications(): void {
+    const { transactions, notifications, client } = this.#core;
+    if (transactions.isActive || this.#isClosed) return;
+    for (const { processId, channel, payload } of notifications.take()) {
+      client.notification(processId, channel, payload);
+    }
   }
 
   /** Runs a step that may wait; an error fails the transaction and carries the reason of a cancel. */
   async #guard(step: () => Promise<void>): Promise<void> {
     assert(!this.#isClosed, "a closed session runs nothing");
+    this.#isBusy = true;
     try {
       await step();
       this.#core.interrupts.end();
     } catch (error) {
       throw this.#failed(error);
+    } finally {
+      this.#isBusy = false;
     }
   }
 

@@ -107,6 +107,8 @@ export class WireReceiver implements ResultReceiver, SessionClient {
 
   notification(processId: number, channel: string, payload: string): void {
     writeNotification(this.#outlet.writer, processId, channel, payload);
+    // It may come while nothing else is said; then nobody else would send it.
+    this.#outlet.flush();
   }
 
   /** Nobody reads the rest of a result whose client is gone: the statement ends here. */

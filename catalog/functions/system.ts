@@ -7,12 +7,12 @@ import { Oid } from "../../common/types/oid.ts";
 import { int64Datum } from "../../common/types/scalar.ts";
 import { uuidFromBytes } from "../../common/types/uuid.ts";
 import type { Datum } from "../../common/types/type.ts";
-import { type BodyTable, binary, nullary, ternary, unary, variadic } from "./body.ts";
+import { type BodyTable, binary, nullary, setReturning, ternary, unary, variadic } from "./body.ts";
 import type { AsyncBody, FunctionBody, FunctionCall } from "./function.ts";
 import type { Int8 } from "./integer.ts";
 
 /** What version() says after the product's name: tools read the number. */
-const SERVER_VERSION = "15.0";
+const SERVER_VERSION = "15.20";
 
 function setting(name: string, missingOk: boolean, call: FunctionCall): Datum {
   const value = call.context.session.getSetting(name);
@@ -133,6 +133,12 @@ export const systemFunctions: BodyTable = {
     call.context.session.sequenceSet(oid, BigInt(value), isCalled);
     return value;
   }),
+
+  pg_notify: binary<string | null, string | null>((channel, payload, call) => {
+    call.context.session.notify(channel ?? "", payload ?? "");
+    return "";
+  }),
+  pg_listening_channels: setReturning((_args, call) => [...call.context.session.listeningChannels()]),
 
   pg_sleep: { kind: "async", row: (args, call) => sleepSeconds(args[0] as number, call) },
   "sql:pg_sleep_for:1186": {

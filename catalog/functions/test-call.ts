@@ -46,7 +46,9 @@ export function testContext(timeZone = "America/New_York"): FunctionContext {
       sleep: () => Promise.resolve(),
       cancelBackend: () => false,
       terminateBackend: () => false,
-      transactionId: () => 700,
+      notify: () => undefined,
+    listeningChannels: () => [],
+    transactionId: () => 700,
     },
     catalog: { searchPath: () => ["public"], snapshot: undefined },
   };

@@ -43,6 +43,7 @@ async function discardAll(call: UtilityCall): Promise<Started> {
   closeAllPortals(core, portal);
   core.settings.resetAll();
   core.statements.clear();
+  core.notifications.unlisten(undefined);
   core.functions.session.advisoryUnlockAll();
   core.discardSequences();
   await dropTemporaryTables(call);

@@ -29,9 +29,9 @@ export function utilityCommand({ node, text }: RawStatement): UtilityCommand {
   if ("VacuumStmt" in node) return vacuumCommand(node.VacuumStmt);
   if ("CheckPointStmt" in node) return checkpointCommand();
   if ("DiscardStmt" in node) return discardCommand(node.DiscardStmt);
-  if ("ListenStmt" in node) return listenCommand();
-  if ("NotifyStmt" in node) return notifyCommand();
-  if ("UnlistenStmt" in node) return unlistenCommand();
+  if ("ListenStmt" in node) return listenCommand(node.ListenStmt);
+  if ("NotifyStmt" in node) return notifyCommand(node.NotifyStmt);
+  if ("UnlistenStmt" in node) return unlistenCommand(node.UnlistenStmt);
   if ("LockStmt" in node) return lockCommand(node.LockStmt);
   return definitionCommand(node) ?? refuse(text);
 }

@@ -1,16 +1,33 @@
-// LISTEN, NOTIFY, UNLISTEN: not served yet. A LISTEN that never hears is worse than an error, so it is one; UNLISTEN, which
-// pools send to be sure, has nothing to do.
-import { notSupported } from "../../common/error.ts";
+// LISTEN, NOTIFY, UNLISTEN: the rules are notifications.ts's.
 import { type UtilityCommand, done } from "./command.ts";
 
-export function listenCommand(): UtilityCommand {
-  throw notSupported("LISTEN");
+export function listenCommand(statement: { readonly conditionname?: string }): UtilityCommand {
+  return {
+    run: ({ core }) => {
+      core.notifications.listen(statement.conditionname ?? "");
+      return done("LISTEN");
+    },
+  };
 }
 
-export function notifyCommand(): UtilityCommand {
-  throw notSupported("NOTIFY");
+export function notifyCommand(statement: {
+  readonly conditionname?: string;
+  readonly payload?: string;
+}): UtilityCommand {
+  return {
+    run: ({ core }) => {
+      core.notifications.notify(statement.conditionname ?? "", statement.payload ?? "");
+      return done("NOTIFY");
+    },
+  };
 }
 
-export function unlistenCommand(): UtilityCommand {
-  return { run: () => done("UNLISTEN") };
+/** UNLISTEN * has no name. */
+export function unlistenCommand(statement: { readonly conditionname?: string }): UtilityCommand {
+  return {
+    run: ({ core }) => {
+      core.notifications.unlisten(statement.conditionname);
+      return done("UNLISTEN");
+    },
+  };
 }
