@@ -1,12 +1,18 @@
 // pg_attribute and pg_attrdef.
-import { systemRelationByOid, systemRelations, type SystemRelation } from "../builtin/system-relations.ts";
+import {
+  type SystemRelation,
+  systemRelation,
+  systemRelationByOid,
+  systemRelations,
+} from "../builtin/system-relations.ts";
+import type { Datum } from "../../common/types/type.ts";
 import { generatedTable, rowsBy } from "../builtin/tables.ts";
 import { type CatalogSnapshot, CatalogOid } from "../catalog.ts";
 import type { ColumnEntry, IndexEntry, TableEntry } from "../entries.ts";
 import { must } from "../../common/assert.ts";
 import type { StoredRelation } from "../state.ts";
 import { storedMatches } from "./classes.ts";
-import type { RelationRows, Row } from "./rows.ts";
+import { type RelationRows, type Row, rowBuilder } from "./rows.ts";
 
 /** PostgreSQL's system columns of a table: name, type, attnum. */
 const SYSTEM_COLUMNS: readonly (readonly [string, number, number])[] = [
@@ -28,7 +34,7 @@ export const pgAttribute: RelationRows = {
   lookups: ["attrelid"],
   *rows(context, equal) {
     const system = equal === undefined ? systemRelations() : [systemRelationByOid(Number(equal.value))];
-    for (const relation of system) if (relation !== undefined) yield* systemAttributes(relation);
+    for (const relation of system) if (relation !== undefined) yield* systemRows(relation);
     const byOid = equal === undefined ? undefined : { column: "oid", value: equal.value };
     for (const relation of storedMatches(context, byOid)) yield* storedAttributes(context.catalog, relation);
   },
@@ -69,6 +75,19 @@ export function* tables(catalog: CatalogSnapshot, oid: unknown): Iterable<TableE
 export function attrdefOid(tableOid: number, attnum: number): number {
   const MAX_COLUMNS = 1600;
   return 2 ** 31 + ((tableOid * (MAX_COLUMNS + 1) + attnum) % 2 ** 31);
+}
+
+const keptRows = new Map<number, readonly (readonly Datum[])[]>();
+
+/** Complete rows, made once: 2,400 of them are read whenever somebody asks for the columns of his tables. */
+function systemRows(relation: SystemRelation): readonly (readonly Datum[])[] {
+  let rows = keptRows.get(relation.oid);
+  if (rows === undefined) {
+    const own = must(systemRelation(CatalogOid.pgCatalogSchema, "pg_attribute"), "pg_attribute");
+    rows = Array.from(systemAttributes(relation), rowBuilder(own.columns));
+    keptRows.set(relation.oid, rows);
+  }
+  return rows;
 }
 
 function* systemAttributes(relation: SystemRelation): Iterable<Row> {

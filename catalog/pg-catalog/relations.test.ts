@@ -10,7 +10,7 @@ import type { VirtualRelation } from "../catalog.ts";
 import { systemRelationByOid } from "../builtin/system-relations.ts";
 import { formatType } from "../deparse/type-name.ts";
 import { pgCatalogRows } from "./index.ts";
-import { plainText } from "./rows.ts";
+import { isComplete, plainText } from "./rows.ts";
 
 const catalog = sampleSnapshot();
 const context = sampleContext(catalog);
@@ -57,6 +57,7 @@ test("every row fits its columns: known names, NULL only where allowed, values t
     const relation = virtual(name);
     const known = new Set(relation.columns.map((column) => column.name));
     for (const row of source.rows(context, undefined)) {
+      if (isComplete(row)) continue;
       for (const column of Object.keys(row))
         if (!known.has(column)) throw new Error(`${name} has no column ${column}`);
     }

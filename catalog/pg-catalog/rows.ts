@@ -16,7 +16,8 @@ export interface Lookup {
 
 export interface RelationRows {
   readonly lookups: readonly string[];
-  rows(context: VirtualContext, equal: Lookup | undefined): Iterable<Row>;
+  /** Objects by column name, or complete rows in column order where they are kept from scan to scan. */
+  rows(context: VirtualContext, equal: Lookup | undefined): Iterable<Row | readonly Datum[]>;
 }
 
 /** A name, oid or flag as text. Columns and arguments of structured types never come here. */
@@ -30,16 +31,24 @@ export function plainText(value: Datum | undefined): string {
 }
 
 /** Turns row objects into rows in column order. */
-export function rowBuilder(columns: readonly VirtualColumn[]): (row: Row) => readonly Datum[] {
+export function rowBuilder(
+  columns: readonly VirtualColumn[],
+): (row: Row | readonly Datum[]) => readonly Datum[] {
   const names = columns.map((column) => column.name);
   const zeros = columns.map((column) => (column.notNull ? zeroOf(column) : null));
-  return (row) =>
-    names.map((name, i) => {
+  return (row) => {
+    if (isComplete(row)) return row;
+    return names.map((name, i) => {
       const value = row[name];
       if (value === undefined) return zeros[i] ?? null;
       assert(value !== null || zeros[i] === null, `a value for ${name}`);
       return value;
     });
+  };
+}
+
+export function isComplete(row: Row | readonly Datum[]): row is readonly Datum[] {
+  return Array.isArray(row);
 }
 
 const EMPTY_TEXT: readonly number[] = [Oid.text, Oid.name, Oid.char, Oid.varchar];
