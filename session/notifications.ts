@@ -53,7 +53,8 @@ export class NotificationHub {
     if (this.#others === undefined) {
       const others = new BroadcastChannel("omendb notifications");
       others.onmessage = (event) => {
-        for (const notification of (event as { data: readonly Notification[] }).data) this.#deliver(notification);
+        for (const notification of (event as { data: readonly Notification[] }).data)
+          this.#deliver(notification);
       };
       others.unref();
       this.#others = others;

@@ -9,6 +9,7 @@ import { SqlError, SqlState } from "../common/error.ts";
 import type { Datum, TypeContext } from "../common/types/type.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
 import type { FormatCodes, ResultColumn, ResultReceiver } from "./result.ts";
+import { ScrollRows } from "./scroll-rows.ts";
 import { KeptRows, type RowSource, sliceBatch } from "./row-source.ts";
 
 /** What starting a statement gives: rows and the command tag for a row count. */
@@ -47,6 +48,8 @@ export class Portal {
   readonly isHoldable: boolean;
   /** Set once its rows are copied and need no transaction. */
   isHeld = false;
+  /** SCROLL cursors only: all rows, with the place among them. */
+  scroll: ScrollRows | undefined;
   readonly #start: PortalOptions["start"];
   #started: Started | undefined;
   #batch: Batch | undefined;
@@ -133,11 +136,32 @@ export class Portal {
     return end - from;
   }
 
+  /** Keeps all rows for a SCROLL cursor; Executes of the protocol then go on from row to row as FETCH does. */
+  async makeScrollable(): Promise<void> {
+    const kept = await this.#takeAll();
+    this.scroll = new ScrollRows(kept, this.columns?.length ?? 0);
+    const { scroll } = this;
+    const next = (): Batch | undefined => {
+      const batch = scroll.fetch("forward", 1);
+      return batch.rowCount === 0 ? undefined : batch;
+    };
+    this.#keep({ next, close: () => undefined });
+  }
+
   /** Copies what is left, so that the source can be closed. */
   async hold(): Promise<void> {
-    if (this.#state !== "open" || this.isHeld) return;
-    const source = this.#started?.rows;
-    if (source === undefined) return;
+    // A portal that is only just starting has read nothing: it is the one whose statement asks for this.
+    if (this.#state !== "open" || this.isHeld || this.#started?.rows === undefined) return;
+    this.#keep(new KeptRows(await this.#takeAll()));
+  }
+
+  close(): void {
+    this.#state = "done";
+    this.#batch = undefined;
+    this.#started?.rows?.close();
+  }
+
+  async #takeAll(): Promise<Batch[]> {
     const kept: Batch[] = [];
     let rowCount = 0;
     for (let batch = await this.#current(); batch !== undefined; batch = await this.#current()) {
@@ -150,18 +174,16 @@ export class Portal {
       }
       this.#offset = batch.rowCount;
     }
-    source.close();
-    this.#started = { rows: new KeptRows(kept), tag: (this.#started as Started).tag, mustFinish: false };
+    return kept;
+  }
+
+  /** From here on the rows come from `rows`, which need no transaction. */
+  #keep(rows: RowSource): void {
+    this.#started = { rows, tag: this.started.tag, mustFinish: false };
     this.#batch = undefined;
     this.#offset = 0;
     this.#state = "open";
     this.isHeld = true;
-  }
-
-  close(): void {
-    this.#state = "done";
-    this.#batch = undefined;
-    this.#started?.rows?.close();
   }
 
   async #send(maxRows: number, receiver: ResultReceiver): Promise<{ rowCount: number; isLimited: boolean }> {

@@ -150,7 +150,7 @@ export async function openCursor(
     readonly outer: Portal;
     readonly receiver: ResultReceiver;
   },
-): Promise<void> {
+): Promise<Portal> {
   const { outer } = cursor;
   const prepared = prepare(core, "", cursor.query, outer.statement.parameterTypes, true);
   if (prepared.columns === undefined) {
@@ -168,4 +168,5 @@ export async function openCursor(
   });
   core.portals.set(cursor.name, portal);
   await portal.open(cursor.receiver);
+  return portal;
 }

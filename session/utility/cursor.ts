@@ -1,11 +1,13 @@
-// DECLARE, FETCH, MOVE, CLOSE. A cursor is a portal with a name; it runs forward. SCROLL and holdable cursors keep their
-// rows (row-source.ts); fetching backwards from any other is PostgreSQL's 55000.
+// DECLARE, FETCH, MOVE, CLOSE. A cursor is a portal with a name; it runs forward. A SCROLL cursor keeps all its rows from the
+// start (scroll-rows.ts); moving backwards in any other is PostgreSQL's 55000 for plans that cannot.
 import { notSupported, SqlError, SqlState } from "../../common/error.ts";
 import type { Batch } from "../../common/batch/vector.ts";
 import type { Node, RawStatement } from "../../parser/tree.ts";
 import type { SessionCore } from "../core.ts";
 import type { Portal, Started } from "../portal.ts";
 import type { ResultColumn } from "../result.ts";
+import { KeptRows } from "../row-source.ts";
+import type { FetchDirection } from "../scroll-rows.ts";
 import { openCursor } from "../statement-runner.ts";
 import { type UtilityCommand, done } from "./command.ts";
 
@@ -36,7 +38,6 @@ export function declareCommand(statement: DeclareStatement): UtilityCommand {
           "DECLARE CURSOR can only be used in transaction blocks",
         );
       }
-      if ((options & SCROLL) !== 0) throw notSupported("SCROLL cursors");
       if (core.portals.has(name)) {
         throw new SqlError(SqlState.duplicateCursor, `cursor "${name}" already exists`);
       }
@@ -44,7 +45,8 @@ export function declareCommand(statement: DeclareStatement): UtilityCommand {
       const query: RawStatement = { ...call.statement, node: statement.query };
       const formats = (options & BINARY) !== 0 ? [1] : [];
       const { portal: outer, receiver } = call;
-      await openCursor(core, { name, query, formats, isHoldable, outer, receiver });
+      const cursor = await openCursor(core, { name, query, formats, isHoldable, outer, receiver });
+      if ((options & SCROLL) !== 0) await cursor.makeScrollable();
       return done("DECLARE CURSOR");
     },
   };
@@ -59,33 +61,51 @@ interface FetchStatement {
 
 export function fetchCommand(statement: FetchStatement): UtilityCommand {
   const name = statement.portalname ?? "";
+  const { direction, count } = movement(statement);
   if (statement.ismove === true) {
     return {
       run: async ({ core }) => {
-        const moved = await requirePortal(core, name).fetch(rowsWanted(statement), () => undefined);
-        return done(`MOVE ${moved}`);
+        const portal = requirePortal(core, name);
+        const { scroll } = portal;
+        if (scroll !== undefined) return done(`MOVE ${scroll.fetch(direction, count).rowCount}`);
+        return done(`MOVE ${await portal.fetch(forwardOnly(direction, count), () => undefined)}`);
       },
     };
   }
   return {
     columns: (core) => columnsOf(core, name),
-    run: ({ core }) => fetchRows(requirePortal(core, name), rowsWanted(statement)),
+    run: ({ core }) => {
+      const portal = requirePortal(core, name);
+      const { scroll } = portal;
+      if (scroll === undefined) return fetchRows(portal, forwardOnly(direction, count));
+      const rows = new KeptRows([scroll.fetch(direction, count)].filter((batch) => batch.rowCount > 0));
+      return { rows, tag: (rowCount) => `FETCH ${rowCount}`, mustFinish: false };
+    },
   };
 }
 
-/** Forward counts only: everything else would need a row that has been given away. */
-function rowsWanted(statement: FetchStatement): number {
-  const count = Number(statement.howMany ?? 0);
-  const isForward = statement.direction === "FETCH_FORWARD" || statement.direction === "FETCH_RELATIVE";
-  if (isForward && count >= 0 && (statement.direction === "FETCH_FORWARD" || count <= 1)) {
-    return count === ALL ? Number.POSITIVE_INFINITY : count;
+function movement(statement: FetchStatement): { readonly direction: FetchDirection; readonly count: number } {
+  const howMany = Number(statement.howMany ?? 0);
+  const count = howMany === ALL ? Number.POSITIVE_INFINITY : howMany;
+  switch (statement.direction) {
+    case "FETCH_BACKWARD":
+      return { direction: "backward", count };
+    case "FETCH_ABSOLUTE":
+      return { direction: "absolute", count };
+    case "FETCH_RELATIVE":
+      return { direction: "relative", count };
+    default:
+      return { direction: "forward", count };
   }
-  if (statement.direction === "FETCH_BACKWARD" || count < 0) {
-    throw new SqlError(SqlState.objectNotInPrerequisiteState, "cursor can only scan forward", {
-      hint: "Declare it with SCROLL option to enable backward scan.",
-    });
-  }
-  throw notSupported("FETCH ABSOLUTE, FIRST, LAST and RELATIVE");
+}
+
+/** How many rows on; 55000 for what would need a row that has been given away. */
+function forwardOnly(direction: FetchDirection, count: number): number {
+  if (direction === "forward" && count > 0) return count;
+  if (direction === "relative" && count === 1) return 1;
+  throw new SqlError(SqlState.objectNotInPrerequisiteState, "cursor can only scan forward", {
+    hint: "Declare it with SCROLL option to enable backward scan.",
+  });
 }
 
 function fetchRows(portal: Portal, count: number): Started {
