@@ -134,6 +134,21 @@ describe("stored entries", () => {
     ]);
   });
 
+  test("comments: PostgreSQL's, those of one database, those of all", () => {
+    const comment = { kind: "comment", oid: 16700, name: "", version: 1, subId: 0, text: "ours" } as const;
+    const onTable = { ...comment, database: 5, classOid: CatalogOid.pgClass, objectOid: docs.oid };
+    const onDatabase = { ...comment, oid: 16701, database: 0, classOid: CatalogOid.pgDatabase, objectOid: 5 };
+    const commented = new CatalogCache();
+    commented.refresh(1, [...bootstrapEntries("postgres"), docs, onTable, onDatabase].map(storedEntry));
+    const here = must(commented.snapshot(CatalogOid.postgresDatabase), "postgres");
+    const there = must(commented.snapshot(CatalogOid.templateDatabase), "template1");
+    expect(here.comment(CatalogOid.pgClass, docs.oid, 0)).toBe("ours");
+    expect(there.comment(CatalogOid.pgClass, docs.oid, 0)).toBeUndefined();
+    expect(there.comment(CatalogOid.pgDatabase, 5, 0)).toBe("ours");
+    expect(there.comment(CatalogOid.pgDatabase, 1, 0)).toBe("default template for new databases");
+    expect(there.comment(CatalogOid.pgNamespace, 11, 0)).toBe("system catalog schema");
+  });
+
   test("own changes are seen by their snapshot alone, names may be swapped, versions differ", () => {
     const other: TableEntry = { ...docs, oid: 16390, name: "other", rowTypeOid: 16391, arrayTypeOid: 16392 };
     const base = cache.withOwn(snapshot, [{ key: entryKey(other), entry: other }]);

@@ -241,9 +241,9 @@ export class Snapshot implements CatalogSnapshot {
 
 /** Whether a change concerns a database; removals carry no entry and are applied everywhere, harmlessly. */
 export function isVisibleIn(entry: CatalogEntry | undefined, database: number): boolean {
-  return (
-    entry === undefined || entry.kind === "database" || entry.kind === "role" || entry.database === database
-  );
+  if (entry === undefined || entry.kind === "database" || entry.kind === "role") return true;
+  // 0: comments on databases, which every database sees.
+  return entry.database === database || entry.database === 0;
 }
 
 function isRelation(entry: CatalogEntry): entry is StoredRelation {
