@@ -92,6 +92,7 @@ class Describer {
   readonly #types: TypeContext;
   readonly #isQualified: boolean;
   readonly #workTables = new Set<number>();
+  readonly #subqueryTexts = new Map<SubqueryExpression, string>();
   #subplanCount = 0;
   #initPlanCount = 0;
   /** Sub-selects met while printing the current node. */
@@ -525,6 +526,15 @@ class Describer {
   }
 
   #subquery(e: SubqueryExpression): string {
+    // One sub-select may print in two lines of a node (Recheck Cond and Index Cond).
+    const known = this.#subqueryTexts.get(e);
+    if (known !== undefined) return known;
+    const text = this.#newSubquery(e);
+    this.#subqueryTexts.set(e, text);
+    return text;
+  }
+
+  #newSubquery(e: SubqueryExpression): string {
     if (e.plan === undefined) return "(SubPlan)";
     const isInit =
       e.bindings.length === 0 &&

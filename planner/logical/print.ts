@@ -46,16 +46,20 @@ class Printer {
 
   #name(plan: LogicalPlan): void {
     if (plan.kind === "aggregate") {
-      for (const { column, call } of plan.aggregates) this.#names.set(column.id, deparseAggregate(call, this.#options));
+      for (const { column, call } of plan.aggregates)
+        this.#names.set(column.id, deparseAggregate(call, this.#options));
       for (const { column, expression } of plan.keys) this.#names.set(column.id, this.#text(expression));
     }
     if (plan.kind === "project") {
-      for (const { column, expression } of plan.items) if (expression.kind === "column") this.#names.set(column.id, this.#text(expression));
+      for (const { column, expression } of plan.items)
+        if (expression.kind === "column") this.#names.set(column.id, this.#text(expression));
     }
   }
 
   #text(e: BoundExpression): string {
-    return deparse(e, this.#options).replace(/\s*\n\s*/g, " ").trim();
+    return deparse(e, this.#options)
+      .replace(/\s*\n\s*/g, " ")
+      .trim();
   }
 
   #list(items: readonly BoundExpression[]): string {
@@ -91,7 +95,8 @@ class Printer {
       case "join":
         return `Join ${plan.joinType}${plan.conditions.length === 0 ? "" : ` on ${this.#and(plan.conditions)}`}`;
       case "aggregate": {
-        const keys = plan.keys.length === 0 ? "" : ` by ${this.#list(plan.keys.map((key) => key.expression))}`;
+        const keys =
+          plan.keys.length === 0 ? "" : ` by ${this.#list(plan.keys.map((key) => key.expression))}`;
         return `Aggregate ${plan.aggregates.map(({ call }) => deparseAggregate(call, this.#options)).join(", ")}${keys}`;
       }
       case "distinct":

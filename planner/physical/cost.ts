@@ -4,10 +4,12 @@ import type { Estimate } from "./plan.ts";
 
 export const Cost = {
   seqPage: 1,
-  randomPage: 1.1, // PostgreSQL's default of 4 is for spinning disks; rows here live in memory-mapped chunks
+  randomPage: 4,
   cpuTuple: 0.01,
   cpuIndexTuple: 0.005,
   cpuOperator: 0.0025,
+  /** Allocating a bitmap over the whole relation and reading it back: single rows go by plain index scans. */
+  bitmapSetup: 10,
   /** Added to a path that an enable_* setting is off for, as PostgreSQL does: it stays possible when nothing else is. */
   disabled: 1e10,
   pageBytes: 8192,

@@ -26,7 +26,7 @@ export function buildJoin(builder: Builder, written: LogicalJoin): Built {
   const leftIds = new Set(ids(outputColumns(plan.left)));
   const rightIds = new Set(ids(outputColumns(plan.right)));
   const conditions = plan.conditions.flatMap(conjuncts);
-  if ([...freeColumns(plan.right)].some((id) => leftIds.has(id)))
+  if (readsLeft(plan.right, leftIds))
     return nestedLoop(
       builder,
       plan,
@@ -41,9 +41,12 @@ export function buildJoin(builder: Builder, written: LogicalJoin): Built {
   const candidates: Built[] = [];
   if (keys.length > 0) candidates.push(hashJoin(builder, plan, left, right, keys, conditions));
   if (plan.joinType !== "full") {
-    const inner = parameterised(builder, plan, conditions);
-    if (inner !== undefined)
-      candidates.push(nestedLoop(builder, plan, left, inner.built, inner.remaining, inner.plan));
+    candidates.push(...indexedLoop(builder, plan, left, conditions));
+    if (plan.joinType === "inner" && !readsLeft(plan.left, rightIds)) {
+      // Of an inner join either side may be the one that is looked up.
+      const swapped: LogicalJoin = { ...plan, left: plan.right, right: plan.left };
+      candidates.push(...indexedLoop(builder, swapped, right, conditions));
+    }
     if (keys.length === 0 || candidates.length === 0)
       candidates.push(nestedLoop(builder, plan, left, right, conditions, plan.right));
   }
@@ -153,6 +156,22 @@ function hashJoinOf(
     },
     layout,
   };
+}
+
+function readsLeft(side: LogicalPlan, other: ReadonlySet<number>): boolean {
+  return [...freeColumns(side)].some((id) => other.has(id));
+}
+
+function indexedLoop(
+  builder: Builder,
+  plan: LogicalJoin,
+  left: Built,
+  conditions: readonly BoundExpression[],
+): readonly Built[] {
+  const inner = parameterised(builder, plan, conditions);
+  return inner === undefined
+    ? []
+    : [nestedLoop(builder, plan, left, inner.built, inner.remaining, inner.plan)];
 }
 
 interface Parameterised {

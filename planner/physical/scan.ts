@@ -145,7 +145,7 @@ function bitmapPath(builder: Builder, scan: LogicalScan, match: IndexMatch): Pat
     fetched * Cost.cpuIndexTuple * 1.1 +
     Math.log2(Math.max(rows, 2)) * Cost.cpuOperator +
     pages * 0.002 +
-    1;
+    Cost.bitmapSetup;
   const touched = Math.min(pages, fetched);
   const perPage = Cost.randomPage - (Cost.randomPage - Cost.seqPage) * Math.sqrt(touched / pages);
   const total = startup + touched * perPage + fetched * (Cost.cpuTuple + conditionCost(match.remaining));
