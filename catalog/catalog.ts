@@ -123,6 +123,8 @@ export interface CatalogSnapshot {
   relationByOid(oid: number): RelationRef | undefined;
   relationsIn(schemaOid: number): Iterable<RelationRef>;
   indexesOf(tableOid: number): readonly IndexEntry[];
+  /** The table a constraint belongs to. */
+  tableOfConstraint(constraintOid: number): TableEntry | undefined;
   statisticsOf(tableOid: number): StatisticsEntry | undefined;
   extension(name: string): ExtensionEntry | undefined;
   databases(): Iterable<DatabaseEntry>;

@@ -92,6 +92,10 @@ export class Snapshot implements CatalogSnapshot {
     return this.#state.indexesOf(tableOid);
   }
 
+  tableOfConstraint(constraintOid: number): TableEntry | undefined {
+    return this.#state.tableOfConstraint(constraintOid);
+  }
+
   statisticsOf(tableOid: number): StatisticsEntry | undefined {
     return this.#state.statisticsOf(tableOid);
   }

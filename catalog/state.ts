@@ -25,8 +25,8 @@ export class CatalogState {
   readonly #comments: LayeredMap<string, CommentEntry>;
   readonly #statistics: LayeredMap<number, StatisticsEntry>;
   readonly #indexes: LayeredMap<number, readonly IndexEntry[]>;
-  /** Row types and their array types. */
-  readonly #tablesByType: LayeredMap<number, TableEntry>;
+  /** By the oids that belong to a table: its row type, its array type, its constraints. */
+  readonly #tablesByPart: LayeredMap<number, TableEntry>;
 
   private constructor(
     byKey: LayeredMap<string, CatalogEntry>,
@@ -34,14 +34,14 @@ export class CatalogState {
     comments: LayeredMap<string, CommentEntry>,
     statistics: LayeredMap<number, StatisticsEntry>,
     indexes: LayeredMap<number, readonly IndexEntry[]>,
-    tablesByType: LayeredMap<number, TableEntry>,
+    tablesByPart: LayeredMap<number, TableEntry>,
   ) {
     this.#byKey = byKey;
     this.#byName = byName;
     this.#comments = comments;
     this.#statistics = statistics;
     this.#indexes = indexes;
-    this.#tablesByType = tablesByType;
+    this.#tablesByPart = tablesByPart;
   }
 
   static empty(): CatalogState {
@@ -61,7 +61,7 @@ export class CatalogState {
     const names = new Map<string, CatalogEntry | undefined>();
     const comments = new Map<string, CommentEntry | undefined>();
     const statistics = new Map<number, StatisticsEntry | undefined>();
-    const types = new Map<number, TableEntry | undefined>();
+    const parts = new Map<number, TableEntry | undefined>();
     const indexes = new Map<number, Map<number, IndexEntry>>();
     const indexesOf = (table: number): Map<number, IndexEntry> => {
       let group = indexes.get(table);
@@ -80,10 +80,7 @@ export class CatalogState {
       if (old.kind === "comment") comments.set(commentKey(old.classOid, old.objectOid, old.subId), undefined);
       if (old.kind === "statistics") statistics.set(old.tableOid, undefined);
       if (old.kind === "index") indexesOf(old.tableOid).delete(old.oid);
-      if (old.kind === "table") {
-        types.set(old.rowTypeOid, undefined);
-        types.set(old.arrayTypeOid, undefined);
-      }
+      if (old.kind === "table") for (const part of partsOf(old)) parts.set(part, undefined);
     }
     for (const entry of last.values()) {
       if (entry === undefined) continue;
@@ -93,10 +90,7 @@ export class CatalogState {
         comments.set(commentKey(entry.classOid, entry.objectOid, entry.subId), entry);
       if (entry.kind === "statistics") statistics.set(entry.tableOid, entry);
       if (entry.kind === "index") indexesOf(entry.tableOid).set(entry.oid, entry);
-      if (entry.kind === "table") {
-        types.set(entry.rowTypeOid, entry);
-        types.set(entry.arrayTypeOid, entry);
-      }
+      if (entry.kind === "table") for (const part of partsOf(entry)) parts.set(part, entry);
     }
     return new CatalogState(
       this.#byKey.with(last),
@@ -104,7 +98,7 @@ export class CatalogState {
       this.#comments.with(comments),
       this.#statistics.with(statistics),
       this.#indexes.with([...indexes].map(([table, group]) => [table, sortedIndexes(group)] as const)),
-      this.#tablesByType.with(types),
+      this.#tablesByPart.with(parts),
     );
   }
 
@@ -154,9 +148,22 @@ export class CatalogState {
     return this.#comments.get(commentKey(classOid, objectOid, subId))?.text;
   }
 
+  /** By the oid of its row type or of the array of it. */
   tableOfType(typeOid: number): TableEntry | undefined {
-    return this.#tablesByType.get(typeOid);
+    const table = this.#tablesByPart.get(typeOid);
+    return table?.rowTypeOid === typeOid || table?.arrayTypeOid === typeOid ? table : undefined;
   }
+
+  tableOfConstraint(constraintOid: number): TableEntry | undefined {
+    const table = this.#tablesByPart.get(constraintOid);
+    return table?.constraints.some((constraint) => constraint.oid === constraintOid) === true
+      ? table
+      : undefined;
+  }
+}
+
+function partsOf(table: TableEntry): number[] {
+  return [table.rowTypeOid, table.arrayTypeOid, ...table.constraints.map((constraint) => constraint.oid)];
 }
 
 /** Relations of one schema share a name space, as in PostgreSQL: an index cannot be named as a table beside it. */

@@ -18,8 +18,9 @@ export function* constraints(catalog: CatalogSnapshot): Iterable<OwnedConstraint
 }
 
 export function constraintByOid(catalog: CatalogSnapshot, oid: number): OwnedConstraint | undefined {
-  for (const owned of constraints(catalog)) if (owned.constraint.oid === oid) return owned;
-  return undefined;
+  const table = catalog.tableOfConstraint(oid);
+  const constraint = table?.constraints.find((candidate) => candidate.oid === oid);
+  return table === undefined || constraint === undefined ? undefined : { table, constraint };
 }
 
 /** `pretty` leaves out the parentheses that precedence makes needless. */
