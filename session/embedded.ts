@@ -4,7 +4,7 @@
 import type { Batch } from "../common/batch/vector.ts";
 import { notSupported, SqlError, SqlState, type Notice } from "../common/error.ts";
 import { Oid } from "../common/types/oid.ts";
-import { codecOf } from "../common/types/registry.ts";
+import { valueCodec } from "./value-codec.ts";
 import type { Datum, TypeContext } from "../common/types/type.ts";
 import { type ConnectRequest, connect } from "./connect.ts";
 import type { Database } from "./database.ts";
@@ -248,7 +248,7 @@ class RowCollector<Row> implements ResultReceiver {
       default:
         // A vector outlives the batch it is a view of.
         if (value instanceof Float32Array) return value.slice();
-        return this.#types === undefined ? value : codecOf(column.typeOid).format(value, this.#types);
+        return this.#types === undefined ? value : valueCodec(column.typeOid).format(value, this.#types);
     }
   }
 }

@@ -6,16 +6,16 @@
 // Every method that throws has marked the transaction failed before.
 import { assert, must } from "../common/assert.ts";
 import { SqlError, SqlState, toSqlError } from "../common/error.ts";
-import { codecOf } from "../common/types/registry.ts";
 import type { Datum } from "../common/types/type.ts";
 import { parse } from "../parser/parse.ts";
-import type { RawStatement } from "../parser/tree.ts";
 import { SessionCore, type SessionIdentity } from "./core.ts";
 import type { Database } from "./database.ts";
+import { valueCodec } from "./value-codec.ts";
 import type { Portal } from "./portal.ts";
 import { PreparedStatement } from "./prepared-statement.ts";
 import { type FormatCodes, formatOf, type ResultReceiver, type SessionClient } from "./result.ts";
 import { nowMicroseconds } from "./session-functions.ts";
+import { shareConstants } from "./shared-constants.ts";
 import { makePortal, prepare, runsInFailed } from "./statement-runner.ts";
 import { readTextParameter } from "./text-parameter.ts";
 import { addPrepared, requirePrepared } from "./utility/prepare.ts";
@@ -74,22 +74,36 @@ export class Session implements WireSession {
     this.closeStatement("");
     this.closePortal("");
     await this.#guard(async () => {
+      core.transactions.ensure(core.statementTime);
+      const shared = shareConstants(core, sql);
+      if (shared !== undefined) {
+        await this.#runSimple(shared.prepared, shared.parameters, true, receiver).catch(withoutPosition);
+        return;
+      }
       const statements = parse(sql);
-      if (statements.length === 0) receiver.empty();
+      if (statements.length === 0) {
+        await core.transactions.finishImplicit();
+        receiver.empty();
+      }
       for (const [index, statement] of statements.entries()) {
-        await this.#runSimple(statement, index === statements.length - 1, receiver);
+        if (!runsInFailed(statement)) core.transactions.refuseInFailed();
+        core.transactions.ensure(core.statementTime);
+        const prepared = prepare(core, "", statement, [], false);
+        await this.#runSimple(prepared, [], index === statements.length - 1, receiver);
       }
     });
     this.#reportSettings();
   }
 
-  async #runSimple(statement: RawStatement, isLast: boolean, receiver: ResultReceiver): Promise<void> {
+  async #runSimple(
+    prepared: PreparedStatement,
+    parameters: readonly Datum[],
+    isLast: boolean,
+    receiver: ResultReceiver,
+  ): Promise<void> {
     const core = this.#core;
-    if (!runsInFailed(statement)) core.transactions.refuseInFailed();
-    core.transactions.ensure(core.statementTime);
     core.interrupts.begin(core.settings.number("statement_timeout"));
-    const prepared = prepare(core, "", statement, [], false);
-    const portal = makePortal(core, { name: "", prepared, parameters: [], formats: [] });
+    const portal = makePortal(core, { name: "", prepared, parameters, formats: [] });
     core.portals.set("", portal);
     try {
       const tag = must(await portal.run(0, receiver, core.types), "a portal without a limit completes");
@@ -236,7 +250,7 @@ export class Session implements WireSession {
     const types = this.#core.types;
     return values.map((bytes, index) => {
       if (bytes === null) return null;
-      const codec = codecOf(must(prepared.parameterTypes[index], "counts were compared"));
+      const codec = valueCodec(must(prepared.parameterTypes[index], "counts were compared"));
       const isBinary = formatOf(formats, index) === 1;
       try {
         return isBinary ? codec.receive(bytes, -1, types) : codec.parse(readTextParameter(bytes), -1, types);
@@ -294,6 +308,13 @@ export class Session implements WireSession {
     this.fail();
     return error;
   }
+}
+
+/** Positions count in the text with its constants taken out, which the client never saw. */
+function withoutPosition(thrown: unknown): never {
+  const error = toSqlError(thrown);
+  if (error.fields.position === undefined) throw error;
+  throw new SqlError(error.code, error.message, { ...error.fields, position: undefined });
 }
 
 function checkCounts(

@@ -2,8 +2,8 @@
 // buffer; only what is left goes through a string or a byte array of the type's codec.
 import type { Batch, Int64Vector, TextVector, Vector } from "../../common/batch/vector.ts";
 import { Oid } from "../../common/types/oid.ts";
-import { codecOf } from "../../common/types/registry.ts";
 import type { Datum, TypeCodec, TypeContext } from "../../common/types/type.ts";
+import { valueCodec } from "../../session/value-codec.ts";
 import { type FormatCodes, formatOf, type ResultColumn } from "../../session/result.ts";
 import type { MessageWriter } from "../codec/message-writer.ts";
 import { BackendType } from "./backend.ts";
@@ -36,7 +36,7 @@ export class RowEncoder {
 
   constructor(columns: readonly ResultColumn[], formats: FormatCodes, types: TypeContext) {
     this.#columns = columns.map((column, index) => ({
-      codec: codecOf(column.typeOid),
+      codec: valueCodec(column.typeOid),
       typeOid: column.typeOid,
       isBinary: formatOf(formats, index) === 1,
       isPlainText: PLAIN_TEXT.has(column.typeOid),
