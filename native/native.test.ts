@@ -1,5 +1,6 @@
 // Every call of the contract once through the real addon: what goes in comes out, errors carry their SQLSTATE, misuse is
 // refused. What the answers mean in depth is tested in Rust, beside the engine.
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,6 +24,12 @@ import {
   WriteReason,
   WriteStatus,
 } from "./index.ts";
+
+/** The addon's file, for code that cannot import index.ts. */
+function addonPath(): string {
+  const folder = fileURLToPath(new URL("./node/generated/", import.meta.url));
+  return join(folder, readdirSync(folder).find((name) => name.endsWith(".node")) as string);
+}
 
 /** The code and other properties of what `body` throws. */
 function thrown(body: () => unknown): Record<string, unknown> {
@@ -318,6 +325,11 @@ describe("engine", () => {
       expect(count).toBe(2);
       expect(cells(into[0] as ColumnBuffer, 2)).toEqual([3, 1]);
       expect([...found.subarray(0, 2)]).toEqual([rids[2], rids[0]]);
+      const inPlace = wanted.slice();
+      expect(
+        transaction.fetchRows(TABLE, inPlace, 0, 3, false, only, into, inPlace, new Float64Array(1)),
+      ).toBe(2);
+      expect([...inPlace.subarray(0, 2)]).toEqual([rids[2], rids[0]]);
       expect(transaction.ridLimit(TABLE)).toBeGreaterThan(Math.max(...rids));
     });
   });
@@ -597,8 +609,6 @@ describe("engine", () => {
   });
 
   test("another thread attaches, and its locks go when it dies", async () => {
-    const folder = fileURLToPath(new URL("./node/generated/", import.meta.url));
-    const addon = join(folder, readdirSync(folder).find((name) => name.endsWith(".node")) as string);
     const worker = new Worker(
       `const { parentPort, workerData } = require("node:worker_threads");
        const native = require(workerData);
@@ -608,7 +618,7 @@ describe("engine", () => {
        const transaction = session.begin("read committed", false);
        parentPort.postMessage(transaction.lockRelation(${TABLE}, 8, 0));
        setInterval(() => transaction.hasWrites(), 1000);`,
-      { eval: true, workerData: addon },
+      { eval: true, workerData: addonPath() },
     );
     const [locked] = await new Promise<unknown[]>((resolve, reject) => {
       worker.once("message", (...message) => resolve(message));
@@ -624,6 +634,15 @@ describe("engine", () => {
     expect(transaction.lockRelation(TABLE, 1, LockPolicy.wait)).toBe(0);
     transaction.abort();
   });
+});
+
+test("a process ends by itself once its channels are closed", () => {
+  const script = `
+    const native = require(process.argv[1]);
+    const engine = native.openEngine({ path: undefined, poolThreads: 1 });
+    const channel = engine.openChannel((tokens) => channel.close());
+    if (engine.shutdown() === 0) channel.close();`;
+  execFileSync(process.execPath, ["-e", script, addonPath()], { timeout: 10_000 });
 });
 
 describe("a folder", () => {

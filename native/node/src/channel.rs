@@ -28,11 +28,12 @@ impl Mailbox {
     }
 }
 
-/// Hands tokens to one JavaScript function; callable from any thread.
+/// Hands tokens to one JavaScript function; callable from any thread. Clones are the same courier.
 #[derive(Clone)]
 pub struct Courier {
     mailbox: Arc<Mailbox>,
-    deliver: Arc<Deliver>,
+    /// None once dismissed: the function, while it is there, keeps its event loop alive.
+    deliver: Arc<Mutex<Option<Deliver>>>,
 }
 
 impl Courier {
@@ -42,15 +43,23 @@ impl Courier {
             let mailbox: Arc<Mailbox> = context.value;
             Ok(Uint32Array::new(mailbox.take()))
         })?;
-        Ok(Self { mailbox: Arc::default(), deliver: Arc::new(deliver) })
+        Ok(Self { mailbox: Arc::default(), deliver: Arc::new(Mutex::new(Some(deliver))) })
+    }
+
+    /// Lets go of the JavaScript function, for all clones.
+    fn dismiss(&self) {
+        drop(self.deliver.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
 impl Notifier for Courier {
     fn notify(&self, tokens: &[u32]) {
-        if self.mailbox.put(tokens) {
+        if self.mailbox.put(tokens)
+            && let Some(deliver) =
+                self.deliver.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
+        {
             // A closing thread refuses; then nobody waits any more.
-            self.deliver.call(Arc::clone(&self.mailbox), ThreadsafeFunctionCallMode::NonBlocking);
+            deliver.call(Arc::clone(&self.mailbox), ThreadsafeFunctionCallMode::NonBlocking);
         }
     }
 }
@@ -75,7 +84,7 @@ impl Belongings {
 
 #[napi]
 pub struct Channel {
-    pub(crate) courier: Option<Courier>,
+    pub(crate) courier: Courier,
     belongings: Arc<Belongings>,
 }
 
@@ -93,7 +102,7 @@ impl Channel {
                 belongings.give_up();
             }
         })?;
-        Ok(Self { courier: Some(courier), belongings })
+        Ok(Self { courier, belongings })
     }
 
     pub(crate) fn handle(&self) -> &Arc<omen_store::Channel> {
@@ -115,10 +124,10 @@ impl Channel {
 impl Channel {
     /// Tokens that are still on their way are dropped; the event loop is no longer held open by this channel.
     #[napi]
-    pub fn close(&mut self, env: Env) -> napi::Result<()> {
+    pub fn close(&self, env: Env) -> napi::Result<()> {
         guard(env, || {
             self.belongings.give_up();
-            self.courier = None;
+            self.courier.dismiss();
             Ok(())
         })
     }

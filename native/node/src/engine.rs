@@ -150,7 +150,7 @@ impl Engine {
         deliver: Function<'_, Uint32Array, ()>,
     ) -> napi::Result<Channel> {
         let channel = Channel::open(env, &self.shared, deliver)?;
-        self.courier.clone_from(&channel.courier);
+        self.courier = Some(channel.courier.clone());
         self.channel = Some(Arc::clone(channel.handle()));
         Ok(channel)
     }

@@ -56,6 +56,26 @@ impl Lent {
         self.read_raw(value.raw(), what)
     }
 
+    /// A copy of `value[from .. from + count]`; `value` may then be lent for writing too.
+    pub fn copy<T: Element>(
+        &self,
+        value: Unknown<'_>,
+        from: u32,
+        count: u32,
+        what: &str,
+    ) -> Result<Vec<T>> {
+        let (pointer, len) = self.array::<T>(value.raw(), what)?;
+        let (from, count) = (from as usize, count as usize);
+        if from + count > len {
+            return Err(misuse(format!("{what} is shorter than {from} + {count}")));
+        }
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        // SAFETY: the range lies in what `array` gave; nobody writes before the copy is made.
+        Ok(unsafe { std::slice::from_raw_parts(pointer.add(from), count) }.to_vec())
+    }
+
     /// `value` as a slice to write.
     #[allow(clippy::mut_from_ref)] // disjointness is checked at run time, in `claim`
     pub fn write<T: Element>(&self, value: Unknown<'_>, what: &str) -> Result<&mut [T]> {

@@ -276,7 +276,8 @@ impl EngineTransaction {
     ) -> napi::Result<i32> {
         guard(env, || {
             let lent = Lent::new(env);
-            let rids = part(lent.read(rids, "rids")?, from, count, "rids")?;
+            // Callers may have the found ids written over the wanted ones.
+            let rids = lent.copy(rids, from, count, "rids")?;
             let columns = lent.read(columns, "columns")?;
             let mut buffers = write_columns(&lent, buffers)?;
             if columns.len() != buffers.len() {
@@ -288,7 +289,7 @@ impl EngineTransaction {
             let found = part_mut(lent.write(found, "found")?, 0, count, "found")?;
             let rows = self.transaction.fetch_rows(
                 relation_id,
-                rids,
+                &rids,
                 newest,
                 columns,
                 &mut buffers,
