@@ -15,7 +15,7 @@ import {
   type FunctionName,
   type ResolvedCall,
 } from "./overload.ts";
-import { Scope } from "./scope.ts";
+import type { Scope } from "./scope.ts";
 import { bindSortKey } from "./sort-key.ts";
 import { TEXT, collationOf } from "./types.ts";
 

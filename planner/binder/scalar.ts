@@ -9,7 +9,7 @@ import { Oid } from "../../common/types/oid.ts";
 import { SqlError, SqlState } from "../../common/error.ts";
 import type { BoundExpression } from "../logical/expression.ts";
 import { coerce, coerceToBoolean } from "./coerce.ts";
-import { BindContext, type Clause } from "./context.ts";
+import type { BindContext, Clause } from "./context.ts";
 import { Scope, type ScopeItem } from "./scope.ts";
 import { typeName } from "./types.ts";
 

@@ -97,7 +97,7 @@ for (const name of readdirSync(folder).filter((file) => file.endsWith(".plan")))
   describe(name, () => {
     if (process.env.UPDATE === "1") {
       test("rewritten", () => {
-        const blocks = cases.map(({ comment, sql, settings, expected: _ }) => {
+        const blocks = cases.map(({ comment, sql, settings }) => {
           const words = Object.entries(settings).map(([key, value]) => `${settingName(key)}=${value === true ? "on" : "off"}`);
           const head = [comment, words.length === 0 ? "" : `[settings: ${words.join(" ")}]`, sql].filter((line) => line !== "");
           return `${head.join("\n")}\n----\n${trace(sql, settings)}\n`;
