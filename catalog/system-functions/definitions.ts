@@ -109,10 +109,5 @@ function serialSequence(scope: NameScope, tableText: string, columnName: string)
       `column "${columnName}" of relation "${name}" does not exist`,
     );
   }
-  for (const entry of scope.catalog.entries()) {
-    if (entry.kind !== "sequence" || entry.ownerTable !== oid || entry.ownerAttnum !== column.attnum)
-      continue;
-    if (entry.dependency !== "") return qualifiedRelationName(scope, entry.oid);
-  }
-  return null;
+  return column.ownedSequence === 0 ? null : qualifiedRelationName(scope, column.ownedSequence);
 }
