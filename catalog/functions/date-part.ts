@@ -115,8 +115,8 @@ function infiniteField(unit: PartUnit, isPositive: boolean): Numeric | null {
 function timestampPart(name: string, value: Timestamp): Numeric | null {
   const typeName = "timestamp without time zone";
   const unit = partUnit(name, typeName);
-  if (unit.startsWith("timezone")) throw unsupportedUnit(name, typeName);
   if (!isFiniteTimestamp(value)) return infiniteField(unit, value === TIMESTAMP_INFINITY);
+  if (unit.startsWith("timezone")) throw unsupportedUnit(name, typeName);
   const { days, micros } = splitTimestamp(value);
   if (unit === "epoch") return epoch(value);
   if (unit === "julian") return julian(days, micros);

@@ -3,7 +3,7 @@
 import { SqlError, SqlState } from "../../common/error.ts";
 import type { SqlArray } from "../../common/types/array.ts";
 import type { JsonNode } from "../../common/types/json-text.ts";
-import { jsonbText, jsonbTree, sortedKeys } from "../../common/types/jsonb.ts";
+import { isContainer, jsonbText, jsonbTree, sortedKeys } from "../../common/types/jsonb.ts";
 import { Numeric } from "../../common/types/numeric.ts";
 import type { Datum } from "../../common/types/type.ts";
 import { type BodyTable, binary, setReturning, unary, variadic } from "./body.ts";
@@ -40,6 +40,12 @@ export function childOf(node: JsonNode, key: string | number): JsonNode | undefi
   if (typeof key === "string") return node instanceof Map ? (node as JsonbObject).get(key) : undefined;
   if (!Array.isArray(node)) return undefined;
   return (node as readonly JsonNode[])[key < 0 ? node.length + key : key];
+}
+
+/** As childOf, but a bare scalar is stored as an array of one, and `->` sees that. */
+function elementOf(node: JsonNode, index: number): JsonNode | undefined {
+  if (!isContainer(node)) return index === 0 || index === -1 ? node : undefined;
+  return childOf(node, index);
 }
 
 /** A path step on an array must be an integer. */
@@ -167,9 +173,9 @@ export const jsonFunctions: BodyTable = {
   json_extract_path_text: binary<string, SqlArray>((text, path) => asText(followText(text, path))),
   jsonb_object_field: binary<string, string>((text, key) => asJsonb(childOf(jsonbTree(text), key))),
   jsonb_object_field_text: binary<string, string>((text, key) => nodeText(childOf(jsonbTree(text), key))),
-  jsonb_array_element: binary<string, number>((text, index) => asJsonb(childOf(jsonbTree(text), index))),
+  jsonb_array_element: binary<string, number>((text, index) => asJsonb(elementOf(jsonbTree(text), index))),
   jsonb_array_element_text: binary<string, number>((text, index) =>
-    nodeText(childOf(jsonbTree(text), index)),
+    nodeText(elementOf(jsonbTree(text), index)),
   ),
   jsonb_extract_path: binary<string, SqlArray>((text, path) => asJsonb(followTree(jsonbTree(text), path))),
   jsonb_extract_path_text: binary<string, SqlArray>((text, path) =>

@@ -144,15 +144,15 @@ function split(text: string, pattern: string, flags: string, name: string): stri
   const regex = singleMatch(pattern, flags, name);
   const parts: string[] = [];
   let at = 0;
+  let previousEnd = 0;
   for (const match of matches(regex, text)) {
     const [start, end] = [match[0] as number, match[1] as number];
-    // An empty match at the end, or right where the last match ended, splits nothing off.
-    if (end === start && (start >= text.length || (end === at && start === 0))) {
-      if (start >= text.length) break;
-      continue;
+    // Matches at the very end, and empty ones at the start or right after another match, split nothing off.
+    if (start < text.length && end > previousEnd) {
+      parts.push(text.slice(at, start));
+      at = end;
     }
-    parts.push(text.slice(at, start));
-    at = end;
+    previousEnd = end;
   }
   parts.push(text.slice(at));
   return parts;

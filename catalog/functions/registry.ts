@@ -23,6 +23,8 @@ import { setReturningFunctions } from "./set-returning.ts";
 import { statisticsFunctions } from "./statistics.ts";
 import { systemFunctions } from "./system.ts";
 import { textFunctions } from "./text.ts";
+import { toCharDateFunctions } from "./to-char-date.ts";
+import { toCharNumberFunctions } from "./to-char-number.ts";
 import { vectorFunctions } from "./vector.ts";
 
 const TABLES: readonly BodyTable[] = [
@@ -36,6 +38,8 @@ const TABLES: readonly BodyTable[] = [
   regexFunctions,
   dateTimeFunctions,
   datePartFunctions,
+  toCharDateFunctions,
+  toCharNumberFunctions,
   arrayFunctions,
   jsonFunctions,
   jsonbEditFunctions,

@@ -47,8 +47,8 @@ export function testContext(timeZone = "America/New_York"): FunctionContext {
       cancelBackend: () => false,
       terminateBackend: () => false,
       notify: () => undefined,
-    listeningChannels: () => [],
-    transactionId: () => 700,
+      listeningChannels: () => [],
+      transactionId: () => 700,
     },
     catalog: { searchPath: () => ["public"], snapshot: undefined },
   };

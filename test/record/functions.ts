@@ -1,12 +1,12 @@
 // Records PostgreSQL 15's answers to calls of built-in functions into recorded/functions.json:
 //   npx tsx test/record/functions.ts postgresql://postgres@127.0.0.1:5432/postgres
-// One entry a call: [key of the body, argument type names, argument texts, answer]. The answer is the result's text, null for
+// The database must have encoding UTF8 and collation C.UTF-8. One entry a call: [key of the body, argument type names, argument texts, answer]. The answer is the result's text, null for
 // NULL, {"rows": [...]} for a set, or "!SQLSTATE message".
 import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
-import { argumentLists, instantiate, random, recordedSources } from "./function-cases.ts";
+import { EXTRA_CALLS, argumentLists, instantiate, random, recordedSources } from "./function-cases.ts";
 
 export type RecordedCall = readonly [
   source: string,
@@ -58,6 +58,12 @@ async function main(url: string): Promise<void> {
         if (recorded !== undefined) calls.push(recorded);
       }
     }
+  }
+  for (const [source, name, types, args] of EXTRA_CALLS) {
+    const proc = procs.rows.find((row) => row.proname === name);
+    if (proc === undefined) throw new Error(`no function ${name}`);
+    const recorded = await record(client, source, proc, types, args);
+    if (recorded !== undefined) calls.push(recorded);
   }
   await client.end();
   writeFileSync(RECORDED_FUNCTIONS, `[\n${calls.map((call) => JSON.stringify(call)).join(",\n")}\n]\n`);
