@@ -2,7 +2,6 @@
 // catalogue keeps: the DefinitionBindContext of one session.
 import { SqlError, SqlState } from "../common/error.ts";
 import type { SqlType } from "../common/types/type.ts";
-import { Oid } from "../common/types/oid.ts";
 import type { Node } from "../parser/tree.ts";
 import { coerce, coerceToBoolean } from "../planner/binder/coerce.ts";
 import type { Clause } from "../planner/binder/context.ts";

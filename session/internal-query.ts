@@ -9,7 +9,7 @@ import type { PhysicalPlan } from "../planner/physical/plan.ts";
 import type { SessionCore } from "./core.ts";
 import { lockedPlan } from "./planning.ts";
 import { PreparedStatement } from "./prepared-statement.ts";
-import { openPlan } from "./statement-runner.ts";
+import { openPlan } from "./plan-runner.ts";
 
 /** The first row of a SELECT; undefined when there is none. */
 export async function firstRow(core: SessionCore, sql: string): Promise<readonly Datum[] | undefined> {

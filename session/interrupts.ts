@@ -75,7 +75,7 @@ export class Interrupts {
         try {
           this.check();
         } catch (error) {
-          reject(error as Error);
+          reject(error);
         }
       }, OUTSIDE_POLL_MS);
     });

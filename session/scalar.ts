@@ -7,7 +7,7 @@ import { planStatement } from "../planner/index.ts";
 import type { SessionCore } from "./core.ts";
 import type { Portal } from "./portal.ts";
 import { plannerContext } from "./planning.ts";
-import { openPlan } from "./statement-runner.ts";
+import { openPlan } from "./plan-runner.ts";
 
 /** The values of `expressions`, converted to the types. `outer` gives the parameters they may use. */
 export async function evaluateAs(

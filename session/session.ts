@@ -12,7 +12,7 @@ import { SessionCore, type SessionIdentity } from "./core.ts";
 import type { Database } from "./database.ts";
 import { valueCodec } from "./value-codec.ts";
 import type { Portal } from "./portal.ts";
-import { PreparedStatement } from "./prepared-statement.ts";
+import type { PreparedStatement } from "./prepared-statement.ts";
 import { type FormatCodes, formatOf, type ResultReceiver, type SessionClient } from "./result.ts";
 import { nowMicroseconds } from "./session-functions.ts";
 import { shareConstants } from "./shared-constants.ts";

@@ -1,23 +1,16 @@
-// Runs one bound statement: planned ones through the executor, everything else through its utility command. Makes the
-// portals that the protocol and DECLARE work with.
-import { SqlError, SqlState } from "../common/error.ts";
+// Prepares statements and makes the portals that run them: planned ones through plan-runner.ts, everything else through its
+// utility command. Commands that run further statements (EXECUTE, DECLARE) get this file's two functions handed in, so that
+// the utility files do not import it back.
 import type { Datum } from "../common/types/type.ts";
-import type { NodeStatistics } from "../executor/context.ts";
-import { type ResultStream, executePlan } from "../executor/execution.ts";
-import type { Node, RawStatement } from "../parser/tree.ts";
-import type { PlannedStatement } from "../planner/physical/plan.ts";
+import type { RawStatement } from "../parser/tree.ts";
 import type { SessionCore } from "./core.ts";
-import { lockedPlan, planFor, resultColumns } from "./planning.ts";
-import { Portal, type Started } from "./portal.ts";
+import { isPlanned, startPlan } from "./plan-runner.ts";
+import { planFor, resultColumns } from "./planning.ts";
+import { Portal } from "./portal.ts";
 import { PreparedStatement } from "./prepared-statement.ts";
-import type { FormatCodes, ResultReceiver } from "./result.ts";
+import type { FormatCodes } from "./result.ts";
+import type { StatementFactory } from "./utility/command.ts";
 import { utilityCommand } from "./utility/index.ts";
-
-/** SELECT, VALUES, INSERT, UPDATE, DELETE: what the planner plans. */
-export function isPlanned(node: Node): boolean {
-  if ("SelectStmt" in node) return node.SelectStmt.intoClause === undefined;
-  return "InsertStmt" in node || "UpdateStmt" in node || "DeleteStmt" in node;
-}
 
 /**
  * A prepared statement with its parameter types and result columns worked out. Throws what analysing it throws (42P01,
@@ -48,6 +41,8 @@ export function prepare(
   return prepared;
 }
 
+const statements: StatementFactory = { prepare, makePortal };
+
 export interface PortalRequest {
   readonly name: string;
   readonly prepared: PreparedStatement;
@@ -71,7 +66,7 @@ export function makePortal(core: SessionCore, request: PortalRequest): Portal {
     start: async (portal, receiver) => {
       if (statement === undefined) return { rows: undefined, tag: () => "", mustFinish: false };
       if (isPlanned(statement.node)) return startPlan(core, portal, statement);
-      return utilityCommand(statement).run({ core, statement, portal, receiver });
+      return utilityCommand(statement).run({ core, statement, portal, receiver, statements });
     },
   });
 }
@@ -80,93 +75,4 @@ export function makePortal(core: SessionCore, request: PortalRequest): Portal {
 export function runsInFailed(statement: RawStatement | undefined): boolean {
   if (statement === undefined) return true;
   return "TransactionStmt" in statement.node && utilityCommand(statement).runsInFailed === true;
-}
-
-/** Plans, locks and opens a planned statement. */
-async function startPlan(core: SessionCore, portal: Portal, statement: RawStatement): Promise<Started> {
-  const planned = await lockedPlan(core, portal.statement, statement);
-  portal.statement.checkColumns(resultColumns(core, planned));
-  const stream = await openPlan(core, planned, portal.parameters, portal);
-  if (stream.columns === undefined) {
-    await drain(stream);
-    const tag = commandTag(planned, stream.rowsAffected);
-    return { rows: undefined, tag: () => tag, mustFinish: false };
-  }
-  const isSelect = planned.commandType === "select";
-  return {
-    rows: stream,
-    tag: (rowCount) => commandTag(planned, isSelect ? rowCount : stream.rowsAffected),
-    // A modifying CTE under a SELECT must finish too; what is not read-only does.
-    mustFinish: !planned.isReadOnly,
-  };
-}
-
-/** Starts a plan as a statement of the transaction. Rows that other portals still have to give are kept first. */
-export async function openPlan(
-  core: SessionCore,
-  planned: PlannedStatement,
-  parameters: readonly Datum[],
-  portal: Portal | undefined,
-  instrument?: Map<number, NodeStatistics>,
-): Promise<ResultStream> {
-  if (!planned.isReadOnly) core.refuseReadOnly(planned.commandType.toUpperCase());
-  await core.holdPortals(portal);
-  const options = { ...core.executionOptions(parameters), instrument };
-  options.transaction.beginStatement();
-  return executePlan(planned, options);
-}
-
-/** Runs a statement without a result to its end. */
-export async function drain(stream: ResultStream): Promise<void> {
-  try {
-    while ((await stream.next()) !== undefined);
-  } finally {
-    stream.close();
-  }
-}
-
-export function commandTag(planned: PlannedStatement, rowCount: number): string {
-  switch (planned.commandType) {
-    case "select":
-      return `SELECT ${rowCount}`;
-    case "insert":
-      return `INSERT 0 ${rowCount}`;
-    case "update":
-      return `UPDATE ${rowCount}`;
-    case "delete":
-      return `DELETE ${rowCount}`;
-  }
-}
-
-/** DECLARE: prepares, opens and registers a cursor. */
-export async function openCursor(
-  core: SessionCore,
-  cursor: {
-    readonly name: string;
-    readonly query: RawStatement;
-    readonly formats: FormatCodes;
-    readonly isHoldable: boolean;
-    /** Whose parameters the query may use. */
-    readonly outer: Portal;
-    readonly receiver: ResultReceiver;
-  },
-): Promise<Portal> {
-  const { outer } = cursor;
-  const prepared = prepare(core, "", cursor.query, outer.statement.parameterTypes, true);
-  if (prepared.columns === undefined) {
-    throw new SqlError(
-      SqlState.invalidCursorDefinition,
-      "DECLARE CURSOR must not contain data-modifying statements",
-    );
-  }
-  const portal = makePortal(core, {
-    name: cursor.name,
-    prepared,
-    parameters: outer.parameters,
-    formats: cursor.formats,
-    isHoldable: cursor.isHoldable,
-  });
-  core.portals.set(cursor.name, portal);
-  await portal.open(cursor.receiver);
-  return portal;
 }

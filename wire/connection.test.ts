@@ -113,9 +113,9 @@ interface Peer {
   readonly socket: Socket;
   readonly session: FakeSession;
   readonly messages: BackendMessage[];
-  send(...parts: Uint8Array[]): void;
+  readonly send: (...parts: Uint8Array[]) => void;
   /** Resolves with everything received so far once a message named `name` came `count` times. */
-  until(name: string, count?: number): Promise<BackendMessage[]>;
+  readonly until: (name: string, count?: number) => Promise<BackendMessage[]>;
   closed: Promise<void>;
 }
 
@@ -142,7 +142,7 @@ async function open(overrides: Partial<ConnectionHost> = {}): Promise<Peer> {
     reportClosed = resolve;
   });
   server = createServer({ pauseOnConnect: true }, (socket) => {
-    new Connection(socket, { host, onClosed: reportClosed });
+    Connection.accept(socket, { host, onClosed: reportClosed });
   });
   await new Promise<void>((resolve) => server?.listen(0, "127.0.0.1", resolve));
   const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
@@ -223,7 +223,7 @@ describe("startup", () => {
 
   test("a newer minor version and unknown options are negotiated down", async () => {
     const { send, socket } = await open();
-    const body = Buffer.from("user\0u\0_pq_.x\0" + "1\0\0", "latin1");
+    const body = Buffer.from("user,u,_pq_.x,1,,".replaceAll(",", "\0"), "latin1");
     const packet = Buffer.concat([Buffer.alloc(4), Buffer.from([0, 3, 0, 2]), body]);
     packet.writeInt32BE(packet.length, 0);
     socket.removeAllListeners("data");

@@ -70,7 +70,12 @@ export class Connection {
     this.#pump();
   };
 
-  constructor(socket: Socket, options: ConnectionOptions) {
+  /** Serves a paused socket until it closes. */
+  static accept(socket: Socket, options: ConnectionOptions): Connection {
+    return new Connection(socket, options);
+  }
+
+  private constructor(socket: Socket, options: ConnectionOptions) {
     this.#options = options;
     this.#socket = socket;
     this.#outlet = new Outlet(socket);

@@ -33,7 +33,11 @@ class WorkerServer {
   readonly #connections = new Set<Connection>();
   #isStopping = false;
 
-  constructor(database: Database, port: MessagePort, configuration: WorkerConfiguration) {
+  static start(database: Database, port: MessagePort, configuration: WorkerConfiguration): WorkerServer {
+    return new WorkerServer(database, port, configuration);
+  }
+
+  private constructor(database: Database, port: MessagePort, configuration: WorkerConfiguration) {
     this.#database = database;
     this.#port = port;
     this.#configuration = configuration;
@@ -58,7 +62,7 @@ class WorkerServer {
 
   #accept(fd: number, isRefused: boolean): void {
     const socket = new Socket({ fd, readable: true, writable: true });
-    const connection = new Connection(socket, {
+    const connection = Connection.accept(socket, {
       host: this.#host(isRefused),
       secureContext: this.#secureContext,
       onClosed: () => {
@@ -107,4 +111,4 @@ class WorkerServer {
 }
 
 const port = must(parentPort, "this file runs as a worker thread");
-new WorkerServer(await attachDatabase(), port, workerData as WorkerConfiguration);
+WorkerServer.start(await attachDatabase(), port, workerData as WorkerConfiguration);

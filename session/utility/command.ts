@@ -1,9 +1,32 @@
 // What every utility command is made of: statements that are not planned. One file per family turns trees into these.
 import { Oid } from "../../common/types/oid.ts";
+import type { Datum } from "../../common/types/type.ts";
 import type { Node, RawStatement } from "../../parser/tree.ts";
 import type { SessionCore } from "../core.ts";
 import type { Portal, Started } from "../portal.ts";
-import type { ResultColumn, ResultReceiver } from "../result.ts";
+import type { PreparedStatement } from "../prepared-statement.ts";
+import type { FormatCodes, ResultColumn, ResultReceiver } from "../result.ts";
+
+/** How commands make statements of their own (statement-runner.ts). */
+export interface StatementFactory {
+  readonly prepare: (
+    core: SessionCore,
+    name: string,
+    statement: RawStatement | undefined,
+    declaredTypes: readonly number[],
+    isFromSql: boolean,
+  ) => PreparedStatement;
+  readonly makePortal: (
+    core: SessionCore,
+    request: {
+      readonly name: string;
+      readonly prepared: PreparedStatement;
+      readonly parameters: readonly Datum[];
+      readonly formats: FormatCodes;
+      readonly isHoldable?: boolean;
+    },
+  ) => Portal;
+}
 
 export interface UtilityCall {
   readonly core: SessionCore;
@@ -12,6 +35,7 @@ export interface UtilityCall {
   readonly portal: Portal;
   /** Where COPY sends and gets its data. */
   readonly receiver: ResultReceiver;
+  readonly statements: StatementFactory;
 }
 
 export interface UtilityCommand {

@@ -14,7 +14,7 @@ import { lockedPlan } from "../planning.ts";
 import type { Started } from "../portal.ts";
 import { PreparedStatement } from "../prepared-statement.ts";
 import type { CopySource } from "../result.ts";
-import { openPlan } from "../statement-runner.ts";
+import { openPlan } from "../plan-runner.ts";
 import { type UtilityCall, type UtilityCommand, done } from "./command.ts";
 import { copyFormat } from "./copy-options.ts";
 
@@ -190,7 +190,7 @@ function insertOf(relation: RangeName, columns: readonly string[]): Node {
       // COPY writes identity columns as they come.
       override: "OVERRIDING_SYSTEM_VALUE",
     },
-  } as Node;
+  };
 }
 
 function selectOf(relation: RangeName, columns: readonly string[]): Node {
@@ -203,5 +203,5 @@ function selectOf(relation: RangeName, columns: readonly string[]): Node {
       limitOption: "LIMIT_OPTION_DEFAULT",
       op: "SETOP_NONE",
     },
-  } as Node;
+  };
 }

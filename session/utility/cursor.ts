@@ -5,11 +5,10 @@ import type { Batch } from "../../common/batch/vector.ts";
 import type { Node, RawStatement } from "../../parser/tree.ts";
 import type { SessionCore } from "../core.ts";
 import type { Portal, Started } from "../portal.ts";
-import type { ResultColumn } from "../result.ts";
+import type { FormatCodes, ResultColumn } from "../result.ts";
 import { KeptRows } from "../row-source.ts";
 import type { FetchDirection } from "../scroll-rows.ts";
-import { openCursor } from "../statement-runner.ts";
-import { type UtilityCommand, done } from "./command.ts";
+import { type UtilityCall, type UtilityCommand, done } from "./command.ts";
 
 // PostgreSQL's CURSOR_OPT_* bits (nodes/parsenodes.h).
 const BINARY = 0x1;
@@ -44,12 +43,35 @@ export function declareCommand(statement: DeclareStatement): UtilityCommand {
       if (statement.query === undefined) throw notSupported("DECLARE without a query");
       const query: RawStatement = { ...call.statement, node: statement.query };
       const formats = (options & BINARY) !== 0 ? [1] : [];
-      const { portal: outer, receiver } = call;
-      const cursor = await openCursor(core, { name, query, formats, isHoldable, outer, receiver });
+      const cursor = await openCursor(call, { name, query, formats, isHoldable });
       if ((options & SCROLL) !== 0) await cursor.makeScrollable();
       return done("DECLARE CURSOR");
     },
   };
+}
+
+/** Prepares the query with the parameters of the DECLARE itself, opens it and registers it. */
+async function openCursor(
+  { core, portal: outer, receiver, statements }: UtilityCall,
+  cursor: {
+    readonly name: string;
+    readonly query: RawStatement;
+    readonly formats: FormatCodes;
+    readonly isHoldable: boolean;
+  },
+): Promise<Portal> {
+  const prepared = statements.prepare(core, "", cursor.query, outer.statement.parameterTypes, true);
+  if (prepared.columns === undefined) {
+    throw new SqlError(
+      SqlState.invalidCursorDefinition,
+      "DECLARE CURSOR must not contain data-modifying statements",
+    );
+  }
+  const { parameters } = outer;
+  const portal = statements.makePortal(core, { ...cursor, prepared, parameters });
+  core.portals.set(cursor.name, portal);
+  await portal.open(receiver);
+  return portal;
 }
 
 interface FetchStatement {

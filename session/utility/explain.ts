@@ -12,7 +12,7 @@ import { lockedPlan } from "../planning.ts";
 import type { Started } from "../portal.ts";
 import { PreparedStatement } from "../prepared-statement.ts";
 import { KeptRows, batchOfRows } from "../row-source.ts";
-import { drain, isPlanned, openPlan } from "../statement-runner.ts";
+import { drain, isPlanned, openPlan } from "../plan-runner.ts";
 import { type UtilityCall, type UtilityCommand, textColumn } from "./command.ts";
 import { booleanOption, commandOptions, textOption, unrecognizedOption } from "./option-value.ts";
 import { executeArguments, requirePrepared } from "./prepare.ts";

@@ -7,7 +7,7 @@ import type { SessionCore } from "../core.ts";
 import type { Started } from "../portal.ts";
 import type { PreparedStatement } from "../prepared-statement.ts";
 import { evaluateAs } from "../scalar.ts";
-import { isPlanned, makePortal, prepare } from "../statement-runner.ts";
+import { isPlanned } from "../plan-runner.ts";
 import { type UtilityCall, type UtilityCommand, done } from "./command.ts";
 
 /** Prepared statements of one session: each keeps a tree and a plan. */
@@ -21,7 +21,7 @@ interface PrepareStatement {
 
 export function prepareCommand(statement: PrepareStatement): UtilityCommand {
   return {
-    run: ({ core, statement: raw }) => {
+    run: ({ core, statement: raw, statements }) => {
       const name = statement.name ?? "";
       if (statement.query === undefined || !isPlanned(statement.query)) {
         throw new SqlError(
@@ -31,7 +31,7 @@ export function prepareCommand(statement: PrepareStatement): UtilityCommand {
       }
       const types = (statement.argtypes ?? []).map((type) => typeOid(core, type));
       const query: RawStatement = { ...raw, node: statement.query };
-      addPrepared(core, prepare(core, name, query, types, true));
+      addPrepared(core, statements.prepare(core, name, query, types, true));
       return done("PREPARE");
     },
   };
@@ -82,7 +82,7 @@ async function execute(
   args: readonly Node[],
 ): Promise<Started> {
   const parameters = await executeArguments(call, prepared, args);
-  const portal = makePortal(call.core, { name: "", prepared, parameters, formats: [] });
+  const portal = call.statements.makePortal(call.core, { name: "", prepared, parameters, formats: [] });
   await portal.open(call.receiver);
   return portal.started;
 }

@@ -33,7 +33,7 @@ export async function startTestServer(overrides: Partial<ConnectionHost> = {}): 
       open -= 1;
       if (open === 0) allClosed();
     };
-    new Connection(socket, { host, onClosed });
+    Connection.accept(socket, { host, onClosed });
   });
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
   const { port } = listener.address() as AddressInfo;

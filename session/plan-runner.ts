@@ -1,0 +1,75 @@
+// Runs planned statements: plan and locks from planning.ts, rows from the executor, tags as PostgreSQL words them.
+import type { Datum } from "../common/types/type.ts";
+import type { NodeStatistics } from "../executor/context.ts";
+import { type ResultStream, executePlan } from "../executor/execution.ts";
+import type { Node, RawStatement } from "../parser/tree.ts";
+import type { PlannedStatement } from "../planner/physical/plan.ts";
+import type { SessionCore } from "./core.ts";
+import { lockedPlan, resultColumns } from "./planning.ts";
+import type { Portal, Started } from "./portal.ts";
+
+/** SELECT, VALUES, INSERT, UPDATE, DELETE: what the planner plans. */
+export function isPlanned(node: Node): boolean {
+  if ("SelectStmt" in node) return node.SelectStmt.intoClause === undefined;
+  return "InsertStmt" in node || "UpdateStmt" in node || "DeleteStmt" in node;
+}
+
+/** Plans, locks and opens a planned statement. */
+export async function startPlan(
+  core: SessionCore,
+  portal: Portal,
+  statement: RawStatement,
+): Promise<Started> {
+  const planned = await lockedPlan(core, portal.statement, statement);
+  portal.statement.checkColumns(resultColumns(core, planned));
+  const stream = await openPlan(core, planned, portal.parameters, portal);
+  if (stream.columns === undefined) {
+    await drain(stream);
+    const tag = commandTag(planned, stream.rowsAffected);
+    return { rows: undefined, tag: () => tag, mustFinish: false };
+  }
+  const isSelect = planned.commandType === "select";
+  return {
+    rows: stream,
+    tag: (rowCount) => commandTag(planned, isSelect ? rowCount : stream.rowsAffected),
+    // A modifying CTE under a SELECT must finish too; what is not read-only does.
+    mustFinish: !planned.isReadOnly,
+  };
+}
+
+/** Starts a plan as a statement of the transaction. Rows that other portals still have to give are kept first. */
+export async function openPlan(
+  core: SessionCore,
+  planned: PlannedStatement,
+  parameters: readonly Datum[],
+  portal: Portal | undefined,
+  instrument?: Map<number, NodeStatistics>,
+): Promise<ResultStream> {
+  if (!planned.isReadOnly) core.refuseReadOnly(planned.commandType.toUpperCase());
+  await core.holdPortals(portal);
+  const options = { ...core.executionOptions(parameters), instrument };
+  options.transaction.beginStatement();
+  return executePlan(planned, options);
+}
+
+/** Runs a statement without a result to its end. */
+export async function drain(stream: ResultStream): Promise<void> {
+  try {
+    while ((await stream.next()) !== undefined);
+  } finally {
+    stream.close();
+  }
+}
+
+export function commandTag(planned: PlannedStatement, rowCount: number): string {
+  switch (planned.commandType) {
+    case "select":
+      return `SELECT ${rowCount}`;
+    case "insert":
+      return `INSERT 0 ${rowCount}`;
+    case "update":
+      return `UPDATE ${rowCount}`;
+    case "delete":
+      return `DELETE ${rowCount}`;
+  }
+}
