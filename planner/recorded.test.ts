@@ -1,4 +1,4 @@
-// What PostgreSQL 15 makes of some three hundred statements, recorded by testing/record.ts: names and types of columns, types of
+// What PostgreSQL 15 makes of some three hundred statements, recorded by test/record/planner.ts: names and types of columns, types of
 // parameters, and errors with code, text, hint, detail and position.
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";

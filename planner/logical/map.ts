@@ -1,8 +1,8 @@
 // Rewriting logical plans, and the questions rules ask of them: which columns a plan makes, which it needs from outside.
 import { unreachable } from "../../common/assert.ts";
-import type { BoundExpression } from "./expression.ts";
+import type { AggregateCall, BoundExpression } from "./expression.ts";
 import { outputColumns, type LogicalPlan, type ProjectItem } from "./plan.ts";
-import { childrenOf, mapExpression, mapSortKeys } from "./walk.ts";
+import { childrenOf, hasSubquery, mapExpression, mapList, mapSortKeys } from "./walk.ts";
 
 /** The plans directly below a node (sub-selects inside expressions are not among them). */
 export function inputsOf(plan: LogicalPlan): readonly LogicalPlan[] {
@@ -71,6 +71,7 @@ export function mapPlan(plan: LogicalPlan, f: (node: LogicalPlan) => LogicalPlan
 
 /** Applies `f` to the plan of every sub-select inside an expression. */
 export function mapSubplans(e: BoundExpression, f: (plan: LogicalPlan) => LogicalPlan): BoundExpression {
+  if (!hasSubquery(e)) return e;
   return mapExpression(e, (node) => {
     if (node.kind !== "subquery" || node.logical === undefined) return node;
     const logical = f(node.logical);
@@ -78,16 +79,19 @@ export function mapSubplans(e: BoundExpression, f: (plan: LogicalPlan) => Logica
   });
 }
 
-/** The node with `f` applied to each expression it holds itself. */
+/** The node with `f` applied to each expression it holds itself; the same object where nothing changed. */
 export function mapNodeExpressions(
   plan: LogicalPlan,
   f: (e: BoundExpression) => BoundExpression,
 ): LogicalPlan {
-  const list = (items: readonly BoundExpression[]): readonly BoundExpression[] => items.map(f);
   const maybe = (e: BoundExpression | undefined): BoundExpression | undefined =>
     e === undefined ? undefined : f(e);
-  const projected = (items: readonly ProjectItem[]): readonly ProjectItem[] =>
-    items.map((item) => ({ ...item, expression: f(item.expression) }));
+  const item = (old: ProjectItem): ProjectItem => {
+    const expression = f(old.expression);
+    return expression === old.expression ? old : { ...old, expression };
+  };
+  const optionalItems = (items: readonly ProjectItem[] | undefined): readonly ProjectItem[] | undefined =>
+    items === undefined ? undefined : mapList(items, item);
   switch (plan.kind) {
     case "result":
     case "cte-scan":
@@ -96,67 +100,80 @@ export function mapNodeExpressions(
     case "set-operation":
     case "recursive-union":
       return plan;
-    case "values":
-      return { ...plan, rows: plan.rows.map(list) };
+    case "values": {
+      const rows = mapList(plan.rows, (row) => mapList(row, f));
+      return rows === plan.rows ? plan : { ...plan, rows };
+    }
     case "scan":
-    case "virtual-scan":
-      return plan.filter.length === 0 ? plan : { ...plan, filter: list(plan.filter) };
+    case "virtual-scan": {
+      const filter = mapList(plan.filter, f);
+      return filter === plan.filter ? plan : { ...plan, filter };
+    }
     case "function-scan":
-      return { ...plan, functions: plan.functions.map((item) => ({ ...item, call: f(item.call) })) };
+      return { ...plan, functions: plan.functions.map((called) => ({ ...called, call: f(called.call) })) };
     case "filter":
-      return { ...plan, conditions: list(plan.conditions) };
+    case "join": {
+      const conditions = mapList(plan.conditions, f);
+      return conditions === plan.conditions ? plan : { ...plan, conditions };
+    }
     case "project":
-    case "project-set":
-      return { ...plan, items: projected(plan.items) };
-    case "join":
-      return { ...plan, conditions: list(plan.conditions) };
-    case "aggregate":
-      return {
-        ...plan,
-        keys: projected(plan.keys),
-        aggregates: plan.aggregates.map(({ column, call }) => ({
-          column,
-          call: {
-            ...call,
-            args: list(call.args),
-            filter: maybe(call.filter),
-            orderBy: mapSortKeys(call.orderBy, f),
-          },
-        })),
-      };
-    case "distinct":
-      return { ...plan, on: plan.on === undefined ? undefined : list(plan.on) };
-    case "sort":
-      return { ...plan, keys: mapSortKeys(plan.keys, f) };
-    case "limit":
-      return {
-        ...plan,
-        count: maybe(plan.count),
-        skip: maybe(plan.skip),
-        withTies: plan.withTies === undefined ? undefined : mapSortKeys(plan.withTies, f),
-      };
+    case "project-set": {
+      const items = mapList(plan.items, item);
+      return items === plan.items ? plan : { ...plan, items };
+    }
+    case "aggregate": {
+      const keys = mapList(plan.keys, item);
+      const aggregates = mapList(plan.aggregates, (old) => {
+        const call = mapCall(old.call, f);
+        return call === old.call ? old : { ...old, call };
+      });
+      return keys === plan.keys && aggregates === plan.aggregates ? plan : { ...plan, keys, aggregates };
+    }
+    case "distinct": {
+      const on = plan.on === undefined ? undefined : mapList(plan.on, f);
+      return on === plan.on ? plan : { ...plan, on };
+    }
+    case "sort": {
+      const keys = mapSortKeys(plan.keys, f);
+      return keys === plan.keys ? plan : { ...plan, keys };
+    }
+    case "limit": {
+      const count = maybe(plan.count);
+      const skip = maybe(plan.skip);
+      const withTies = plan.withTies === undefined ? undefined : mapSortKeys(plan.withTies, f);
+      const isSame = count === plan.count && skip === plan.skip && withTies === plan.withTies;
+      return isSame ? plan : { ...plan, count, skip, withTies };
+    }
     case "search":
-    case "hybrid":
+    case "hybrid": {
       // The scan's filter is what these nodes evaluate besides their queries, which are constant per execution.
-      return { ...plan, scan: { ...plan.scan, filter: list(plan.scan.filter) } };
-    case "insert":
-      return { ...plan, returning: plan.returning === undefined ? undefined : projected(plan.returning) };
+      const filter = mapList(plan.scan.filter, f);
+      return filter === plan.scan.filter ? plan : { ...plan, scan: { ...plan.scan, filter } };
+    }
+    case "insert": {
+      const returning = optionalItems(plan.returning);
+      return returning === plan.returning ? plan : { ...plan, returning };
+    }
     case "update":
       return {
         ...plan,
         recheck: maybe(plan.recheck),
         assignments: plan.assignments.map((a) => ({ ...a, expression: f(a.expression) })),
-        returning: plan.returning === undefined ? undefined : projected(plan.returning),
+        returning: optionalItems(plan.returning),
       };
     case "delete":
-      return {
-        ...plan,
-        recheck: maybe(plan.recheck),
-        returning: plan.returning === undefined ? undefined : projected(plan.returning),
-      };
+      return { ...plan, recheck: maybe(plan.recheck), returning: optionalItems(plan.returning) };
     default:
       return unreachable(plan);
   }
+}
+
+function mapCall(call: AggregateCall, f: (e: BoundExpression) => BoundExpression): AggregateCall {
+  const args = mapList(call.args, f);
+  const filter = call.filter === undefined ? undefined : f(call.filter);
+  const orderBy = mapSortKeys(call.orderBy, f);
+  const isSame = args === call.args && filter === call.filter && orderBy === call.orderBy;
+  return isSame ? call : { ...call, args, filter, orderBy };
 }
 
 /** The expressions a node holds itself. */

@@ -141,7 +141,8 @@ export function mapChildren(
   }
 }
 
-function mapList<T>(items: readonly T[], f: (item: T) => T): readonly T[] {
+/** Array.map that gives the same array when `f` changed nothing. */
+export function mapList<T>(items: readonly T[], f: (item: T) => T): readonly T[] {
   let isChanged = false;
   const mapped = items.map((item) => {
     const next = f(item);
@@ -168,7 +169,10 @@ export function mapSortKeys(
   keys: readonly SortKey[],
   f: (e: BoundExpression) => BoundExpression,
 ): readonly SortKey[] {
-  return keys.map((key) => ({ ...key, expression: f(key.expression) }));
+  return mapList(keys, (key) => {
+    const expression = f(key.expression);
+    return expression === key.expression ? key : { ...key, expression };
+  });
 }
 
 /** Volatile functions anywhere inside: such an expression must run exactly where it was written. */

@@ -37,9 +37,28 @@ export function optimize(
   trace?: (rule: string, plan: LogicalPlan) => void,
 ): LogicalPlan {
   return RULES.reduce((current, rule) => {
-    const context: RuleContext = { planner, estimator: new Estimator(planner, current), newColumn };
+    const context = new LazyRuleContext(planner, current, newColumn);
     const next = rule.apply(current, context);
     trace?.(rule.name, next);
     return next;
   }, plan);
+}
+
+/** Most rules never ask for estimates, and most plans give the others nothing to do. */
+class LazyRuleContext implements RuleContext {
+  readonly planner: PlannerContext;
+  readonly newColumn: NewColumn;
+  readonly #plan: LogicalPlan;
+  #estimator: Estimator | undefined;
+
+  constructor(planner: PlannerContext, plan: LogicalPlan, newColumn: NewColumn) {
+    this.planner = planner;
+    this.#plan = plan;
+    this.newColumn = newColumn;
+  }
+
+  get estimator(): Estimator {
+    this.#estimator ??= new Estimator(this.planner, this.#plan);
+    return this.#estimator;
+  }
 }

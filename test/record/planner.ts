@@ -1,15 +1,13 @@
-// Asks a PostgreSQL 15 what it makes of the statements in recorded/statements.sql: column names and types, parameter types, or
-// the error with all its fields. Run when the list changes: POSTGRES_URL=... node --import tsx planner/testing/record.ts
+// Asks a PostgreSQL 15 what it makes of the statements in planner/testing/recorded/statements.sql: column names and types, parameter types, or
+// the error with all its fields. Run when the list changes: POSTGRES_URL=... node --import tsx test/record/planner.ts
 import { readFileSync, writeFileSync } from "node:fs";
 import pg from "pg";
-import {
-  RECORDED_SCHEMA,
-  type RecordedStatement,
-  recordedPath,
-  splitStatements,
-  statementsPath,
-} from "./recorded.ts";
+import { fileURLToPath } from "node:url";
+import { RECORDED_SCHEMA, type RecordedStatement, splitStatements } from "../../planner/testing/recorded.ts";
 
+const folder = fileURLToPath(new URL("../../planner/testing/recorded/", import.meta.url));
+const statementsPath = `${folder}statements.sql`;
+const recordedPath = `${folder}statements.json`;
 const url = process.env.POSTGRES_URL;
 if (url === undefined) throw new Error("POSTGRES_URL names the PostgreSQL 15 to record from");
 const client = new pg.Client({ connectionString: url });
