@@ -61,6 +61,9 @@ pub(crate) struct TableSlot {
     loading: Mutex<()>,
 }
 
+/// The relation of an index, and the index itself once that is loaded.
+pub(crate) type IndexSlot = (u32, Option<Arc<Index>>);
+
 pub(crate) struct ObjectIds {
     next: u32,
     /// The log has ids below this as given out.
@@ -79,7 +82,7 @@ pub struct Engine {
     pub(crate) builds: Mutex<Vec<Arc<Build>>>,
     pub(crate) tables: RwLock<HashMap<u32, Arc<TableSlot>>>,
     /// Index -> relation, and the index itself once its table is loaded.
-    pub(crate) indexes: RwLock<HashMap<u32, (u32, Option<Arc<Index>>)>>,
+    pub(crate) indexes: RwLock<HashMap<u32, IndexSlot>>,
     pub(crate) durable: Option<Durable>,
     /// The last commit number given. Held from numbering to the end of publishing.
     pub(crate) sequencer: Mutex<u64>,
@@ -110,7 +113,7 @@ impl Engine {
             .map_err(|error| StoreError::internal(format!("could not start a thread: {error}")))?;
         match options.storage {
             Storage::Memory => Ok(Self::new(pool, None, 0)),
-            Storage::Durable { disk, kv } => crate::durable::open(disk, kv, pool, segment_bytes),
+            Storage::Durable { disk, kv } => crate::durable::open(disk, &kv, pool, segment_bytes),
         }
     }
 
@@ -560,16 +563,16 @@ pub(crate) fn index_kind(
             if !allowed {
                 return Err(StoreError::internal("hnsw parameters out of range"));
             }
-            IndexKind::Hnsw(HnswIndex::new(
+            IndexKind::Hnsw(Box::new(HnswIndex::new(
                 spec.columns[0].column,
                 vectors,
                 m,
                 ef_construction,
                 metric,
-            ))
+            )))
         }
         IndexMethod::Bm25 { config, k1, b } => {
-            IndexKind::Bm25(Bm25Index::new(params(config, k1, b)))
+            IndexKind::Bm25(Box::new(Bm25Index::new(params(config, k1, b))))
         }
     })
 }

@@ -34,7 +34,7 @@ const DAYS_PER_MONTH: i128 = 30;
 pub const MAX_KEY_BYTES: usize = 64 * 1024;
 
 /// Appends one column of a key.
-pub fn encode_value(spec: &IndexColumnSpec, value: Value<'_>, out: &mut Vec<u8>) -> Result<()> {
+pub fn encode_value(spec: IndexColumnSpec, value: Value<'_>, out: &mut Vec<u8>) -> Result<()> {
     if matches!(value, Value::Null) {
         out.push(if spec.nulls_first { TAG_NULL_FIRST } else { TAG_NULL_LAST });
         return Ok(());
@@ -105,7 +105,7 @@ pub fn encode_key<'a>(
 ) -> Result<bool> {
     out.clear();
     let mut has_null = false;
-    for spec in columns {
+    for &spec in columns {
         let value = value(spec.column as usize);
         has_null |= matches!(value, Value::Null);
         encode_value(spec, value, out)?;
@@ -151,7 +151,7 @@ fn encode_bound(columns: &[IndexColumnSpec], bound: &[ColumnRef<'_>]) -> Result<
     }
     let mut bytes = Vec::new();
     let mut last_column = 0;
-    for (spec, column) in columns.iter().zip(bound) {
+    for (&spec, column) in columns.iter().zip(bound) {
         last_column = bytes.len();
         let value = column.value(0)?;
         if matches!(value, Value::Null) {
@@ -183,7 +183,7 @@ pub fn byte_range(columns: &[IndexColumnSpec], range: &KeyRange<'_>) -> Result<O
     };
     let bounded = low.as_ref().map_or(0, |b| b.columns).max(high.as_ref().map_or(0, |b| b.columns));
     if bounded == 0 {
-        return Ok(Some(null_range(&columns[0], range.nulls)));
+        return Ok(Some(null_range(columns[0], range.nulls)));
     }
     // Only the last bounded column can be a real range; those before it are equal on both sides or make a row
     // comparison, which needs one direction throughout.
@@ -234,7 +234,7 @@ fn upper_edge(bound: &Bound, inclusive: bool) -> Option<Vec<u8>> {
     if inclusive { successor(bound.bytes.clone()) } else { Some(bound.bytes.clone()) }
 }
 
-fn null_range(first: &IndexColumnSpec, nulls: NullEntries) -> ByteRange {
+fn null_range(first: IndexColumnSpec, nulls: NullEntries) -> ByteRange {
     let null_tag = if first.nulls_first { TAG_NULL_FIRST } else { TAG_NULL_LAST };
     match nulls {
         NullEntries::All => ByteRange { low: None, high: None },

@@ -13,7 +13,8 @@ const RESERVE: i64 = 32;
 pub struct Sequence {
     pub spec: SequenceSpec,
     pub state: SequenceState,
-    /// The state the log has, at or ahead of `state`; values left until then.
+    /// The state the log has or is about to get, at or ahead of `state`; and values left until then.
+    reserved: SequenceState,
     left: i64,
     /// To be logged with the next group.
     pub pending: Option<SequenceState>,
@@ -21,7 +22,7 @@ pub struct Sequence {
 
 impl Sequence {
     pub fn new(spec: SequenceSpec, state: SequenceState) -> Self {
-        Self { spec, state, left: 0, pending: None }
+        Self { spec, state, reserved: state, left: 0, pending: None }
     }
 
     pub fn initial(spec: SequenceSpec) -> Self {
@@ -49,6 +50,12 @@ impl Sequence {
         }
     }
 
+    /// What a crash now would leave, once the log has it: goes with the definition, whose own transaction may have used
+    /// values already.
+    pub fn reserved(&self) -> SequenceState {
+        self.reserved
+    }
+
     pub fn next(&mut self) -> Result<i64> {
         let value = Self::after(&self.spec, self.state)?;
         self.state = SequenceState { last_value: value, is_called: true };
@@ -68,6 +75,7 @@ impl Sequence {
             ahead = SequenceState { last_value: value, is_called: true };
             self.left += 1;
         }
+        self.reserved = ahead;
         self.pending = Some(ahead);
     }
 
@@ -84,6 +92,7 @@ impl Sequence {
         }
         self.state = SequenceState { last_value: value, is_called };
         self.left = 0;
+        self.reserved = self.state;
         self.pending = Some(self.state);
         Ok(())
     }

@@ -19,9 +19,11 @@ use std::sync::atomic::Ordering;
 
 use omen_text::AnalyzedDocument;
 
+use crate::engine::Engine;
 use crate::index::Index;
 use crate::key::Entry;
 use crate::session::{Channel, Session};
+use crate::sync::lock;
 use crate::table::rows::Rows;
 use crate::table::{Columns, Table, chunk_value};
 use crate::transaction::{CatalogWrite, CommitOutcome, Definition, PrivateVectors};
@@ -232,34 +234,27 @@ impl CommitRequest {
     }
 
     /// The redo of everything that is not temporary.
-    pub fn encode(&self, out: &mut Writer, is_temporary: impl Fn(u32) -> bool) {
+    pub fn encode(&self, out: &mut Writer, engine: &Engine) {
         for definition in &self.definitions {
-            encode_definition(definition, out, &is_temporary);
+            encode_definition(definition, out, engine);
         }
         for change in self.tables.iter().filter(|t| !t.table.temporary) {
             change.encode(out);
         }
         for (key, write) in self.catalog.iter().filter(|(_, w)| !w.temporary) {
-            match &write.value {
-                Some(value) => {
-                    out.u8(tag::CATALOG_PUT);
-                    out.string(key.as_bytes());
-                    out.string(value.as_bytes());
-                }
-                None => {
-                    out.u8(tag::CATALOG_DROP);
-                    out.string(key.as_bytes());
-                }
+            if let Some(value) = &write.value {
+                out.u8(tag::CATALOG_PUT);
+                out.string(key.as_bytes());
+                out.string(value.as_bytes());
+            } else {
+                out.u8(tag::CATALOG_DROP);
+                out.string(key.as_bytes());
             }
         }
     }
 }
 
-fn encode_definition(
-    definition: &Definition,
-    out: &mut Writer,
-    is_temporary: &impl Fn(u32) -> bool,
-) {
+fn encode_definition(definition: &Definition, out: &mut Writer, engine: &Engine) {
     match definition {
         Definition::CreateRelation(table) if !table.temporary => {
             out.u8(tag::CREATE_RELATION);
@@ -270,13 +265,15 @@ fn encode_definition(
             out.u8(tag::DROP_RELATION);
             out.u32(*id);
         }
-        Definition::AddColumn { relation, position, column, .. } if !is_temporary(*relation) => {
+        Definition::AddColumn { relation, position, column, .. }
+            if !engine.is_temporary(*relation) =>
+        {
             out.u8(tag::ADD_COLUMN);
             out.u32(*relation);
             out.u16(*position);
             out.column(column);
         }
-        Definition::CreateIndex(index) if !is_temporary(index.spec.relation_id) => {
+        Definition::CreateIndex(index) if !engine.is_temporary(index.spec.relation_id) => {
             out.u8(tag::CREATE_INDEX);
             out.index(&index.spec);
         }
@@ -287,6 +284,11 @@ fn encode_definition(
         Definition::CreateSequence(spec) if !spec.temporary => {
             out.u8(tag::CREATE_SEQUENCE);
             out.sequence(spec);
+            if let Some(sequence) = lock(&engine.sequences).get(&spec.sequence_id) {
+                out.u8(tag::SEQUENCE_STATE);
+                out.u32(spec.sequence_id);
+                out.sequence_state(sequence.reserved());
+            }
         }
         Definition::DropSequence(id) => {
             out.u8(tag::DROP_SEQUENCE);

@@ -177,10 +177,10 @@ fn end_versions(
                     continue;
                 }
                 let new = chunk_value(&chunk.rows, columns, *column as usize, position);
-                if let Some(vid) = old_cell(data, rid, *column) {
-                    if new != Value::Vector(vid) {
-                        vectors.entries.delete(vid, commit);
-                    }
+                if let Some(vid) = old_cell(data, rid, *column)
+                    && new != Value::Vector(vid)
+                {
+                    vectors.entries.delete(vid, commit);
                 }
             }
         }

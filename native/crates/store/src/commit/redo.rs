@@ -96,7 +96,9 @@ impl Writer {
 
     pub fn columns(&mut self, columns: &[ColumnInfo]) {
         self.u16(columns.len() as u16);
-        columns.iter().for_each(|c| self.column(c));
+        for column in columns {
+            self.column(column);
+        }
     }
 
     pub fn column(&mut self, column: &ColumnInfo) {

@@ -117,7 +117,9 @@ impl Applier {
                 }
             }
             Operation::Deletes { relation, rids } => {
-                rids.iter().for_each(|&rid| batch.delete(row_key(relation, rid)));
+                for rid in rids {
+                    batch.delete(row_key(relation, rid));
+                }
             }
             Operation::Vectors { relation, column, dim, first_vid, floats } => {
                 vectors(relation, column, dim, first_vid, &floats)?;

@@ -71,10 +71,10 @@ impl Durable {
         state: &mut Checkpointer,
         waiter: Option<(Arc<Channel>, u32)>,
     ) {
-        if self.failure().is_none() {
-            if let Err(error) = self.checkpoint(engine, state) {
-                self.fail(&error);
-            }
+        if self.failure().is_none()
+            && let Err(error) = self.checkpoint(engine, state)
+        {
+            self.fail(&error);
         }
         if let Some((channel, token)) = waiter {
             channel.deliver(&[token]);

@@ -8,7 +8,6 @@
 //! costs the rebuild.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use omen_disk::{Disk, DiskErrorKind};
@@ -21,7 +20,6 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::index::bm25::Bm25Index;
 use crate::index::hnsw::HnswIndex;
-use crate::table::vectors::VectorColumn;
 
 const GRAPH_DIR: &str = "graph";
 const TEXT_DIR: &str = "text";
@@ -167,9 +165,4 @@ fn checksum(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// Adopts a stored graph into an index.
-pub(super) fn with_graph(column: u16, vectors: Arc<VectorColumn>, graph: HnswGraph) -> HnswIndex {
-    HnswIndex::with_graph(column, vectors, graph)
 }

@@ -12,11 +12,12 @@ use super::apply::{
     Applier, KEY_CHECKPOINT, KEY_OBJECT_IDS, KEY_SALT, column_key, get_u32, get_u64, key, key_id,
 };
 use super::checkpoint::Checkpointer;
-use super::{Durable, KIND_BULK, KIND_REDO, derived};
+use super::{Durable, KIND_BULK, KIND_REDO};
 use crate::commit::redo::{Operation, Reader, decode};
 use crate::engine::{Engine, index_kind, open_vectors, vector_name};
 use crate::error::{Result, StoreError};
 use crate::index::bm25::params;
+use crate::index::hnsw::HnswIndex;
 use crate::index::{Index, IndexKind, collect_entries};
 use crate::pool::Pool;
 use crate::sequence::Sequence;
@@ -29,16 +30,16 @@ use crate::value::Value;
 /// Opens the durable state: the KV at its checkpoint, and everything the log has above it.
 pub(crate) fn open(
     disk: Arc<dyn Disk>,
-    kv: Arc<dyn Kv>,
+    kv: &Arc<dyn Kv>,
     pool: Pool,
     segment_bytes: u64,
 ) -> Result<Arc<Engine>> {
-    let salt = match get_u64(&*kv, KEY_SALT)? {
+    let salt = match get_u64(&**kv, KEY_SALT)? {
         Some(salt) => salt,
-        None => new_salt(&*kv)?,
+        None => new_salt(&**kv)?,
     };
-    let checkpoint = get_u64(&*kv, KEY_CHECKPOINT)?.unwrap_or(0);
-    let mut replay = Replay::new(Arc::clone(&disk), Arc::clone(&kv), salt);
+    let checkpoint = get_u64(&**kv, KEY_CHECKPOINT)?.unwrap_or(0);
+    let mut replay = Replay::new(Arc::clone(&disk), Arc::clone(kv), salt);
     let mut failure = None;
     let end = LogReader::new(&*disk, salt).replay(checkpoint, |record| {
         replay.record(record.commit, record.kind, record.payload).map_err(|error| {
@@ -55,9 +56,9 @@ pub(crate) fn open(
     let last_commit = end.last_commit.max(checkpoint);
     let log = LogWriter::start(Arc::clone(&disk), LogOptions { segment_bytes, salt }, &end)?;
     let Replay { applier, replayed, vectors, .. } = replay;
-    let (durable, receiver) = Durable::new(disk, Arc::clone(&kv), salt, log, replayed, last_commit);
+    let (durable, receiver) = Durable::new(disk, Arc::clone(kv), salt, log, replayed, last_commit);
     let engine = Engine::new(pool, Some(durable), last_commit);
-    load_registries(&engine, &*kv)?;
+    load_registries(&engine, &**kv)?;
     let durable = engine.durable_side();
     for segments in vectors.into_values().flatten() {
         segments.sync()?;
@@ -307,10 +308,11 @@ fn stored_indexes(kv: &dyn Kv, relation_id: u32) -> Result<Vec<IndexSpec>> {
 fn load_index(durable: &Durable, table: &Table, spec: IndexSpec) -> Result<Index> {
     let column = spec.columns.first().map_or(0, |c| c.column);
     let mut kind = index_kind(&spec, table.vectors(column as usize))?;
-    if let IndexKind::Hnsw(fresh) = &kind {
-        if let Some(graph) = durable.load_graph(spec.index_id, fresh)? {
-            kind = IndexKind::Hnsw(derived::with_graph(column, Arc::clone(&fresh.vectors), graph));
-        }
+    if let IndexKind::Hnsw(fresh) = &kind
+        && let Some(graph) = durable.load_graph(spec.index_id, fresh)?
+    {
+        let index = HnswIndex::with_graph(column, Arc::clone(&fresh.vectors), graph);
+        kind = IndexKind::Hnsw(Box::new(index));
     }
     if let IndexMethod::Bm25 { config, k1, b } = spec.method {
         // Right for the commit it names, and nothing of the table was replayed on top of that.
@@ -321,7 +323,7 @@ fn load_index(durable: &Durable, table: &Table, spec: IndexSpec) -> Result<Index
             None
         };
         if let Some(stored) = stored {
-            return Ok(Index { spec, kind: IndexKind::Bm25(stored) });
+            return Ok(Index { spec, kind: IndexKind::Bm25(Box::new(stored)) });
         }
     }
     let index = Index { spec, kind };

@@ -154,7 +154,9 @@ impl Durable {
 
     fn commit_group(&self, engine: &Arc<Engine>, group: Vec<CommitRequest>) {
         if let Some(error) = self.failure() {
-            group.into_iter().for_each(|r| engine.finish_commit(r, Err(error.clone())));
+            for request in group {
+                engine.finish_commit(request, Err(error.clone()));
+            }
             return;
         }
         let mut last = lock(&engine.sequencer);
@@ -167,7 +169,7 @@ impl Durable {
             if i == 0 {
                 Self::encode_counters(engine, &mut redo);
             }
-            request.encode(&mut redo, |id| engine.is_temporary(id));
+            request.encode(&mut redo, engine);
             numbered.push((number, request, redo.bytes));
         }
         let (durable, result) = self.log_group(&numbered);
@@ -215,11 +217,11 @@ impl Durable {
         numbered: &[(u64, CommitRequest, Vec<u8>)],
     ) -> (usize, std::result::Result<(), DiskError>) {
         let (durable, result) = self.try_log_group(numbered);
-        if let Err(error) = &result {
-            if !matches!(error.kind, DiskErrorKind::NoSpace | DiskErrorKind::TooLarge) {
-                eprintln!("the write-ahead log failed, the process ends: {error}");
-                std::process::abort();
-            }
+        if let Err(error) = &result
+            && !matches!(error.kind, DiskErrorKind::NoSpace | DiskErrorKind::TooLarge)
+        {
+            eprintln!("the write-ahead log failed, the process ends: {error}");
+            std::process::abort();
         }
         (durable, result)
     }

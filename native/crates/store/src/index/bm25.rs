@@ -92,8 +92,8 @@ impl Bm25Index {
     pub fn statistics(&self) -> IndexStatistics {
         let stats = self.text.stats();
         IndexStatistics {
-            entry_count: stats.docs as u64,
-            size_bytes: stats.bytes as u64 + self.entries.size_bytes() as u64,
+            entry_count: stats.docs,
+            size_bytes: stats.bytes + self.entries.size_bytes() as u64,
             linked_count: 0,
         }
     }

@@ -18,8 +18,9 @@ use hnsw::HnswIndex;
 
 pub enum IndexKind {
     Btree(BtreeIndex),
-    Hnsw(HnswIndex),
-    Bm25(Bm25Index),
+    // Boxed: a graph's header is kilobytes of lock stripes, a text index has its statistics.
+    Hnsw(Box<HnswIndex>),
+    Bm25(Box<Bm25Index>),
 }
 
 pub struct Index {

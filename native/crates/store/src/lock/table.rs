@@ -91,13 +91,12 @@ impl Lock {
 
 impl Shard {
     pub fn try_grant(&mut self, process_id: u32, tag: LockTag, mode: u8, counted: bool) -> Grant {
-        match self.locks.get_mut(&tag) {
-            Some(lock) => lock.try_grant(process_id, tag, mode, counted),
-            None => {
-                let holders = vec![Holder { process_id, mode, count: 1 }];
-                self.locks.insert(tag, Lock { holders, queue: VecDeque::new() });
-                Grant::Granted
-            }
+        if let Some(lock) = self.locks.get_mut(&tag) {
+            lock.try_grant(process_id, tag, mode, counted)
+        } else {
+            let holders = vec![Holder { process_id, mode, count: 1 }];
+            self.locks.insert(tag, Lock { holders, queue: VecDeque::new() });
+            Grant::Granted
         }
     }
 

@@ -164,15 +164,15 @@ impl TableData {
     pub fn forget(&mut self, ghost: Ghost) -> Option<(Slot, bool)> {
         let ended =
             |data: &Self, slot: Slot| data.chunk(slot.chunk()).xmax(slot.position()) == ghost.xmax;
-        if let Some(slots) = self.older.get(&ghost.rid) {
-            if let Some(at) = slots.iter().position(|&s| ended(self, s)) {
-                let slots = self.older.get_mut(&ghost.rid).expect("just found");
-                let slot = slots.remove(at);
-                if slots.is_empty() {
-                    self.older.remove(&ghost.rid);
-                }
-                return Some((slot, false));
+        if let Some(slots) = self.older.get(&ghost.rid)
+            && let Some(at) = slots.iter().position(|&s| ended(self, s))
+        {
+            let slots = self.older.get_mut(&ghost.rid).expect("just found");
+            let slot = slots.remove(at);
+            if slots.is_empty() {
+                self.older.remove(&ghost.rid);
             }
+            return Some((slot, false));
         }
         let slot = self.newest(ghost.rid).filter(|&s| ended(self, s))?;
         self.loc[ghost.rid as usize] = NOWHERE;

@@ -245,7 +245,7 @@ impl Transaction {
         };
         if inline {
             build.run(1, self.engine.snapshots.oldest())?;
-            self.finish_index(&mut state, &build)?;
+            Self::finish_index(&mut state, &build)?;
             return Ok(Pending::Done);
         }
         state.build = Some(Arc::clone(&build));
@@ -271,11 +271,11 @@ impl Transaction {
             result.ok_or_else(|| StoreError::internal("the index build is still under way"))?;
         state.build = None;
         result?;
-        self.finish_index(&mut state, &build)
+        Self::finish_index(&mut state, &build)
     }
 
     /// Attaches a built index, and brings in the rows this transaction itself has written.
-    fn finish_index(&self, state: &mut State, build: &Build) -> Result<()> {
+    fn finish_index(state: &mut State, build: &Build) -> Result<()> {
         let index = &build.index;
         let private = state.private(index.spec.relation_id);
         if index.btree().is_some() {
@@ -286,7 +286,7 @@ impl Transaction {
                 let has_null = private.key(row, &index.spec.columns, &mut key)?;
                 let rid = private.rids[row as usize];
                 let checked = unique && (!has_null || nulls_not_distinct);
-                if checked && own_or_committed(private, index, &own, &key, rid)? {
+                if checked && own_or_committed(private, index, &own, &key, rid) {
                     return Err(duplicate_key(&index.spec, rid));
                 }
                 own.insert(Entry::new(&key, rid));
@@ -297,7 +297,7 @@ impl Transaction {
         Ok(())
     }
 
-    pub(super) fn stop_build(&self, state: &mut State) {
+    pub(super) fn stop_build(state: &mut State) {
         if let Some(build) = state.build.take() {
             build.cancel.store(true, Ordering::Relaxed);
         }
@@ -357,8 +357,8 @@ impl Transaction {
     }
 
     /// Undoes a definition step; steps on rows are nothing here.
-    pub(super) fn take_back_definition(&self, state: &mut State, step: Undo) {
-        match step {
+    pub(super) fn take_back_definition(&self, state: &mut State, step: &Undo) {
+        match *step {
             Undo::CreateRelation(id) => {
                 state.tables.remove(&id);
                 self.engine.remove_table(id);
@@ -403,19 +403,18 @@ fn own_or_committed(
     own: &std::collections::BTreeSet<Entry>,
     key: &[u8],
     rid: u32,
-) -> Result<bool> {
+) -> bool {
     let mut high = key.to_vec();
     high.extend([0xFF; 5]);
     let range = crate::key::ByteRange { low: Some(key.to_vec()), high: Some(high) };
     let in_own = own.range::<[u8], _>(crate::index::btree::bounds(&range));
     if in_own.into_iter().any(|e| e.key() == key && e.rid() != rid) {
-        return Ok(true);
+        return true;
     }
     let mut entries = Vec::new();
     index.btree().expect("a btree index").read_run(&range, false, usize::MAX, &mut entries);
-    Ok(entries
-        .iter()
-        .any(|e| e.rid() != rid && private.newest(e.rid()) == super::Newest::Committed))
+    let left_alone = |e: &Entry| private.newest(e.rid()) == super::Newest::Committed;
+    entries.iter().any(|e| e.rid() != rid && left_alone(e))
 }
 
 /// Drops what a session leaves behind.

@@ -213,6 +213,8 @@ fn narrow(words: &mut [i64], nulls: &[u8], wide: &mut u8) {
     let all_fit = words.iter().zip(nulls).all(fits);
     *wide = u8::from(!all_fit);
     if all_fit {
-        words.iter_mut().for_each(|w| *w = (*w as f64).to_bits() as i64);
+        for word in words {
+            *word = (*word as f64).to_bits() as i64;
+        }
     }
 }

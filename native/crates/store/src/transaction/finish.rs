@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::private::Newest;
 use super::{PrivateTable, State, Status, Transaction};
 use crate::commit::{ChunkChange, CommitRequest, DocumentChange, KeyChange, TableChange};
-use crate::error::{Result, StoreError};
+use crate::error::{Result, StoreError, sqlstate};
 use crate::key::Entry;
 use crate::lock::next_token;
 use crate::snapshot::Snapshot;
@@ -31,14 +31,14 @@ impl Transaction {
     /// Commits. `Wait`: the channel will deliver the token, then `commit_result` answers. The handle is dead afterwards.
     pub fn commit(&self) -> Result<Pending> {
         let mut state = self.open_state()?;
-        self.stop_build(&mut state);
+        Self::stop_build(&mut state);
         self.engine.locks.abandon_wait(&self.session.owner);
         if let Some(error) = self.engine.failure().filter(|_| !state.undo.is_empty()) {
             drop(state);
             self.abort();
             return Err(error);
         }
-        let tables = match self.table_changes(&mut state) {
+        let tables = match Self::table_changes(&mut state) {
             Ok(tables) => tables,
             Err(error) => {
                 drop(state);
@@ -69,10 +69,13 @@ impl Transaction {
             self.outcome.set(Ok(()));
             return Ok(Pending::Done);
         }
-        assert!(
-            !self.read_only || !request.is_durable(),
-            "a read-only transaction writes temporary tables only"
-        );
+        if self.read_only && request.is_durable() {
+            state.status = Status::Ended;
+            drop(state);
+            self.engine.locks.release_all(self.session.process_id(), request.locks);
+            let message = "cannot write permanent relations in a read-only transaction";
+            return Err(StoreError::new(sqlstate::READ_ONLY, message));
+        }
         if self.engine.commits_inline(&request) {
             state.status = Status::Ended;
             drop(state);
@@ -101,7 +104,7 @@ impl Transaction {
             return;
         }
         state.status = Status::Ended;
-        self.stop_build(&mut state);
+        Self::stop_build(&mut state);
         self.engine.locks.abandon_wait(&self.session.owner);
         let freed: Vec<_> = state
             .tables
@@ -111,7 +114,7 @@ impl Transaction {
         // Rows go as a whole: only what is outside the private tables has to be undone step by step.
         state.tables.clear();
         while let Some(step) = state.undo.pop() {
-            self.take_back_definition(&mut state, step);
+            self.take_back_definition(&mut state, &step);
         }
         state.catalog.clear();
         state.definitions.clear();
@@ -124,7 +127,7 @@ impl Transaction {
         self.engine.locks.release_all(self.session.process_id(), locks);
     }
 
-    fn table_changes(&self, state: &mut State) -> Result<Vec<TableChange>> {
+    fn table_changes(state: &mut State) -> Result<Vec<TableChange>> {
         let mut ids: Vec<u32> = state.tables.keys().copied().collect();
         ids.sort_unstable();
         let mut changes = Vec::new();

@@ -200,7 +200,7 @@ impl Transaction {
         let mut state = self.open_state()?;
         let point = *state.savepoints.get(savepoint as usize).ok_or_else(no_savepoint)?;
         state.savepoints.truncate(savepoint as usize + 1);
-        self.stop_build(&mut state);
+        Self::stop_build(&mut state);
         self.unwind(&mut state, point.undo)?;
         let released = state.locks.split_off(point.locks);
         drop(state);
@@ -275,7 +275,7 @@ impl Transaction {
                 private.truncate(rows_before, &indexes)?;
             }
             Undo::Version { relation, rid, first } => {
-                state.private(relation).drop_version(rid, first)
+                state.private(relation).drop_version(rid, first);
             }
             Undo::End { relation, row } => state.private(relation).revive(row),
             Undo::Hide { relation, rid } => state.private(relation).unhide(rid),
@@ -285,7 +285,7 @@ impl Transaction {
             Undo::Catalog { key, previous: None } => {
                 state.catalog.remove(&key);
             }
-            definition => self.take_back_definition(state, definition),
+            definition => self.take_back_definition(state, &definition),
         }
         Ok(())
     }
@@ -296,9 +296,9 @@ impl Transaction {
         state: &'s mut State,
         relation_id: u32,
     ) -> Result<&'s mut PrivateTable> {
-        if !state.tables.contains_key(&relation_id) {
+        if let std::collections::hash_map::Entry::Vacant(e) = state.tables.entry(relation_id) {
             let table = self.engine.table(relation_id)?;
-            state.tables.insert(relation_id, PrivateTable::new(table));
+            e.insert(PrivateTable::new(table));
         }
         Ok(state.private(relation_id))
     }

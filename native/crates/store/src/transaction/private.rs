@@ -276,10 +276,8 @@ impl PrivateTable {
                     self.key(earlier, columns, &mut other)?;
                     still |= other == key;
                 }
-                if !still {
-                    if let Some(set) = self.keys.get_mut(index_id) {
-                        set.remove(Entry::new(&key, rid).bytes());
-                    }
+                if !still && let Some(set) = self.keys.get_mut(index_id) {
+                    set.remove(Entry::new(&key, rid).bytes());
                 }
             }
         }

@@ -69,7 +69,6 @@ impl Transaction {
     }
 
     fn text_reader<'a>(
-        &self,
         state: &'a State,
         table: &Table,
         query: &TextQuery,
@@ -98,7 +97,7 @@ impl Transaction {
     ) -> Result<(usize, SearchStats)> {
         let state = self.open_state()?;
         let (table, _) = self.engine.index(index_id)?;
-        let reader = self.text_reader(&state, &table, query, filter);
+        let reader = Self::text_reader(&state, &table, query, filter);
         let k = k.min(rids.len()).min(scores.len());
         let mut stats = SearchStats::default();
         let mut found = own_scores(&reader, query);
@@ -126,7 +125,7 @@ impl Transaction {
     ) -> Result<usize> {
         let state = self.open_state()?;
         let (table, _) = self.engine.index(index_id)?;
-        let reader = self.text_reader(&state, &table, query, None);
+        let reader = Self::text_reader(&state, &table, query, None);
         let (mut count, mut outside) = (0, false);
         let mut set = |rid: u32| match bitmap.get_mut(rid as usize / 8) {
             Some(byte) => {
@@ -135,7 +134,9 @@ impl Transaction {
             }
             None => outside = true,
         };
-        own_scores(&reader, query).into_iter().for_each(|(_, rid)| set(rid));
+        for (_, rid) in own_scores(&reader, query) {
+            set(rid);
+        }
         query.bm25().text.matches(&query.query, |document| {
             if let Some(rid) = reader.accept(document) {
                 set(rid);

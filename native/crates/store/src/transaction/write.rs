@@ -53,9 +53,8 @@ impl Transaction {
         let table = Arc::clone(&private.table);
         let indexes = table.indexes();
         let (mut done, mut stop, mut failure) = (0, WriteStop::Done, None);
-        for i in 0..count {
-            match self.insert_keys(&mut state, relation_id, &indexes, columns, from + i, rids[i], i)
-            {
+        for (i, &rid) in rids.iter().enumerate() {
+            match self.insert_keys(&mut state, relation_id, &indexes, columns, from + i, rid, i) {
                 Ok(None) => done += 1,
                 Ok(Some(why)) => {
                     stop = why;
@@ -321,13 +320,13 @@ fn row_key(
 /// Refuses values a chunk cannot hold.
 fn check_sizes(columns: &[ColumnRef<'_>], row: usize) -> Result<()> {
     for column in columns {
-        if let crate::column::ValuesRef::Bytes { offsets, .. } = column.values {
-            if (offsets[row + 1] - offsets[row]) as usize > MAX_VALUE_BYTES {
-                return Err(StoreError::new(
-                    crate::error::sqlstate::PROGRAM_LIMIT_EXCEEDED,
-                    "value exceeds the maximum of 1 GB",
-                ));
-            }
+        if let crate::column::ValuesRef::Bytes { offsets, .. } = column.values
+            && (offsets[row + 1] - offsets[row]) as usize > MAX_VALUE_BYTES
+        {
+            return Err(StoreError::new(
+                crate::error::sqlstate::PROGRAM_LIMIT_EXCEEDED,
+                "value exceeds the maximum of 1 GB",
+            ));
         }
     }
     Ok(())
@@ -361,7 +360,7 @@ fn append_rows(
 
 /// Tokenises the texts of new rows for the bm25 indexes, outside the commit sequence.
 fn analyze_rows(private: &mut PrivateTable, indexes: &[Arc<Index>], rows_before: u32) {
-    for index in indexes.iter() {
+    for index in indexes {
         let Some(bm25) = index.bm25() else { continue };
         let column = index.spec.columns[0].column as usize;
         let mut documents = private.documents.remove(&index.spec.index_id).unwrap_or_default();

@@ -131,7 +131,9 @@ impl Columns {
         // Narrow integers back to what rows hold.
         for (data, wide) in self.data.iter_mut().zip(wide) {
             if let (Data::Big(words), 0) = (data, wide) {
-                words.iter_mut().for_each(|w| *w = f64::from_bits(*w as u64) as i64);
+                for word in words {
+                    *word = f64::from_bits(*word as u64) as i64;
+                }
             }
         }
         result

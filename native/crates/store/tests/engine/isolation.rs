@@ -319,9 +319,9 @@ fn concurrent_transfers_keep_the_sum() {
         for _ in 0..200 {
             db.run(|tx| assert_eq!(values(tx).iter().sum::<i32>(), 100 * ACCOUNTS as i32));
         }
-        threads.into_iter().for_each(|t| {
-            t.join().unwrap();
-        });
+        for thread in threads {
+            thread.join().unwrap();
+        }
     });
     db.run(|tx| assert_eq!(values(tx).iter().sum::<i32>(), 100 * ACCOUNTS as i32));
 }

@@ -64,6 +64,8 @@ struct Open {
     tx: Tx,
     repeatable: bool,
     snapshot: State,
+    /// Commits before the snapshot.
+    taken_at: usize,
     own: Own,
     savepoints: Vec<(u32, Own)>,
 }
@@ -93,6 +95,9 @@ fn cells(row: (i32, i32)) -> Row {
 struct World {
     db: Db,
     committed: State,
+    commits: usize,
+    /// Row id -> the commit that wrote it last, also with the values it had.
+    written: BTreeMap<u32, usize>,
     open: [Option<Open>; 3],
 }
 
@@ -104,7 +109,8 @@ impl World {
             tx.create_index(btree(PK, T, 0, KeyKind::Int, true)).unwrap();
             tx.create_index(btree(BY_VALUE, T, 1, KeyKind::Int, false)).unwrap();
         });
-        Self { db, committed: State::new(), open: [None, None, None] }
+        let written = BTreeMap::new();
+        Self { db, committed: State::new(), commits: 0, written, open: [None, None, None] }
     }
 
     fn others_hold(&self, me: usize, held: impl Fn(&Own) -> bool) -> bool {
@@ -125,6 +131,7 @@ impl World {
                 tx: self.db.begin(isolation),
                 repeatable,
                 snapshot: self.committed.clone(),
+                taken_at: self.commits,
                 own: Own::default(),
                 savepoints: Vec::new(),
             });
@@ -157,12 +164,12 @@ impl World {
                 }
             }
             Step::Delete(k) => {
-                if let Some((rid, row)) = find(k) {
-                    if self.lock(slot, open, rid) {
-                        open.tx.tx.delete_rows(T, &[rid]).unwrap();
-                        open.own.keys.insert(row.0);
-                        open.own.writes.insert(rid, None);
-                    }
+                if let Some((rid, row)) = find(k)
+                    && self.lock(slot, open, rid)
+                {
+                    open.tx.tx.delete_rows(T, &[rid]).unwrap();
+                    open.own.keys.insert(row.0);
+                    open.own.writes.insert(rid, None);
                 }
             }
             Step::Read(a, b) => check_read(open, &view, a, b),
@@ -179,6 +186,8 @@ impl World {
             Step::Commit => {
                 open.tx.commit();
                 self.committed = open.view(&self.committed);
+                self.commits += 1;
+                self.written.extend(open.own.writes.keys().map(|rid| (*rid, self.commits)));
                 return false;
             }
             Step::Abort => {
@@ -231,7 +240,7 @@ impl World {
         let waits = self.others_hold(slot, |own| own.rows.contains(&rid));
         let moved = open.repeatable
             && !open.own.writes.contains_key(&rid)
-            && open.snapshot.get(&rid) != self.committed.get(&rid);
+            && self.written.get(&rid).is_some_and(|&commit| commit > open.taken_at);
         match locked {
             Err(error) => {
                 assert!(!waits && error.sqlstate == "40001" && moved, "{error}");
@@ -266,7 +275,7 @@ impl World {
                 open.give_up_wait();
             }
             WriteStop::Conflict { .. } => {
-                assert!(!waits && taken, "{row:?} conflicts with nothing")
+                assert!(!waits && taken, "{row:?} conflicts with nothing");
             }
             WriteStop::Done => {
                 assert!(!waits && !taken, "{row:?} is there twice");
@@ -305,7 +314,7 @@ fn check_read(open: &Open, view: &State, a: i32, b: i32) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_transactions_agree_with_the_model(steps in prop::collection::vec(step(), 1..120)) {
@@ -313,5 +322,7 @@ proptest! {
         for (slot, step) in &steps {
             world.run(*slot, step);
         }
+        world.open = [None, None, None];
+        world.db.kill();
     }
 }

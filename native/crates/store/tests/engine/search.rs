@@ -104,7 +104,9 @@ fn a_filter_never_starves_a_search() {
     for every in [2, 20, 300, 1_500] {
         let allowed: Vec<u32> = rids.iter().copied().filter(|_| random.below(every) == 0).collect();
         let mut bits = vec![0u8; 3_000 / 8 + 1];
-        allowed.iter().for_each(|r| bits[*r as usize / 8] |= 1 << (r % 8));
+        for rid in &allowed {
+            bits[*rid as usize / 8] |= 1 << (rid % 8);
+        }
         db.run(|tx| {
             let query: Vec<f32> = (0..DIM).map(|_| 0.3).collect();
             let expected = nearest(tx, &query, 10, |rid| allowed.contains(&rid));
