@@ -194,11 +194,16 @@ export class SessionCore {
     for (;;) {
       const answer = attempt();
       if (answer <= 0) return answer === 0;
-      await this.interrupts.withLockTimeout(this.settings.number("lock_timeout"), () =>
-        this.database.waits.wait(answer),
-      );
+      await this.#waitInStatement(answer);
       this.interrupts.check();
     }
+  }
+
+  /** The waits of a running statement are for rows and keys of others: lock_timeout counts. */
+  #waitInStatement(token: number): Promise<void> {
+    return this.interrupts.withLockTimeout(this.settings.number("lock_timeout"), () =>
+      this.database.waits.wait(token),
+    );
   }
 
   /** Waits for a table lock in PostgreSQL's mode number; held ones cost nothing. */
@@ -223,7 +228,7 @@ export class SessionCore {
     return {
       transaction: this.transactions.engine(),
       engine: this.database.engine,
-      wait: (token) => this.database.waits.wait(token),
+      wait: (token) => this.#waitInStatement(token),
       parameters,
       functionContext: this.functions,
       catalog: this.catalog(),

@@ -4,6 +4,7 @@ import { SqlError, SqlState } from "../common/error.ts";
 import type { FunctionContext, SessionFunctions } from "../common/function-context.ts";
 import type { SequenceEntry } from "../catalog/entries.ts";
 import type { SessionCore } from "./core.ts";
+import { currentValue, setValue } from "./session-settings.ts";
 
 /** Microseconds from 1970 to 2000. */
 const EPOCH_SHIFT_US = 946_684_800_000_000;
@@ -71,10 +72,11 @@ export class SessionFunctionsOf implements SessionFunctions {
     return randomBytes(count);
   }
   getSetting(name: string): string | undefined {
-    return this.#core.settings.show(name);
+    return currentValue(this.#core, name);
   }
   setSetting(name: string, value: string, isLocal: boolean): string {
-    return this.#core.settings.set(name, value, isLocal);
+    setValue(this.#core, name, value, isLocal);
+    return currentValue(this.#core, name) ?? "";
   }
   notice(notice: Parameters<SessionFunctions["notice"]>[0]): void {
     this.#core.notice(notice);

@@ -28,6 +28,8 @@ export interface SettingDefinition {
   readonly description: string;
   /** Left out of RESET ALL. */
   readonly isKeptByResetAll: boolean;
+  /** Left out of SHOW ALL and pg_settings. */
+  readonly isHidden: boolean;
 }
 
 /** PostgreSQL's GUC_REPORT settings, in the order in which it sends them. */
@@ -53,6 +55,7 @@ const NAME_LISTS = new Set([
   "local_preload_libraries",
   "session_preload_libraries",
 ]);
+const HIDDEN_NAMES = new Set(["is_superuser", "role", "session_authorization", "seed"]);
 const KEPT_BY_RESET_ALL = new Set([
   "role",
   "session_authorization",
@@ -87,6 +90,7 @@ const INITIAL: Readonly<Record<string, string>> = {
   TimeZone: "Etc/UTC",
   timezone_abbreviations: "Default",
   jit: "off",
+  max_connections: "1000",
   ssl: "off",
 };
 
@@ -106,6 +110,7 @@ function define(name: string, type: SettingType, own: Own): SettingDefinition {
     isReported: REPORTED.includes(name),
     isNameList: NAME_LISTS.has(name),
     isKeptByResetAll: KEPT_BY_RESET_ALL.has(name),
+    isHidden: HIDDEN_NAMES.has(name),
     ...own,
   };
 }

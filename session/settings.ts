@@ -107,7 +107,9 @@ export class Settings {
 
   /** Names and values as SHOW ALL lists them. */
   *all(): Iterable<readonly [SettingDefinition, string]> {
-    for (const definition of settingDefinitions()) yield [definition, this.show(definition.name) ?? ""];
+    for (const definition of settingDefinitions()) {
+      if (!definition.isHidden) yield [definition, this.show(definition.name) ?? ""];
+    }
   }
 
   // Transactions
@@ -211,6 +213,7 @@ function customDefinition(name: string): SettingDefinition {
     isReported: false,
     isNameList: false,
     isKeptByResetAll: false,
+    isHidden: false,
   };
 }
 

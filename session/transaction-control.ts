@@ -7,7 +7,7 @@
 // The engine's transaction starts with the first statement that needs one, so that BEGIN costs nothing and SET TRANSACTION
 // can still choose the isolation level. Settings and the session's view of the catalogue follow every rollback.
 import { must } from "../common/assert.ts";
-import { type Notice, SqlError, SqlState } from "../common/error.ts";
+import { type Notice, notSupported, SqlError, SqlState } from "../common/error.ts";
 import type { EngineSession, EngineTransaction, Isolation } from "../native/engine.ts";
 import type { OwnCatalog } from "./own-catalog.ts";
 import type { Settings } from "./settings.ts";
@@ -316,5 +316,18 @@ export class TransactionControl {
 
   #warn(code: string, message: string): void {
     this.#host.notice({ severity: "WARNING", code, message });
+  }
+}
+
+/** READ UNCOMMITTED is READ COMMITTED, as in PostgreSQL. */
+export function isolationLevel(text: string, position?: number): Isolation {
+  switch (text) {
+    case "read uncommitted":
+    case "read committed":
+      return "read committed";
+    case "repeatable read":
+      return "repeatable read";
+    default:
+      throw notSupported("transaction isolation level SERIALIZABLE", position || undefined);
   }
 }

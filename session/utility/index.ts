@@ -33,11 +33,13 @@ export function utilityCommand({ node, text }: RawStatement): UtilityCommand {
   if ("NotifyStmt" in node) return notifyCommand(node.NotifyStmt);
   if ("UnlistenStmt" in node) return unlistenCommand(node.UnlistenStmt);
   if ("LockStmt" in node) return lockCommand(node.LockStmt);
+  if ("CreateTableAsStmt" in node) throw notSupported("CREATE TABLE AS", 1);
+  if ("SelectStmt" in node) throw notSupported("SELECT INTO", 1);
   return definitionCommand(node) ?? refuse(text);
 }
 
 /** "MERGE INTO ..." is not supported: the words a reader knows the statement by. */
 function refuse(text: string): never {
-  const words = /^\s*([A-Za-z]+(?:\s+[A-Za-z]+)?)/.exec(text)?.[1] ?? "this statement";
-  throw notSupported(words.toUpperCase().replace(/\s+/g, " "), 1);
+  const words = /^\s*([A-Za-z]+(?:\s+OR\s+REPLACE)?(?:\s+[A-Za-z]+)?)/i.exec(text)?.[1] ?? "this statement";
+  throw notSupported(words.toUpperCase().replace(/\s+(OR\s+REPLACE\s+)?/g, " "), 1);
 }

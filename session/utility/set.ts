@@ -5,13 +5,13 @@ import type { SessionCore } from "../core.ts";
 import { formatNameList } from "../name-list.ts";
 import type { Started } from "../portal.ts";
 import { KeptRows, batchOfRows } from "../row-source.ts";
+import { currentValue, setValue } from "../session-settings.ts";
 import { posixZone } from "../setting-checks.ts";
 import { settingDefinition } from "../setting-definitions.ts";
-import { parseBool } from "../setting-values.ts";
 import { unrecognized } from "../settings.ts";
 import { type UtilityCommand, done, textColumn } from "./command.ts";
 import { constantText } from "./option-value.ts";
-import { isolationLevel, transactionModes } from "./transaction.ts";
+import { transactionModes } from "./transaction.ts";
 
 interface SetStatement {
   readonly kind?: string;
@@ -79,46 +79,6 @@ function warnOutsideBlock(core: SessionCore, isLocal: boolean, command: string):
   });
 }
 
-function setValue(core: SessionCore, name: string, text: string, isLocal: boolean): void {
-  switch (name.toLowerCase()) {
-    case "transaction_isolation":
-      core.transactions.setModes({ isolation: isolationLevel(text.toLowerCase()) });
-      return;
-    case "transaction_read_only":
-      core.transactions.setModes({ readOnly: readOnlyMode(text) });
-      return;
-    case "session_authorization":
-      if (text !== core.user) throw notSupported(`SET SESSION AUTHORIZATION to "${text}"`);
-      return;
-    case "role":
-      if (text !== "none" && text !== core.user) refuseRole(core, text);
-      return;
-    case "seed":
-      core.functions.session.setSeed(Number(text));
-      return;
-    default:
-      core.settings.set(name, text, isLocal);
-  }
-}
-
-function refuseRole(core: SessionCore, role: string): never {
-  if (core.catalog().roleByName(role) === undefined) {
-    throw new SqlError(SqlState.invalidParameterValue, `role "${role}" does not exist`);
-  }
-  throw notSupported("SET ROLE");
-}
-
-function readOnlyMode(text: string): boolean {
-  const value = parseBool(text);
-  if (value === undefined) {
-    throw new SqlError(
-      SqlState.invalidParameterValue,
-      'parameter "transaction_read_only" requires a Boolean value',
-    );
-  }
-  return value;
-}
-
 function resetValue(core: SessionCore, name: string, isLocal: boolean): void {
   switch (name.toLowerCase()) {
     case "transaction_isolation":
@@ -184,16 +144,4 @@ export function showCommand(statement: { readonly name?: string }): UtilityComma
 
 function shown(rows: readonly (readonly string[])[], columnCount: number): Started {
   return { rows: new KeptRows([batchOfRows(rows, columnCount)]), tag: () => "SHOW", mustFinish: false };
-}
-
-/** SHOW and current_setting of a name; modes of the running transaction are not stored as settings. */
-export function currentValue(core: SessionCore, name: string): string | undefined {
-  switch (name.toLowerCase()) {
-    case "transaction_isolation":
-      return core.transactions.modes.isolation;
-    case "transaction_read_only":
-      return core.transactions.modes.readOnly ? "on" : "off";
-    default:
-      return core.settings.show(name);
-  }
 }

@@ -3,7 +3,7 @@ import { notSupported, SqlError, SqlState } from "../../common/error.ts";
 import type { Node } from "../../parser/tree.ts";
 import type { Started } from "../portal.ts";
 import { nowMicroseconds } from "../session-functions.ts";
-import type { TransactionModes } from "../transaction-control.ts";
+import { type TransactionModes, isolationLevel } from "../transaction-control.ts";
 import { type UtilityCall, type UtilityCommand, done } from "./command.ts";
 import { commandOptions, constantText } from "./option-value.ts";
 
@@ -93,17 +93,4 @@ export function transactionModes(options: readonly Node[] | undefined): Partial<
     }
   }
   return modes;
-}
-
-/** READ UNCOMMITTED is READ COMMITTED, as in PostgreSQL. */
-export function isolationLevel(text: string, position?: number): TransactionModes["isolation"] {
-  switch (text) {
-    case "read uncommitted":
-    case "read committed":
-      return "read committed";
-    case "repeatable read":
-      return "repeatable read";
-    default:
-      throw notSupported("transaction isolation level SERIALIZABLE", position || undefined);
-  }
 }
