@@ -463,3 +463,52 @@ fn operation<'a>(reader: &mut Reader<'a>) -> Result<Operation<'a>> {
         _ => return Err(damaged()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Damaged bytes give an error or a list of operations, never a panic or an enormous allocation.
+    #[test]
+    fn hostile_bytes_are_refused_quietly() {
+        let mut out = Writer::default();
+        out.u8(tag::CREATE_RELATION);
+        out.u32(7);
+        let initial = OwnedValue::Bytes(Box::from(*b"x"));
+        let spec = ColumnSpec { kind: StorageKind::Bytes, dim: 0 };
+        out.columns(&[ColumnInfo { spec, initial }]);
+        out.u8(tag::ROWS);
+        out.u32(7);
+        out.u32(1);
+        out.u32(3);
+        out.image(1, |_| Value::Bytes(b"abc"));
+        out.u8(tag::VECTORS);
+        out.u32(7);
+        out.u16(0);
+        out.u32(2);
+        out.u32(0);
+        out.u32(1);
+        out.f32(1.0);
+        out.f32(2.0);
+        let whole = out.bytes;
+        let read = |bytes: &[u8]| {
+            let mut count = 0;
+            decode(bytes, |_| {
+                count += 1;
+                Ok(())
+            })
+            .map(|()| count)
+        };
+        assert_eq!(read(&whole).unwrap(), 3);
+        for cut in 0..whole.len() {
+            let _ = read(&whole[..cut]);
+        }
+        for at in 0..whole.len() {
+            for value in [0, 1, 0x7F, 0xFF] {
+                let mut bytes = whole.clone();
+                bytes[at] = value;
+                let _ = read(&bytes);
+            }
+        }
+    }
+}

@@ -328,6 +328,3 @@ fn describe(path: &[(u32, LockTag, u8, Vec<u32>)], start: u32) -> String {
 pub fn next_token(counter: &AtomicU32) -> u32 {
     (counter.fetch_add(1, Ordering::Relaxed) & (i32::MAX as u32 >> 1)) + 1
 }
-
-#[cfg(test)]
-mod tests;

@@ -137,3 +137,28 @@ fn a_crash_in_a_bulk_commit_leaves_all_of_it_or_nothing() {
     }
     assert!(seen[0] > 0, "{seen:?}");
 }
+
+/// Recovery may be cut off as well: what the second crash leaves still holds what the first left.
+#[test]
+fn a_crash_during_recovery_loses_nothing_either() {
+    let disk = FaultyDisk::new();
+    let history = workload(&disk);
+    let firsts = disk.crash_states(23).map(std::result::Result::unwrap);
+    let mut states = 0;
+    for first in firsts.step_by(97) {
+        let Some(promised) = history.promised(first.operation) else { continue };
+        let twin = FaultyDisk::over(&first.disk).unwrap();
+        try_open(Arc::new(twin.clone())).unwrap().shutdown();
+        for second in twin.crash_states(5).map(std::result::Result::unwrap).step_by(7) {
+            let kind = second.kind;
+            if let Err(wrong) = recover(second.disk, &history, Some(promised)) {
+                panic!(
+                    "crash at {} then at {}, {kind:?}: {wrong}",
+                    first.operation, second.operation
+                );
+            }
+            states += 1;
+        }
+    }
+    assert!(states > 20, "{states} states");
+}

@@ -7,3 +7,4 @@ mod model;
 mod recovery;
 mod rows;
 mod search;
+mod stress;

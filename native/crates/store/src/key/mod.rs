@@ -326,3 +326,6 @@ impl Ord for Entry {
         self.bytes().cmp(other.bytes())
     }
 }
+
+#[cfg(test)]
+mod tests;
