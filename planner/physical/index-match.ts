@@ -129,16 +129,12 @@ function isConstantForScan(e: BoundExpression, own: ReadonlyMap<number, number>)
   return !isVolatile(e) && ![...columnsIn(e)].some((id) => own.has(id));
 }
 
-/** Widths of the integer family: values of one compare with keys of another after widening. */
-const INTEGER_RANK: ReadonlyMap<number, number> = new Map([
-  [Oid.int2, 1],
-  [Oid.int4, 2],
-  [Oid.int8, 3],
-]);
+/** The integer family: values of one compare with keys of another, and the executor brings a bound into the key's range. */
+const INTEGERS: ReadonlySet<number> = new Set([Oid.int2, Oid.int4, Oid.int8]);
 
 /**
- * The value as the key's own type; undefined when it cannot be one without loss. Comparisons are chosen by both sides'
- * types (int4 = int8), a key is stored as one of them.
+ * The value as a bound of the key; undefined when its type is another one. Comparisons are chosen by both sides' types
+ * (int4 = int8, as drivers send small numbers as int2), a key is stored as one of them.
  */
 function boundValue(
   value: BoundExpression,
@@ -147,15 +143,9 @@ function boundValue(
   columnType: number,
 ): BoundExpression | undefined {
   if (!isConstantForScan(value, own)) return undefined;
-  if (value.type.oid === keyType || value.type.oid === columnType)
-    return columnType === keyType || value.type.oid === keyType ? value : undefined;
-  const from = INTEGER_RANK.get(value.type.oid);
-  const to = INTEGER_RANK.get(keyType);
-  if (from === undefined || to === undefined || value.kind !== "constant" || typeof value.value !== "number")
-    return undefined;
-  const limit = to === 3 ? Number.MAX_SAFE_INTEGER : to === 2 ? 0x7fffffff : 0x7fff;
-  if (Math.abs(value.value) > limit) return undefined;
-  return { ...value, type: { oid: keyType, typmod: -1 } };
+  if (value.type.oid === keyType) return value;
+  if (value.type.oid === columnType) return columnType === keyType ? value : undefined;
+  return INTEGERS.has(value.type.oid) && INTEGERS.has(keyType) ? value : undefined;
 }
 
 function isAnyOf(
