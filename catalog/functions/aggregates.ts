@@ -158,11 +158,12 @@ function extreme(direction: -1 | 1): AggregateBody {
     step: (state, args, call) => {
       const value = args[0] as Datum;
       if (state.value === null) {
-        state.value = value;
+        state.value = keep(value);
         return;
       }
       const compare = must(codecOf(argumentOid(call)).compare, "min and max exist for ordered types only");
-      if (compare(value, state.value) * direction > 0) state.value = value;
+      // Of equal values the later: 1.0 after 1.000.
+      if (compare(value, state.value) * direction >= 0) state.value = keep(value);
     },
     finish: (state) => state.value,
     stepBatch: (state, args, rowCount) => {

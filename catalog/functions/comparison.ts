@@ -217,9 +217,10 @@ export const comparisonFunctions: BodyTable = {
   ...largerSmaller("tidlarger", "tidsmaller", ofType(Oid.tid)),
 };
 
+/** Of equal values the second. */
 function largerSmaller(larger: string, smaller: string, compare: Compare): Record<string, FunctionBody> {
   return {
-    [larger]: binary<Datum, Datum>((a, b, call) => (compare(a, b, call) >= 0 ? a : b)),
-    [smaller]: binary<Datum, Datum>((a, b, call) => (compare(a, b, call) <= 0 ? a : b)),
+    [larger]: binary<Datum, Datum>((a, b, call) => (compare(a, b, call) > 0 ? a : b)),
+    [smaller]: binary<Datum, Datum>((a, b, call) => (compare(a, b, call) < 0 ? a : b)),
   };
 }

@@ -2,10 +2,11 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { SqlError } from "../../common/error.ts";
-import { lookupCodec } from "../../common/types/registry.ts";
+import { codecOf, lookupCodec } from "../../common/types/registry.ts";
 import { Oid, arrayOidOf } from "../../common/types/oid.ts";
 import { SqlRecord } from "../../common/types/record.ts";
-import type { FunctionCall } from "./function.ts";
+import type { SqlArray } from "../../common/types/array.ts";
+import type { AggregateBody, FunctionCall } from "./function.ts";
 import { testCall } from "./test-call.ts";
 import type { Datum } from "../../common/types/type.ts";
 import { RECORDED_FUNCTIONS, type RecordedCall } from "../../test/record/functions.ts";
@@ -24,8 +25,10 @@ function answerOf(recorded: RecordedCall): unknown {
   const types = typeNames === "" ? [] : typeNames.split(",").map(oidOfName);
   const resultOid = oidOfName(resultName) || Oid.text;
   const call = testCall(types, resultOid);
-  const body = functionBody(source);
+  const body = functionBody(source.startsWith("agg:") ? `${source}:${types[0]}` : source);
   try {
+    if (body?.kind === "aggregate")
+      return aggregateAnswer(body, texts[0] as string, types[0] as number, call);
     const args = texts.map(
       (text, i) => lookupCodec(types[i] as number)?.parse(text, -1, call.context.types) as Datum,
     );
@@ -48,6 +51,23 @@ function answerOf(recorded: RecordedCall): unknown {
     if (error instanceof SqlError) return `!${error.code} ${error.message}`;
     throw error;
   }
+}
+
+function aggregateAnswer(
+  body: AggregateBody,
+  values: string,
+  oid: number,
+  call: FunctionCall,
+): string | null {
+  const array = codecOf(arrayOidOf(oid) ?? 0).parse(values, -1, call.context.types) as SqlArray;
+  let state = body.init(call);
+  for (const value of array.elements)
+    if (value !== null || !body.strict) state = body.step(state, [value], call);
+  const result = body.finish(state, call);
+  if (result === null) return null;
+  return call.resultType.oid === Oid.bool
+    ? String(result)
+    : codecOf(call.resultType.oid).format(result, call.context.types);
 }
 
 function rowText(values: readonly Datum[], call: FunctionCall): string {

@@ -187,7 +187,10 @@ interface VectorSum {
 }
 
 /** Sums in float8; avg and sum both come back as float4 values. */
-function vectorSum(finish: (sum: Float64Array, count: number) => Float64Array): FunctionBody {
+function vectorSum(
+  finish: (sum: Float64Array, count: number) => Float64Array,
+  mismatch: (expected: number, found: number) => string,
+): FunctionBody {
   return aggregate<VectorSum>({
     strict: true,
     init: () => ({ sum: undefined, count: 0 }),
@@ -195,10 +198,7 @@ function vectorSum(finish: (sum: Float64Array, count: number) => Float64Array): 
       const value = args[0] as Embedding;
       state.sum ??= new Float64Array(value.length);
       if (state.sum.length !== value.length) {
-        throw new SqlError(
-          SqlState.dataException,
-          `expected ${state.sum.length} dimensions, not ${value.length}`,
-        );
+        throw new SqlError(SqlState.dataException, mismatch(state.sum.length, value.length));
       }
       for (let i = 0; i < value.length; i++) state.sum[i]! += value[i]!;
       state.count += 1;
@@ -234,6 +234,12 @@ export const vectorFunctions: BodyTable = {
   vector: ternary<Embedding, number, boolean>((a, typmod) => applyVectorModifier(a, typmod)),
   array_to_vector: ternary<SqlArray, number, boolean>(fromArray),
   vector_to_float4: ternary<Embedding, number, boolean>((a) => SqlArray.of(Oid.float4, Array.from(a))),
-  [`agg:avg:${Oid.vector}`]: vectorSum((sum, count) => sum.map((value) => value / count)),
-  [`agg:sum:${Oid.vector}`]: vectorSum((sum) => sum),
+  [`agg:avg:${Oid.vector}`]: vectorSum(
+    (sum, count) => sum.map((value) => value / count),
+    (expected, found) => `expected ${expected} dimensions, not ${found}`,
+  ),
+  [`agg:sum:${Oid.vector}`]: vectorSum(
+    (sum) => sum,
+    (expected, found) => `different vector dimensions ${expected} and ${found}`,
+  ),
 };

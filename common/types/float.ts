@@ -62,11 +62,7 @@ function trimBlanks(text: string): string {
 
 export function formatFloat8(value: number, extraFloatDigits: number): string {
   if (extraFloatDigits <= 0) return formatG(value, Math.max(15 + extraFloatDigits, 1));
-  return layoutShortest(
-    value,
-    Number.isFinite(value) ? shortestDigits(value.toExponential()) : undefined,
-    15,
-  );
+  return layoutShortest(value, Number.isFinite(value) ? shortestDouble(value) : undefined, 15);
 }
 
 export function formatFloat4(value: number, extraFloatDigits: number): string {
@@ -87,13 +83,61 @@ function shortestDigits(exponential: string): Decimal {
   return { digits: (mantissa as string).replace(".", ""), exponent: Number(exponent) };
 }
 
-/** Shortest digits that read back to the same float4: at most nine are ever needed. */
-function shortestSingle(value: number): Decimal {
-  for (let digits = 0; digits < 9; digits++) {
+/**
+ * Shortest digits strictly inside the interval that reads back to `value`. JavaScript also accepts the interval's ends, which are
+ * decimals half-way between two floats; PostgreSQL's Ryu does not. Such decimals exist only above 2^53.
+ */
+function shortestDouble(value: number): Decimal {
+  const shortest = value.toExponential();
+  if (Math.abs(value) < 2 ** 53 || !isHalfWay(value, shortest)) return shortestDigits(shortest);
+  for (let digits = 0; digits < 17; digits++) {
     const text = value.toExponential(digits);
-    if (Math.fround(Number(text)) === value) return shortestDigits(trimMantissa(text));
+    if (Number(text) === value && !isHalfWay(value, text)) return shortestDigits(trimMantissa(text));
   }
-  return shortestDigits(value.toExponential());
+  return shortestDigits(shortest);
+}
+
+/** Whether the decimal lies exactly between `value` and a neighbour: then twice the way to it ends on that neighbour. */
+function isHalfWay(value: number, text: string): boolean {
+  const { digits, exponent } = shortestDigits(text);
+  const places = exponent - (digits.length - 1);
+  if (places < 0) return false;
+  const decimal = BigInt(digits) * 10n ** BigInt(places);
+  const exact = BigInt(Math.abs(value));
+  const mirrored = 2n * decimal - exact;
+  return decimal !== exact && BigInt(Number(mirrored)) === mirrored;
+}
+
+/** As shortestDouble for float4: at most nine digits are ever needed. */
+function shortestSingle(value: number): Decimal {
+  // Most floats need seven to nine digits; more digits never read back worse, so the search may start in the middle.
+  let digits = 6;
+  let found = singleText(value, digits);
+  while (found === undefined && digits < 8) found = singleText(value, ++digits);
+  for (; found !== undefined && digits > 0; digits--) {
+    const shorter = singleText(value, digits - 1);
+    if (shorter === undefined) break;
+    found = shorter;
+  }
+  return shortestDigits(found ?? value.toExponential());
+}
+
+/** `value` with 1 + `digits` digits when that reads back to it. */
+function singleText(value: number, digits: number): string | undefined {
+  const text = value.toExponential(digits);
+  const decimal = Number(text);
+  if (Math.fround(decimal) !== value) return undefined;
+  const mirrored = 2 * decimal - value;
+  if (decimal !== value && Math.fround(mirrored) === mirrored) return undefined;
+  return trimMantissa(halfToEven(value, text, digits));
+}
+
+/** toExponential rounds a tie up, Ryu to the even digit: a tie is an exact expansion of one more digit, and that a 5. */
+function halfToEven(value: number, text: string, digits: number): string {
+  const [exact, exponent] = trimMantissa(value.toExponential(40)).split("e") as [string, string];
+  const isTie = exact.endsWith("5") && exact.replace(/[-.]/g, "").length === digits + 2;
+  const down = exact.slice(0, -1);
+  return isTie && /[02468]\.?$/.test(down) ? `${down}e${exponent}` : text;
 }
 
 function trimMantissa(text: string): string {

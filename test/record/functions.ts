@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
+import { AGGREGATE_CALLS } from "./aggregate-cases.ts";
 import { EXTRA_CALLS, argumentLists, instantiate, random, recordedSources } from "./function-cases.ts";
 
 export type RecordedCall = readonly [
@@ -65,6 +66,8 @@ async function main(url: string): Promise<void> {
     const recorded = await record(client, source, proc, types, args);
     if (recorded !== undefined) calls.push(recorded);
   }
+  for (const [name, type, values] of AGGREGATE_CALLS)
+    calls.push(await recordAggregate(client, name, type, values));
   await client.end();
   writeFileSync(RECORDED_FUNCTIONS, `[\n${calls.map((call) => JSON.stringify(call)).join(",\n")}\n]\n`);
   console.log(`${calls.length} calls of ${seen.size} functions`);
@@ -101,6 +104,26 @@ async function record(
     // Undefined function: a VARIADIC one, which wants its array marked so.
     if (failure.code === "57014" || failure.code === "42883") return undefined;
     return [source, typeKey, args, "", `!${failure.code ?? ""} ${failure.message}`];
+  }
+}
+
+/** The values in their order, as one array text; key "agg:name". */
+async function recordAggregate(
+  client: pg.Client,
+  name: string,
+  type: string,
+  values: string,
+): Promise<RecordedCall> {
+  const call = `"${name}"(x) AS r FROM unnest($1::text::${type}[]) AS x`;
+  try {
+    const result = await client.query<{ t: string | null; type: string }>(
+      `SELECT r::text AS t, (SELECT typname FROM pg_type WHERE oid = pg_typeof(r)::oid) AS type FROM (SELECT ${call}) s`,
+      [values],
+    );
+    return [`agg:${name}`, type, [values], result.rows[0]?.type ?? "", result.rows[0]?.t ?? null];
+  } catch (error) {
+    const failure = error as { code?: string; message: string };
+    return [`agg:${name}`, type, [values], "", `!${failure.code ?? ""} ${failure.message}`];
   }
 }
 
