@@ -8,6 +8,7 @@ import { foldConstants } from "./rules/fold-constants.ts";
 import { inlineCtes } from "./rules/inline-ctes.ts";
 import { joinOrder } from "./rules/join-order.ts";
 import { limitThroughProject } from "./rules/limit-through-project.ts";
+import { minMaxIndex } from "./rules/min-max-index.ts";
 import { pruneColumns } from "./rules/prune-columns.ts";
 import { pullUpSubqueries } from "./rules/pull-up-subqueries.ts";
 import { pushDown } from "./rules/push-down.ts";
@@ -22,6 +23,7 @@ export const RULES: readonly Rule[] = [
   pullUpSubqueries,
   pushDown,
   joinOrder,
+  minMaxIndex,
   limitThroughProject,
   searchPatterns,
   pruneColumns,

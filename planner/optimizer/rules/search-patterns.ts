@@ -132,7 +132,8 @@ function vectorIndex(
   e: CallExpression,
   context: RuleContext,
 ): IndexEntry | undefined {
-  const { catalog } = context.planner;
+  const { catalog, settings } = context.planner;
+  if (!settings.enableIndexscan || settings.exact) return undefined;
   return catalog.indexesOf(scan.table.oid).find((index) => {
     const key = index.columns[0];
     if (index.method !== "hnsw" || key === undefined || key.attnum !== column.attnum) return false;
