@@ -46,7 +46,10 @@ export function gather(vector: Vector, rows: Rows): Vector {
       return gatherText(vector, rows);
     case "boxed": {
       const out = new Array<Datum>(count);
-      for (let i = 0; i < count; i++) out[i] = vector.values[rows[i] as number] ?? null;
+      for (let i = 0; i < count; i++) {
+        const row = rows[i] as number;
+        out[i] = row < 0 ? null : vector.get(row);
+      }
       return new BoxedVector(out);
     }
     case "embedding": {

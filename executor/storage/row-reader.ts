@@ -3,7 +3,6 @@
 import { assert, must } from "../../common/assert.ts";
 import {
   BoolVector,
-  BoxedVector,
   EmbeddingVector,
   Float64Vector,
   Int32Vector,
@@ -13,10 +12,11 @@ import {
   type Vector,
 } from "../../common/batch/vector.ts";
 import { codecOf } from "../../common/types/registry.ts";
-import type { Datum, SqlType } from "../../common/types/type.ts";
+import type { SqlType } from "../../common/types/type.ts";
 import type { ColumnBuffer, EngineTransaction, ScanCursor } from "../../native/engine.ts";
 import { type BufferPool, growBytes } from "./buffer-pool.ts";
 import { columnSpec } from "./column-spec.ts";
+import { StoredVector } from "./stored-vector.ts";
 
 /** A batch with embeddings holds at most about this much of them: 4,096 rows of 768 dimensions would be 12 MB. */
 const MAX_EMBEDDING_BYTES = 1 << 20;
@@ -94,7 +94,7 @@ export class RowReader {
   }
 }
 
-/** `rowCount` rows of a buffer as a Vector over the same memory; values without a typed form are decoded. */
+/** `rowCount` rows of a buffer as a Vector over the same memory; values without a typed form are decoded when asked for. */
 export function vectorFrom(buffer: ColumnBuffer, type: SqlType, rowCount: number): Vector {
   const nulls = nullsFrom(buffer, rowCount);
   switch (buffer.kind) {
@@ -119,15 +119,7 @@ function bytesVector(buffer: ColumnBuffer, type: SqlType, nulls: Nulls, rowCount
   const codec = codecOf(type.oid);
   const { offsets, bytes } = buffer;
   if (codec.vectorKind === "text") return new TextVector(offsets, bytes, nulls, rowCount);
-  const values = new Array<Datum>(rowCount);
-  for (let row = 0; row < rowCount; row++) {
-    values[row] =
-      nulls !== undefined && nulls[row] === 1
-        ? null
-        : // A copy, because the value may keep pointing at its bytes (bytea).
-          codec.fromStorage(bytes.slice(offsets[row] as number, offsets[row + 1] as number));
-  }
-  return new BoxedVector(values);
+  return new StoredVector(codec, offsets, bytes, nulls, rowCount);
 }
 
 function nullsFrom(buffer: ColumnBuffer, rowCount: number): Nulls {

@@ -1,0 +1,50 @@
+// A column of a type without a typed form (numeric, jsonb, arrays ...) over the engine's bytes: a value is decoded when it is
+// asked for, once. A filter on another column then decodes only the rows that pass it. Looks like a BoxedVector to everybody;
+// valid as long as the batch is, because the bytes are the reader's.
+import type { BoxedVector, Nulls } from "../../common/batch/vector.ts";
+import type { Datum, TypeCodec } from "../../common/types/type.ts";
+
+export class StoredVector implements BoxedVector {
+  readonly kind = "boxed";
+  readonly length: number;
+  readonly #codec: TypeCodec;
+  readonly #offsets: Uint32Array;
+  readonly #bytes: Uint8Array;
+  readonly #nulls: Nulls;
+  readonly #decoded: (Datum | undefined)[];
+
+  constructor(codec: TypeCodec, offsets: Uint32Array, bytes: Uint8Array, nulls: Nulls, length: number) {
+    this.#codec = codec;
+    this.#offsets = offsets;
+    this.#bytes = bytes;
+    this.#nulls = nulls;
+    this.length = length;
+    this.#decoded = new Array<Datum | undefined>(length);
+  }
+
+  /** Decodes everything. */
+  get values(): readonly Datum[] {
+    for (let row = 0; row < this.length; row++) this.get(row);
+    return this.#decoded as Datum[];
+  }
+
+  isNull(row: number): boolean {
+    return this.#nulls !== undefined && this.#nulls[row] === 1;
+  }
+
+  get(row: number): Datum {
+    let value = this.#decoded[row];
+    if (value === undefined) {
+      value = this.isNull(row) ? null : this.#decode(row);
+      this.#decoded[row] = value;
+    }
+    return value;
+  }
+
+  #decode(row: number): Datum {
+    // A copy, because the value may keep pointing at its bytes (bytea).
+    return this.#codec.fromStorage(
+      this.#bytes.slice(this.#offsets[row] as number, this.#offsets[row + 1] as number),
+    );
+  }
+}
