@@ -15,7 +15,9 @@ class Recorder implements ResultReceiver, SessionClient {
   }
   rows(batch: Batch, from: number, to: number): void {
     for (let row = from; row < to; row++) {
-      this.log.push(batch.columns.map((column) => String(column.get(row))).join("|"));
+      this.log.push(
+        batch.columns.map((column) => JSON.stringify(column.get(row)).replaceAll('"', "")).join("|"),
+      );
     }
   }
   complete(tag: string): void {
