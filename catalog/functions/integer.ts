@@ -138,7 +138,7 @@ function integerBatch(
     if (operation === "multiply") for (let i = 0; i < rowCount; i++) values[i] = (values[i] as number) + 0;
     return new Int64Vector(values, undefined, nulls, rowCount);
   }
-  return new Int32Vector(Int32Array.from(values), nulls, rowCount);
+  return new Int32Vector(new Int32Array(values), nulls, rowCount);
 }
 
 /** rint(): half to even, as casts from float to integer round. */
@@ -276,11 +276,11 @@ function narrowInt8(value: Int8, width: 2 | 4): number {
 function widenToInt8(args: readonly Vector[], rowCount: number): Vector | undefined {
   const arg = args[0];
   if (arg?.kind !== "i32") return undefined;
-  return new Int64Vector(Float64Array.from(arg.values.subarray(0, rowCount)), undefined, arg.nulls, rowCount);
+  return new Int64Vector(new Float64Array(arg.values.subarray(0, rowCount)), undefined, arg.nulls, rowCount);
 }
 
 function widenToFloat8(args: readonly Vector[], rowCount: number): Vector | undefined {
   const arg = args[0];
   if (arg?.kind !== "i32") return undefined;
-  return new Float64Vector(Float64Array.from(arg.values.subarray(0, rowCount)), arg.nulls, rowCount);
+  return new Float64Vector(new Float64Array(arg.values.subarray(0, rowCount)), arg.nulls, rowCount);
 }

@@ -65,7 +65,7 @@ function aggregateAnswer(
     if (value !== null || !body.strict) state = body.step(state, [value], call);
   const result = body.finish(state, call);
   if (result === null) return null;
-  return call.resultType.oid === Oid.bool
+  return typeof result === "boolean"
     ? String(result)
     : codecOf(call.resultType.oid).format(result, call.context.types);
 }

@@ -205,7 +205,7 @@ function vectorSum(
     },
     finish: (state): Datum => {
       if (state.sum === undefined) return null;
-      const result = Float32Array.from(finish(state.sum, state.count));
+      const result = new Float32Array(finish(state.sum, state.count));
       if (result.some((value) => !Number.isFinite(value))) throw floatOverflow();
       return result;
     },

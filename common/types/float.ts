@@ -67,7 +67,45 @@ export function formatFloat8(value: number, extraFloatDigits: number): string {
 
 export function formatFloat4(value: number, extraFloatDigits: number): string {
   if (extraFloatDigits <= 0) return formatG(value, Math.max(6 + extraFloatDigits, 1));
+  const magnitude = Math.abs(value);
+  if (magnitude >= 1e-4 && magnitude < 1e6) return shortestPlain(value, magnitude);
   return layoutShortest(value, Number.isFinite(value) ? shortestSingle(value) : undefined, 6);
+}
+
+const POWERS_OF_TEN = Array.from({ length: 16 }, (_, i) => 10 ** i);
+
+/**
+ * A float4 in [1e-4, 1e6) by integer arithmetic, many times faster than asking toExponential: what embeddings print with.
+ * magnitude x 10^k is exact in a double (24 bits x 28 bits of 5^12), and so is the tie of rounding it; no decimal of nine
+ * digits lies half-way between two floats here.
+ */
+function shortestPlain(value: number, magnitude: number): string {
+  let exponent = Math.floor(Math.log10(magnitude));
+  if (magnitude >= (POWERS_OF_TEN[exponent + 1] ?? 10 ** (exponent + 1))) exponent += 1;
+  let places = Math.max(6 - exponent, 0);
+  let digits = decimalDigits(magnitude, places);
+  while (digits === undefined && places < 13) digits = decimalDigits(magnitude, ++places);
+  while (digits !== undefined && places > 0) {
+    const shorter = decimalDigits(magnitude, places - 1);
+    if (shorter === undefined) break;
+    digits = shorter;
+    places -= 1;
+  }
+  if (digits === undefined) return layoutShortest(value, shortestSingle(value), 6);
+  const sign = value < 0 ? "-" : "";
+  if (places === 0) return sign + digits;
+  const text = digits.toString().padStart(places + 1, "0");
+  return `${sign}${text.slice(0, -places)}.${text.slice(-places)}`;
+}
+
+/** The nearest decimal with `places` places as an integer, when it reads back to `magnitude`. */
+function decimalDigits(magnitude: number, places: number): number | undefined {
+  const power = POWERS_OF_TEN[places] as number;
+  const scaled = magnitude * power;
+  const floor = Math.floor(scaled);
+  const rest = scaled - floor;
+  const digits = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+  return Math.fround(digits / power) === magnitude ? digits : undefined;
 }
 
 interface Decimal {
@@ -119,7 +157,8 @@ function shortestSingle(value: number): Decimal {
     if (shorter === undefined) break;
     found = shorter;
   }
-  return shortestDigits(found ?? value.toExponential());
+  if (found === undefined) return shortestDigits(value.toExponential());
+  return shortestDigits(trimMantissa(halfToEven(value, found)));
 }
 
 /** `value` with 1 + `digits` digits when that reads back to it. */
@@ -129,13 +168,14 @@ function singleText(value: number, digits: number): string | undefined {
   if (Math.fround(decimal) !== value) return undefined;
   const mirrored = 2 * decimal - value;
   if (decimal !== value && Math.fround(mirrored) === mirrored) return undefined;
-  return trimMantissa(halfToEven(value, text, digits));
+  return trimMantissa(text);
 }
 
 /** toExponential rounds a tie up, Ryu to the even digit: a tie is an exact expansion of one more digit, and that a 5. */
-function halfToEven(value: number, text: string, digits: number): string {
-  const [exact, exponent] = trimMantissa(value.toExponential(40)).split("e") as [string, string];
-  const isTie = exact.endsWith("5") && exact.replace(/[-.]/g, "").length === digits + 2;
+function halfToEven(value: number, text: string): string {
+  const [exact, exponent] = trimMantissa(value.toExponential(20)).split("e") as [string, string];
+  const count = (mantissa: string): number => mantissa.replace(/[-.]/g, "").length;
+  const isTie = exact.endsWith("5") && count(exact) === count(text.split("e")[0] as string) + 1;
   const down = exact.slice(0, -1);
   return isTie && /[02468]\.?$/.test(down) ? `${down}e${exponent}` : text;
 }
