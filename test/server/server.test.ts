@@ -5,7 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
+
+// Several processes start in every test; on a busy machine that alone takes long.
+vi.setConfig({ testTimeout: 120_000 });
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const tls = (name: string): string => fileURLToPath(new URL(`./tls/${name}`, import.meta.url));
@@ -58,7 +61,7 @@ function launch(file: string, args: readonly string[], env: Record<string, strin
 }
 
 async function serve(args: readonly string[], env: Record<string, string> = {}): Promise<Running> {
-  const launched = launch("bin/omendb.ts", ["serve", "--port", "0", "--workers", "2", ...args], env);
+  const launched = launch("bin/omendb.ts", ["serve", "--port", "0", "--workers", "1", ...args], env);
   for (;;) {
     const url = /^ready (postgresql:\S+)$/m.exec(launched.output.stdout)?.[1];
     if (url !== undefined) return { process: launched.process, url, exit: launched.exit };
@@ -118,7 +121,7 @@ describe("omendb serve", () => {
   });
 
   test("serves a cancel that arrives at another worker, and refuses one client too many", async () => {
-    const { url } = await serve(["--memory", "--max-connections", "2"]);
+    const { url } = await serve(["--memory", "--workers", "2", "--max-connections", "2"]);
     const running = await connect(url);
     const other = await connect(url);
     await expect(connect(url)).rejects.toMatchObject({ code: "53300" });
