@@ -25,7 +25,7 @@ import { rowLimits } from "./row-limits.ts";
 /** Cormack, Clarke and Büttcher (SIGIR 2009). */
 const DEFAULT_K = 60;
 /** Candidates per branch unless given: at least MIN_CANDIDATES, else this many times the wanted rows. */
-const MIN_CANDIDATES = 100;
+const MIN_CANDIDATES = 200;
 const CANDIDATES_PER_ROW = 10;
 
 export class HybridOperator implements Operator {

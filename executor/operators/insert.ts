@@ -10,6 +10,7 @@ import { RowLock, RowLockOutcome } from "../../native/engine.ts";
 import type { InsertPlan, OnConflict } from "../../planner/physical/plan.ts";
 import { gather, sliceBatch } from "../batch/gather.ts";
 import type { ExecutionContext } from "../context.ts";
+import { arbiterConflict } from "../modify/arbiter.ts";
 import { readLocked } from "../modify/existing-rows.ts";
 import { Returning } from "../modify/returning.ts";
 import { type NewRows, RowInserter } from "../modify/row-inserter.ts";
@@ -30,6 +31,8 @@ export class InsertOperator implements Operator {
   readonly #returning: Returning;
   /** DO UPDATE: rows this statement inserted or updated; meeting one again is 21000. */
   readonly #touched = new Set<number>();
+  /** A row that was gone and is in the way again: this statement wrote it elsewhere (a modifying CTE). */
+  #goneRid: number | undefined;
   #hasRun = false;
 
   constructor(plan: InsertPlan, input: Operator, context: ExecutionContext) {
@@ -82,16 +85,16 @@ export class InsertOperator implements Operator {
     const rids = new Uint32Array(rows.rowCount);
     let at = 0;
     while (at < rows.validCount) {
-      const conflict = await insertRows(storageId, rows.buffers, at, rows.validCount, rids, this.#context);
-      const end = conflict?.row ?? rows.validCount;
+      const found = await insertRows(storageId, rows.buffers, at, rows.validCount, rids, this.#context);
+      const end = found?.row ?? rows.validCount;
       if (onConflict.action.kind === "update")
         for (let i = at; i < end; i++) this.#touched.add(rids[i] as number);
       await this.#finish(rows, at, end);
       at = end;
-      if (conflict === undefined) break;
-      if (onConflict.arbiters.length > 0 && !onConflict.arbiters.includes(conflict.indexId)) {
-        this.#inserter.throwConflict(rows, conflict);
-      }
+      if (found === undefined) break;
+      const { table, constraints } = this.#plan;
+      const conflict = arbiterConflict(found, onConflict.arbiters, table, constraints, rows, this.#context);
+      if (conflict === undefined) this.#inserter.throwConflict(rows, found);
       if (onConflict.action.kind === "nothing") at += 1;
       else if (await this.#updateExisting(rows, conflict, onConflict.action)) at += 1;
     }
@@ -102,7 +105,7 @@ export class InsertOperator implements Operator {
   async #updateExisting(rows: NewRows, conflict: Conflict, action: UpdateAction): Promise<boolean> {
     const { table } = this.#plan;
     const rid = conflict.conflictingRid;
-    if (this.#touched.has(rid)) {
+    if (this.#touched.has(rid) || rid === this.#goneRid) {
       throw new SqlError(
         SqlState.cardinalityViolation,
         "ON CONFLICT DO UPDATE command cannot affect row a second time",
@@ -113,7 +116,10 @@ export class InsertOperator implements Operator {
     }
     const target = Uint32Array.of(rid);
     const [outcome] = await lockRows(table.storageId, target, RowLock.update, this.#context);
-    if (outcome === RowLockOutcome.gone) return false;
+    if (outcome === RowLockOutcome.gone) {
+      this.#goneRid = rid;
+      return false;
+    }
     const live = table.columns.filter((column) => !column.isDropped).map((column) => column.attnum);
     const existing = readLocked(table, live, target, this.#context);
     const excluded = rows.columns.map((column) => gather(column, Uint32Array.of(conflict.row)));

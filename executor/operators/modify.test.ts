@@ -257,6 +257,32 @@ describe.each([1, 3, 4096])("batches of %i rows", (batchRows) => {
     ).rejects.toMatchObject({ code: "21000" });
   });
 
+  test("an arbiter decides also where another unique index is in the way first", async () => {
+    const both = await createTable(session, "both", [
+      ["id", int4],
+      ["mail", int4],
+      ["n", int4],
+    ]);
+    await createIndex(session, both, "both_pkey", "id", { method: "btree", unique: true });
+    const mail = await createIndex(session, both, "both_mail_key", "mail", { method: "btree", unique: true });
+    await run(insert(both, ["id", "mail", "n"], values([int4, int4, int4], [[1, 5, 0]])));
+    const upsertMail = (row: Datum[]) =>
+      run(
+        insert(both, ["id", "mail", "n"], values([int4, int4, int4], [row]), {
+          onConflict: {
+            arbiters: [mail.storageId],
+            action: { kind: "update", where: undefined, assignments: [{ attnum: 3, expression: column(5) }] },
+          },
+        }),
+      );
+    expect((await upsertMail([1, 5, 9])).affected).toBe(1);
+    expect((await run(seqScan(both, ["id", "mail", "n"]))).rows).toEqual([[1, 5, 9]]);
+    await expect(upsertMail([1, 6, 9])).rejects.toMatchObject({
+      code: "23505",
+      fields: { constraint: "both_pkey" },
+    });
+  });
+
   test("UPDATE, with RETURNING over new and old", async () => {
     const plan = update(t, op(">", column(0), int(1)), [["name", text("many")]], {
       returning: [column(0), column(1, textOid), column(4, textOid)],
