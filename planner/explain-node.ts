@@ -7,86 +7,23 @@ import { unreachable } from "../common/assert.ts";
 import { quoteIdentifier } from "../common/identifier.ts";
 import type { TypeContext } from "../common/types/type.ts";
 import { deparse, deparseAggregate, deparseSortKey, type DeparseOptions } from "./binder/deparse.ts";
+import {
+  countRelations,
+  JOIN_WORDS,
+  make,
+  target,
+  relation,
+  bitmapConditions,
+  bitmapNames,
+  type ExplainProperty,
+  type ExplainNode,
+} from "./explain-parts.ts";
 import type { BoundExpression, SortKey, SubqueryExpression } from "./logical/expression.ts";
-import type {
-  BitmapSource,
-  Estimate,
-  PhysicalPlan,
-  ScanTarget,
-  SearchBranch,
-  SearchFilter,
-} from "./physical/plan.ts";
-
-export interface ExplainProperty {
-  readonly name: string;
-  readonly value: string | number | readonly string[];
-  readonly verboseOnly?: boolean;
-}
-
-export interface ExplainNode {
-  /** Plan node id for actual figures; undefined = a node only EXPLAIN knows. */
-  readonly id: number | undefined;
-  /** First line in text format: "Index Scan using i on t". */
-  readonly label: string;
-  /** "Node Type" in JSON. */
-  readonly nodeType: string;
-  /** Further JSON attributes, such as "Relation Name". */
-  readonly attributes: Readonly<Record<string, unknown>>;
-  readonly estimate: Estimate | undefined;
-  readonly properties: readonly ExplainProperty[];
-  readonly subplans: readonly { readonly title: string; readonly node: ExplainNode }[];
-  readonly children: readonly ExplainNode[];
-}
+import type { BitmapSource, PhysicalPlan, SearchBranch, SearchFilter } from "./physical/plan.ts";
 
 export function describePlan(plan: PhysicalPlan, types: TypeContext): ExplainNode {
   return new Describer(types, countRelations(plan) > 1).node(plan);
 }
-
-/** Names are qualified as soon as two relations are in play, as PostgreSQL does. */
-function countRelations(plan: PhysicalPlan): number {
-  const own = [
-    "seq-scan",
-    "index-scan",
-    "bitmap-scan",
-    "search",
-    "hybrid",
-    "virtual-scan",
-    "function-scan",
-    "cte-scan",
-    "values",
-  ].includes(plan.kind)
-    ? 1
-    : 0;
-  return inputsOf(plan).reduce((sum, input) => sum + countRelations(input), own);
-}
-
-function inputsOf(plan: PhysicalPlan): readonly PhysicalPlan[] {
-  switch (plan.kind) {
-    case "with":
-      return [...plan.ctes.map((cte) => cte.plan), plan.input];
-    case "hash-join":
-    case "nested-loop":
-    case "set-operation":
-      return [plan.left, plan.right];
-    case "append":
-      return plan.inputs;
-    case "recursive-union":
-      return [plan.initial, plan.recursive];
-    default:
-      return "input" in plan ? [plan.input] : [];
-  }
-}
-
-type Parts = Partial<Pick<ExplainNode, "properties" | "children" | "attributes">>;
-
-const JOIN_WORDS = {
-  inner: "",
-  left: " Left",
-  right: " Right",
-  full: " Full",
-  semi: " Semi",
-  anti: " Anti",
-} as const;
 
 class Describer {
   readonly #types: TypeContext;
@@ -549,36 +486,4 @@ class Describer {
     this.#pending.push({ title: `SubPlan ${number}`, node: this.node(e.plan) });
     return e.isHashable && e.bindings.length === 0 ? `(hashed SubPlan ${number})` : `(SubPlan ${number})`;
   }
-}
-
-function make(plan: PhysicalPlan, label: string, nodeType: string, parts: Parts = {}): ExplainNode {
-  return {
-    id: plan.id,
-    label,
-    nodeType,
-    attributes: parts.attributes ?? {},
-    estimate: plan.estimate,
-    properties: parts.properties ?? [],
-    subplans: [],
-    children: parts.children ?? [],
-  };
-}
-
-function target(scan: ScanTarget): string {
-  const name = quoteIdentifier(scan.table.name);
-  return scan.alias === scan.table.name ? name : `${name} ${quoteIdentifier(scan.alias)}`;
-}
-
-function relation(scan: ScanTarget): Readonly<Record<string, unknown>> {
-  return { "Relation Name": scan.table.name, Alias: scan.alias };
-}
-
-function bitmapConditions(source: BitmapSource): readonly BoundExpression[] {
-  if (source.kind === "index") return source.conditionText;
-  return source.kind === "text" ? [] : source.inputs.flatMap(bitmapConditions);
-}
-
-function bitmapNames(source: BitmapSource): readonly string[] {
-  if (source.kind === "index") return [source.index.name];
-  return source.kind === "text" ? [source.indexName] : source.inputs.flatMap(bitmapNames);
 }

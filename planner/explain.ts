@@ -1,7 +1,8 @@
 // Physical plan -> EXPLAIN's output, in PostgreSQL's wording and layout, because tools parse it. Text and JSON come from one
 // list of nodes (explain-node.ts); this file only lays them out.
 import type { TypeContext } from "../common/types/type.ts";
-import { describePlan, type ExplainNode, type ExplainProperty } from "./explain-node.ts";
+import { describePlan } from "./explain-node.ts";
+import type { ExplainNode, ExplainProperty } from "./explain-parts.ts";
 import type { Estimate, PlannedStatement } from "./physical/plan.ts";
 
 /** What happened at a node, from the executor's instrumentation. */
