@@ -272,6 +272,8 @@ export const arrayFunctions: BodyTable = {
   oidvectortypes: variadic((args, call) => {
     const types = args[0] as SqlArray;
     const names = call.context.types.names;
-    return types.elements.map((oid) => names?.format("regtype", oid as number) ?? String(oid)).join(", ");
+    return types.elements
+      .map((oid) => names?.format("regtype", oid as number) ?? `${oid as number}`)
+      .join(", ");
   }),
 };

@@ -1,4 +1,5 @@
 // Short forms for writing function bodies: the arguments arrive typed, the table of a family maps pg_proc.prosrc to bodies.
+/* oxlint-disable typescript/no-unnecessary-type-parameters -- they type the callbacks; the cast from Datum is here alone */
 import type { Datum } from "../../common/types/type.ts";
 import type { FunctionBody, FunctionCall, ScalarBody, SetBody } from "./function.ts";
 

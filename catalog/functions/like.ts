@@ -3,6 +3,7 @@
 // The general matcher is the usual two-pointer one: on a mismatch go back to the last %, so time is at most text x pattern.
 import { BoolVector, type TextVector, type Vector } from "../../common/batch/vector.ts";
 import { SqlError, SqlState } from "../../common/error.ts";
+import { charactersOf } from "../../common/types/text.ts";
 import { nullConstant } from "./batch.ts";
 import { type BodyTable, binary } from "./body.ts";
 import type { FunctionBody, ScalarBody } from "./function.ts";
@@ -70,7 +71,7 @@ export function matchesLike(text: string, pattern: LikePattern): boolean {
     case "part":
       return text.includes(pattern.text);
     case "general":
-      return matchGeneral([...text], pattern.tokens);
+      return matchGeneral(charactersOf(text), pattern.tokens);
   }
 }
 
@@ -177,7 +178,7 @@ function byteLike(negated: boolean): FunctionBody {
 /** LIKE ... ESCAPE: rewrites the pattern to use a backslash. */
 function likeEscape(pattern: string, escape: string): string {
   if (escape === "") return pattern.replaceAll("\\", "\\\\");
-  if ([...escape].length > 1) throw invalidEscape();
+  if (charactersOf(escape).length > 1) throw invalidEscape();
   if (escape === "\\") return pattern;
   let out = "";
   let isEscaped = false;

@@ -34,7 +34,7 @@ function answerOf(recorded: RecordedCall): unknown {
     );
     const show = (value: Datum): string | null => {
       if (value === null) return null;
-      if (resultOid === Oid.bool) return String(value);
+      if (typeof value === "boolean") return String(value);
       return lookupCodec(resultOid)?.format(value, call.context.types) ?? "";
     };
     if (body?.kind === "set") {

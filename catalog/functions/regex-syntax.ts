@@ -4,6 +4,7 @@
 // A difference remains: where several matches start at the same place an ARE takes the longest, and the engine the first
 // alternative. Whether there is a match is always the same.
 import { SqlError, SqlState, notSupported } from "../../common/error.ts";
+import { charactersOf } from "../../common/types/text.ts";
 
 export interface RegexSource {
   readonly pattern: string;
@@ -152,7 +153,7 @@ class Translator {
   #depth = 0;
 
   constructor(text: string, options: RegexOptions) {
-    this.#text = [...text];
+    this.#text = charactersOf(text);
     this.#options = options;
   }
 

@@ -3,7 +3,7 @@
 import { SqlError, SqlState } from "../../common/error.ts";
 import { SqlArray } from "../../common/types/array.ts";
 import { Oid } from "../../common/types/oid.ts";
-import { characterCount } from "../../common/types/text.ts";
+import { characterCount, charactersOf } from "../../common/types/text.ts";
 import type { Datum } from "../../common/types/type.ts";
 import { type BodyTable, binary, setReturning, ternary, unary, variadic } from "./body.ts";
 import type { FunctionBody } from "./function.ts";
@@ -235,7 +235,7 @@ function replaceWithFlags(args: readonly Datum[]): Datum {
 
 /** SIMILAR TO's pattern as an ARE: % and _ as in LIKE, | * + ? {} () [] as in regular expressions, all of the text. */
 function similarToRegex(pattern: string, escape: string | undefined): string {
-  if (escape !== undefined && [...escape].length > 1) throw invalidEscape();
+  if (escape !== undefined && charactersOf(escape).length > 1) throw invalidEscape();
   const escapeSymbol = escape ?? "\\";
   let out = "";
   let isEscaped = false;

@@ -11,6 +11,7 @@ import {
   applyBpcharModifier,
   applyVarcharModifier,
   characterCount,
+  charactersOf,
   firstCharacters,
   parseCharByte,
   trimPadding,
@@ -29,7 +30,7 @@ const hasWideCharacters = (text: string): boolean => /[\ud800-\udbff]/.test(text
 /** The characters [start, end) of `text`, positions from 0. */
 function slice(text: string, start: number, end: number): string {
   if (!hasWideCharacters(text)) return text.slice(start, end);
-  return [...text].slice(start, end).join("");
+  return charactersOf(text).slice(start, end).join("");
 }
 
 /** substr(text, from, count): from counts from 1 and may lie before the text. */
@@ -68,14 +69,14 @@ function pad(text: string, length: number, fill: string, isLeft: boolean): strin
   const missing = length - characterCount(text);
   if (missing <= 0) return firstCharacters(text, length);
   if (fill === "") return text;
-  const symbols = [...fill];
+  const symbols = charactersOf(fill);
   const padding = firstCharacters(fill.repeat(Math.ceil(missing / symbols.length)), missing);
   return isLeft ? padding + text : text + padding;
 }
 
 function trim(text: string, set: string, sides: "both" | "left" | "right"): string {
   const symbols = new Set(set);
-  const characters = hasWideCharacters(text) || hasWideCharacters(set) ? [...text] : text;
+  const characters = hasWideCharacters(text) || hasWideCharacters(set) ? charactersOf(text) : text;
   let start = 0;
   let end = characters.length;
   if (sides !== "right") while (start < end && symbols.has(characters[start] as string)) start++;
@@ -86,9 +87,9 @@ function trim(text: string, set: string, sides: "both" | "left" | "right"): stri
 }
 
 function translate(text: string, from: string, to: string): string {
-  const targets = [...to];
+  const targets = charactersOf(to);
   const map = new Map<string, string>();
-  [...from].forEach((symbol, i) => {
+  charactersOf(from).forEach((symbol, i) => {
     if (!map.has(symbol)) map.set(symbol, targets[i] ?? "");
   });
   let out = "";
@@ -138,7 +139,7 @@ function splitPart(text: string, separator: string, field: number): string {
 /** string_to_array and string_to_table: NULL separator = every character, empty separator = the whole text. */
 function splitText(text: string, separator: string | null, nullText: string | null): (string | null)[] {
   if (text === "") return [];
-  const parts = separator === null ? [...text] : separator === "" ? [text] : text.split(separator);
+  const parts = separator === null ? charactersOf(text) : separator === "" ? [text] : text.split(separator);
   return nullText === null ? parts : parts.map((part) => (part === nullText ? null : part));
 }
 
@@ -326,7 +327,7 @@ function unistr(text: string): string {
           hint: "Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.",
         });
       }
-      return String.fromCharCode(Number.parseInt(code as string, 16));
+      return String.fromCharCode(Number.parseInt(code, 16));
     },
   );
 }
@@ -372,7 +373,7 @@ export const textFunctions: BodyTable = {
     if (text.length * count > MAX_TEXT_LENGTH) throw tooLong();
     return text.repeat(count);
   }),
-  text_reverse: unary<string>((text) => [...text].reverse().join("")),
+  text_reverse: unary<string>((text) => charactersOf(text).reverse().join("")),
   ascii: unary<string>((text) => text.codePointAt(0) ?? 0),
   chr: unary<number>(chr),
   split_part: ternary<string, string, number>(splitPart),

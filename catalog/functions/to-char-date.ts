@@ -1,6 +1,7 @@
 // to_char of timestamps and intervals, to_date and to_timestamp. Numbers are padded to their field, names to nine
 // characters, unless FM stands before them; reading is lenient about blanks and separators, as PostgreSQL is without FX.
 import { SqlError, SqlState, notSupported } from "../../common/error.ts";
+import { charactersOf } from "../../common/types/text.ts";
 import {
   JULIAN_DAY_2000,
   MICROS_PER_HOUR,
@@ -340,7 +341,7 @@ class TemplateReader {
   /** A separator or blank in the template stands for one separator or any blanks in the text; other text for itself. */
   #literal(item: Extract<TemplateItem, { kind: "literal" }>): void {
     if (!item.isSeparator) {
-      this.#at += [...item.text].length;
+      this.#at += charactersOf(item.text).length;
       return;
     }
     this.#skipBlanks();

@@ -1,6 +1,7 @@
 // to_char of numbers and to_number (NUM_processor of formatting.c). A template gives a place to each digit; the number is
 // rounded to its fraction digits and laid out right-aligned, '#' everywhere when its integer part is too long.
 import { SqlError, SqlState, notSupported } from "../../common/error.ts";
+import { charactersOf } from "../../common/types/text.ts";
 import { Numeric } from "../../common/types/numeric.ts";
 import { type BodyTable, binary } from "./body.ts";
 import type { Int8 } from "./integer.ts";
@@ -172,7 +173,7 @@ function layout(
     template.angle || template.tokens.some((token) => "S|MI|SG".split("|").includes(token.kind));
   // Where a zero would stand alone before the point it is shown only with a 0 place, or when nothing else would be.
   const padded = integer.padStart(places, " ");
-  const digits: string[] = [...padded].map((digit, i) =>
+  const digits: string[] = charactersOf(padded).map((digit, i) =>
     digit === " " && firstZero >= 0 && i >= firstZero ? "0" : digit,
   );
   if (template.fractionDigits === 0 && digits.length > 0 && digits.at(-1) === " ")

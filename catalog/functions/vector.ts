@@ -176,7 +176,7 @@ function fromArray(array: SqlArray, typmod: number): Embedding {
   const out = new Float32Array(array.elements.length);
   array.elements.forEach((element, i) => {
     out[i] = array.elementOid === Oid.numeric ? (element as Numeric).toNumber() : (element as number);
-    checkElement(out[i]!);
+    checkElement(out[i]);
   });
   return out;
 }

@@ -14,7 +14,7 @@ function spaceSeparated(
   const make = (elements: readonly Datum[]): SqlArray =>
     new SqlArray(element.oid, [elements.length], [0], elements);
   const codecOf = (): TypeCodec => element;
-  const format = (value: Datum): string => (value as SqlArray).elements.join(" ");
+  const format = (value: Datum): string => ((value as SqlArray).elements as readonly number[]).join(" ");
   const receive = (bytes: Uint8Array): Datum => make(receiveArray(bytes, element.oid, codecOf).elements);
   const send = (value: Datum): Uint8Array => sendArray(value as SqlArray, codecOf);
   return {

@@ -124,7 +124,7 @@ class Parts {
 
   finish(): Interval {
     try {
-      return Interval.of(this.months + 0, this.days + 0, this.micros as bigint);
+      return Interval.of(this.months + 0, this.days + 0, this.micros);
     } catch {
       throw overflow(this.#text);
     }

@@ -90,7 +90,7 @@ export class Numeric {
     if (Number.isNaN(value)) return Numeric.nan;
     if (value === Number.POSITIVE_INFINITY) return Numeric.infinity;
     if (value === Number.NEGATIVE_INFINITY) return Numeric.negativeInfinity;
-    const rounded = Number(value).toPrecision(significantDigits);
+    const rounded = value.toPrecision(significantDigits);
     const parsed = Numeric.parse(rounded);
     return parsed.trimZeros(0);
   }

@@ -34,6 +34,6 @@ export const REG_CODECS: readonly TypeCodec[] = KINDS.map(([oid, kind]) => ({
   format: (value, context) => {
     // regoper and regoperator print 0 as a number, the others as "-".
     if (value === 0) return kind === "regoper" || kind === "regoperator" ? "0" : "-";
-    return context.names === undefined ? String(value) : context.names.format(kind, value as number);
+    return context.names === undefined ? `${value as number}` : context.names.format(kind, value as number);
   },
 }));

@@ -82,6 +82,11 @@ export function characterCount(text: string): number {
   return count;
 }
 
+/** The characters (code points) of a text. */
+export function charactersOf(text: string): string[] {
+  return Array.from(text);
+}
+
 /** The first `count` characters. */
 export function firstCharacters(text: string, count: number): string {
   if (text.length <= count) return text;
