@@ -11,7 +11,7 @@ import type { BoundExpression } from "../logical/expression.ts";
 import { columnsIn } from "../logical/map.ts";
 import type { LogicalScan } from "../logical/plan.ts";
 import { isVolatile } from "../logical/walk.ts";
-import { stripRelabel } from "./estimator.ts";
+import { stripRelabel } from "./selectivity.ts";
 import type { IndexCondition } from "./plan.ts";
 
 export interface IndexMatch {

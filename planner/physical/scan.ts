@@ -6,7 +6,7 @@ import { outputColumns, type LogicalPlan, type LogicalScan } from "../logical/pl
 import { conjuncts } from "../logical/walk.ts";
 import { ids, type Builder, type Built } from "./builder.ts";
 import { Cost, DEFAULT_ROWS, estimate } from "./cost.ts";
-import { stripRelabel } from "./estimator.ts";
+import { stripRelabel } from "./selectivity.ts";
 import { indexOrder, matchIndex, type IndexMatch } from "./index-match.ts";
 import type { BitmapSource, IndexCondition, ScanTarget } from "./plan.ts";
 
