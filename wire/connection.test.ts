@@ -298,6 +298,14 @@ describe("simple queries", () => {
     expect(messages.filter((message) => message.name === "dataRow")).toHaveLength(200_000);
   });
 
+  test("an answer does not wait for the slow query behind it in the pipeline", async () => {
+    const { send, until, session } = await loggedIn();
+    send(serialize.query("quick"), serialize.query("wait"));
+    expect(names(await until("readyForQuery"))).toContain("dataRow");
+    session.interrupt();
+    expect(await until("readyForQuery")).toMatchObject([{ code: "57014" }, { name: "readyForQuery" }]);
+  });
+
   test("FATAL ends the connection without ReadyForQuery", async () => {
     const { send, until } = await loggedIn();
     send(serialize.query("die"));

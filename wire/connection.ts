@@ -57,6 +57,7 @@ export class Connection {
   /** Another turn of #pump is already arranged. */
   #isPumpArranged = false;
   #isReadPaused = false;
+  #isFlushArranged = false;
   #copy: CopyInbox | undefined;
   /** Why the server ends this connection once the running statement has stopped. */
   #shutDownError: SqlError | undefined;
@@ -135,8 +136,22 @@ export class Connection {
       this.#end();
     }
     this.#message.close();
-    if (!this.#isBusy && !this.#outlet.flush()) void this.#outlet.drained().then(() => this.#arrangePump());
+    if (this.#isBusy) this.#flushIfSlow();
+    else if (!this.#outlet.flush()) void this.#outlet.drained().then(() => this.#arrangePump());
     this.#regulateInput();
+  }
+
+  /**
+   * Answers of earlier messages of a pipeline must not wait for a slow one. Most messages are done before the event loop
+   * turns; then everything leaves in the one write at the end.
+   */
+  #flushIfSlow(): void {
+    if (this.#isFlushArranged || this.#outlet.writer.length === 0) return;
+    this.#isFlushArranged = true;
+    setImmediate(() => {
+      this.#isFlushArranged = false;
+      if (this.#isBusy) this.#outlet.flush();
+    });
   }
 
   #mayTakeFrame(): boolean {
