@@ -70,13 +70,25 @@ function trace(sql: string, settings: Partial<PlannerSettings>): string {
     const { query, context: bound } = bindStatement(statement, context);
     let last = printLogical(query.plan, types);
     parts.push(`Bound:\n${indent(last)}`);
-    optimize(query.plan, context, (name, type, collation) => bound.newColumn(name, type, collation), (rule, plan) => {
-      const text = printLogical(plan, types);
-      if (text !== last) parts.push(`${rule}:\n${indent(text)}`);
-      last = text;
-    });
+    optimize(
+      query.plan,
+      context,
+      (name, type, collation) => bound.newColumn(name, type, collation),
+      (rule, plan) => {
+        const text = printLogical(plan, types);
+        if (text !== last) parts.push(`${rule}:\n${indent(text)}`);
+        last = text;
+      },
+    );
     const planned = planStatement(statement, context);
-    const options = { format: "text", costs: false, timing: false, verbose: false, summary: false, types } as const;
+    const options = {
+      format: "text",
+      costs: false,
+      timing: false,
+      verbose: false,
+      summary: false,
+      types,
+    } as const;
     parts.push(`Plan:\n${indent(explainPlan(planned, options).join("\n"))}`);
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
@@ -98,8 +110,12 @@ for (const name of readdirSync(folder).filter((file) => file.endsWith(".plan")))
     if (process.env.UPDATE === "1") {
       test("rewritten", () => {
         const blocks = cases.map(({ comment, sql, settings }) => {
-          const words = Object.entries(settings).map(([key, value]) => `${settingName(key)}=${value === true ? "on" : "off"}`);
-          const head = [comment, words.length === 0 ? "" : `[settings: ${words.join(" ")}]`, sql].filter((line) => line !== "");
+          const words = Object.entries(settings).map(
+            ([key, value]) => `${settingName(key)}=${value === true ? "on" : "off"}`,
+          );
+          const head = [comment, words.length === 0 ? "" : `[settings: ${words.join(" ")}]`, sql].filter(
+            (line) => line !== "",
+          );
           return `${head.join("\n")}\n----\n${trace(sql, settings)}\n`;
         });
         writeFileSync(path, blocks.join("====\n"));
