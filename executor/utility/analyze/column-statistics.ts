@@ -34,8 +34,7 @@ export function columnStatistics(sample: ColumnSample, types: TypeContext): Colu
   const nullFraction = values.length === 0 ? 0 : (values.length - present.length) / values.length;
   const widths = present.map((item) => width(codec, item.value));
   const total = widths.reduce((a, b) => a + b, 0);
-  const averageWidth =
-    widths.length === 0 ? (fixedWidth(codec) ?? 0) : Math.trunc(total / widths.length);
+  const averageWidth = widths.length === 0 ? (fixedWidth(codec) ?? 0) : Math.trunc(total / widths.length);
   const base = { attnum: sample.attnum, nullFraction, averageWidth };
   const none = { commonValues: [], commonFrequencies: [], histogram: [], correlation: 0 };
   if (present.length === 0) return { ...base, ...none, distinct: 0 };
