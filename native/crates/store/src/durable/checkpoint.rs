@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 
 use omen_disk::{KvBatch, KvRange, VectorSegments};
@@ -36,15 +37,12 @@ impl Durable {
     pub(super) fn run_applier(&self, engine: &Arc<Engine>, work: &Receiver<Work>, applied: u64) {
         let _guard = AbortOnPanic("applying commits to the store");
         let mut state = Checkpointer::new(Applier::new(Arc::clone(&self.kv)), applied);
-        let mut stopping = false;
-        // After Stop the queue is drained: the committer may still be sending.
-        while let Ok(next) =
-            if stopping { work.try_recv().map_err(|_| ()) } else { work.recv().map_err(|_| ()) }
-        {
+        // Stop comes after the last commit: nothing is behind it.
+        while let Ok(next) = work.recv() {
             match next {
                 Work::Apply { commit, redo } => self.apply_one(engine, &mut state, commit, &redo),
                 Work::Checkpoint(waiter) => self.checkpoint_for(engine, &mut state, waiter),
-                Work::Stop => stopping = true,
+                Work::Stop => return,
             }
         }
     }
@@ -56,7 +54,10 @@ impl Durable {
         }
         let applied = state.applier.apply(commit, redo, &mut |_, _, _, _, _| Ok(()));
         match applied {
-            Ok(()) => state.applied = commit,
+            Ok(()) => {
+                state.applied = commit;
+                self.applied.store(commit, Ordering::Release);
+            }
             Err(error) => return self.fail(&error),
         }
         let due = lock(&self.log).as_ref().is_some_and(|l| l.replay_bytes() > CHECKPOINT_LOG_BYTES);
@@ -130,6 +131,8 @@ impl Durable {
     /// The clean end, with both threads gone: exact counters, derived files, a checkpoint, log and KV closed.
     pub(super) fn finish(&self, engine: &Engine) -> Result<()> {
         let commit = *lock(&engine.sequencer);
+        let applied = self.applied.load(Ordering::Acquire);
+        assert_eq!(applied, commit, "the KV has every commit before a checkpoint says so");
         let mut batch = KvBatch::new();
         for (id, sequence) in lock(&engine.sequences).iter().filter(|(_, s)| !s.spec.temporary) {
             if self.kv.get(&key(b'q', *id))?.is_some() {

@@ -116,6 +116,9 @@ impl Durable {
 fn encode_text(bm25: &Bm25Index, commit: u64) -> Vec<u8> {
     let documents = bm25.entries.len();
     bm25.text.seal(documents);
+    // Nobody reads any more: what is dead is dead for all.
+    let entries = bm25.entries.view();
+    while bm25.text.merge(|document| entries.dead(document, commit)).is_some() {}
     let manifest = bm25.text.manifest();
     let owners = bm25.owners();
     let mut out = Writer::default();
@@ -165,4 +168,53 @@ fn checksum(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::bm25::params;
+    use crate::types::TextConfig;
+
+    fn index() -> Bm25Index {
+        let index = Bm25Index::new(params(TextConfig::Simple, 1.2, 0.75));
+        let document = |text: &str| index.text.analyze(text);
+        let rows = ["red fish", "blue fish", "red red wine"];
+        index.publish((0..).zip(rows.map(document)).collect(), Vec::new(), 1);
+        index.publish(vec![(1, document("green fish"))], vec![(1, document("blue fish"))], 2);
+        index
+    }
+
+    #[test]
+    fn a_text_index_comes_back_with_its_rows_and_statistics() {
+        let original = index();
+        let bytes = encode_text(&original, 9);
+        let again = decode_text(&bytes, *original.text.params(), 9).unwrap().unwrap();
+        assert_eq!(again.owners(), original.owners());
+        let found = |index: &Bm25Index, text: &str| {
+            let query = index.text.query(text);
+            let mut hits = Vec::new();
+            index.text.search(&query, 9, &omen_text::AllDocs, &mut hits);
+            let visible = |doc| index.entries.view().visible(doc, 9);
+            hits.iter()
+                .filter_map(|h| Some((visible(h.doc)?, h.score.to_bits())))
+                .collect::<Vec<_>>()
+        };
+        for text in ["red", "fish", "blue", "green wine"] {
+            assert_eq!(found(&again, text), found(&original, text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_file_of_another_commit_or_a_damaged_one_is_passed_over() {
+        let original = index();
+        let params = *original.text.params();
+        let bytes = encode_text(&original, 9);
+        assert!(decode_text(&bytes, params, 10).unwrap().is_none());
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            assert!(matches!(decode_text(&damaged, params, 9), Ok(None) | Err(_)), "byte {at}");
+        }
+    }
 }

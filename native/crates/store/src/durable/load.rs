@@ -18,12 +18,12 @@ use crate::engine::{Engine, index_kind, open_vectors, vector_name};
 use crate::error::{Result, StoreError};
 use crate::index::bm25::params;
 use crate::index::hnsw::HnswIndex;
-use crate::index::{Index, IndexKind, collect_entries};
+use crate::index::{Index, IndexKind, collect_entries, fill_text};
 use crate::pool::Pool;
 use crate::sequence::Sequence;
 use crate::sync::{lock, read, write};
 use crate::table::chunk::Chunk;
-use crate::table::{ColumnInfo, Table, empty_rows, slot_value};
+use crate::table::{ColumnInfo, Table, empty_rows};
 use crate::types::{IndexMethod, IndexSpec, StorageKind};
 use crate::value::Value;
 
@@ -333,27 +333,17 @@ fn load_index(durable: &Durable, table: &Table, spec: IndexSpec) -> Result<Index
 
 /// Derives an index from the loaded rows; graphs are linked later, in the pool.
 fn fill_index(index: &Index, table: &Table) -> Result<()> {
-    let data = read(&table.data);
-    let columns = table.columns();
     match &index.kind {
         IndexKind::Btree(btree) => {
-            let (entries, duplicate) =
-                collect_entries(index, &data, &columns, &HashSet::new(), || Ok(()))?;
+            let (entries, duplicate) = collect_entries(index, table, &HashSet::new(), || Ok(()))?;
             if duplicate.is_some() {
                 let error = StoreError::corrupt("a unique index has two rows with one key");
                 return Err(error.index(index.spec.index_id));
             }
             btree.fill(entries);
+            Ok(())
         }
-        IndexKind::Hnsw(_) => {}
-        IndexKind::Bm25(bm25) => {
-            let column = index.spec.columns[0].column as usize;
-            let text = |rid| {
-                let slot = data.live(rid)?;
-                Some((rid, bm25.analyze(slot_value(&data, &columns, column, slot))?))
-            };
-            bm25.publish(data.rids().filter_map(text).collect(), Vec::new(), 0);
-        }
+        IndexKind::Hnsw(_) => Ok(()),
+        IndexKind::Bm25(bm25) => fill_text(index, bm25, table, || Ok(())),
     }
-    Ok(())
 }

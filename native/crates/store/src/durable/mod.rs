@@ -10,6 +10,7 @@ mod load;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -48,6 +49,11 @@ pub(crate) enum Work {
     Stop,
 }
 
+struct Threads {
+    committer: JoinHandle<()>,
+    applier: JoinHandle<()>,
+}
+
 struct Queue {
     requests: Vec<CommitRequest>,
     stopped: bool,
@@ -63,7 +69,9 @@ pub(crate) struct Durable {
     changed: Condvar,
     work: SyncSender<Work>,
     failure: Mutex<Option<StoreError>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Option<Threads>>,
+    /// The last commit the KV has.
+    applied: AtomicU64,
     /// Relations the log had changes of when the engine was opened: what was derived from them before is stale.
     replayed: HashSet<u32>,
     /// The last commit when the engine was opened.
@@ -90,6 +98,7 @@ impl Durable {
             work,
             failure: Mutex::new(None),
             threads: Mutex::default(),
+            applied: AtomicU64::new(opened_at),
             replayed,
             opened_at,
         };
@@ -108,7 +117,7 @@ impl Durable {
             .name("omen-apply".into())
             .spawn(move || applying.durable_side().run_applier(&applying, &receiver, applied))
             .map_err(failed)?;
-        lock(&self.threads).extend([committer, applier]);
+        *lock(&self.threads) = Some(Threads { committer, applier });
         Ok(())
     }
 
@@ -275,18 +284,16 @@ impl Durable {
         Ok(name.bytes)
     }
 
-    /// Ends both threads after what is queued.
+    /// Ends both threads after what is queued. The committer first: what it has acknowledged it still hands to the applier.
     pub fn stop_threads(&self) {
         lock(&self.queue).stopped = true;
         self.changed.notify_all();
+        let threads = lock(&self.threads).take();
+        let Some(Threads { committer, applier }) = threads else { return };
+        // A thread that panicked has ended the process already.
+        let _ = committer.join();
         let _ = self.work.send(Work::Stop);
-        let me = std::thread::current().id();
-        for thread in std::mem::take(&mut *lock(&self.threads)) {
-            if thread.thread().id() != me {
-                // A thread that panicked has ended the process already.
-                let _ = thread.join();
-            }
-        }
+        let _ = applier.join();
     }
 
     /// The clean end: what is queued, then a checkpoint, then log and KV are closed.

@@ -4,16 +4,20 @@
 //! search looks at it exactly, so a committed row is found at once. Visibility is the column's entry table, tested inside
 //! the traversal. A vid nobody can see any more when its turn comes is left out of the graph for good.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use omen_hnsw::{HnswGraph, HnswParams, InsertScratch};
+use omen_hnsw::{HnswGraph, HnswParams, InsertScratch, SearchScratch};
 
+use crate::sync::lock;
 use crate::table::vectors::VectorColumn;
 use crate::types::{IndexStatistics, Metric};
 
 /// Vids a search scans exactly before commits that bring more have to wait for the graph.
 pub const MAX_TAIL: u32 = 16_384;
+
+/// Scratches kept: about as many as threads search at once.
+const MAX_IDLE_SCRATCHES: usize = 8;
 
 /// The graph's levels are drawn from this and the vid: the same rows give the same graph on every machine.
 const SEED: u64 = 0x6F6D_656E_6462;
@@ -26,6 +30,8 @@ pub struct HnswIndex {
     pub m: u16,
     /// A linking job is queued or running.
     pub linking: AtomicBool,
+    /// Search memory between searches: its visited set grows with the graph and is not made anew for each query.
+    scratches: Mutex<Vec<SearchScratch>>,
 }
 
 impl HnswIndex {
@@ -42,7 +48,26 @@ impl HnswIndex {
 
     pub fn with_graph(column: u16, vectors: Arc<VectorColumn>, graph: HnswGraph) -> Self {
         let (metric, m) = (graph.params().metric, graph.params().m);
-        Self { column, vectors, graph, metric, m, linking: AtomicBool::new(false) }
+        Self {
+            column,
+            vectors,
+            graph,
+            metric,
+            m,
+            linking: AtomicBool::new(false),
+            scratches: Mutex::default(),
+        }
+    }
+
+    /// Runs a search with memory of the index's own.
+    pub fn with_scratch<R>(&self, search: impl FnOnce(&mut SearchScratch) -> R) -> R {
+        let mut scratch = lock(&self.scratches).pop().unwrap_or_default();
+        let result = search(&mut scratch);
+        let mut idle = lock(&self.scratches);
+        if idle.len() < MAX_IDLE_SCRATCHES {
+            idle.push(scratch);
+        }
+        result
     }
 
     /// Vids published but not linked.

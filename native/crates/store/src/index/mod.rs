@@ -8,8 +8,9 @@ use std::collections::HashSet;
 
 use crate::error::Result;
 use crate::key::{Entry, encode_key};
-use crate::table::data::TableData;
-use crate::table::{ColumnInfo, slot_value};
+use crate::sync::read;
+use crate::table::data::{Slot, TableData};
+use crate::table::{ColumnInfo, Table, slot_value};
 use crate::types::{IndexMethod, IndexSpec, IndexStatistics};
 
 use bm25::Bm25Index;
@@ -67,7 +68,7 @@ impl Index {
         &self,
         data: &TableData,
         columns: &[ColumnInfo],
-        slot: crate::table::data::Slot,
+        slot: Slot,
         out: &mut Vec<u8>,
     ) -> Result<bool> {
         encode_key(&self.spec.columns, |column| slot_value(data, columns, column, slot), out)
@@ -92,30 +93,55 @@ pub struct Duplicate {
     pub rid: u32,
 }
 
+/// Rows looked at under one hold of the table's lock: a build must not keep a waiting writer, and behind it every
+/// reader, for longer than a moment.
+const BUILD_RUN: u32 = 4096;
+
+/// Calls `each` for the newest version of every live row, in row-id order; `tick` before each run. Nobody may write the
+/// table meanwhile.
+pub fn for_each_live(
+    table: &Table,
+    mut tick: impl FnMut() -> Result<()>,
+    mut each: impl FnMut(&TableData, u32, Slot) -> Result<()>,
+) -> Result<()> {
+    let mut from = 0;
+    loop {
+        tick()?;
+        let data = read(&table.data);
+        let to = data.rid_limit().min(from + BUILD_RUN);
+        for rid in from..to {
+            if let Some(slot) = data.live(rid) {
+                each(&data, rid, slot)?;
+            }
+        }
+        if to == data.rid_limit() {
+            return Ok(());
+        }
+        from = to;
+    }
+}
+
 /// Entries of all live rows, sorted, and the first pair that a unique index would not allow. `passed_over` are rows the
 /// building transaction has changed itself: they get entries for readers of older snapshots, but are in nobody's way.
 pub fn collect_entries(
     index: &Index,
-    data: &TableData,
-    columns: &[ColumnInfo],
+    table: &Table,
     passed_over: &HashSet<u32>,
-    mut tick: impl FnMut() -> Result<()>,
+    tick: impl FnMut() -> Result<()>,
 ) -> Result<(Vec<Entry>, Option<Duplicate>)> {
     let (unique, nulls_not_distinct) = index.uniqueness();
+    let columns = table.columns();
     let mut key = Vec::new();
-    let mut entries = Vec::with_capacity(data.live as usize);
+    let mut entries = Vec::new();
     let mut unchecked = passed_over.clone();
-    for rid in data.rids() {
-        if rid % 4096 == 0 {
-            tick()?;
-        }
-        let Some(slot) = data.live(rid) else { continue };
-        let has_null = index.slot_key(data, columns, slot, &mut key)?;
+    for_each_live(table, tick, |data, rid, slot| {
+        let has_null = index.slot_key(data, &columns, slot, &mut key)?;
         if has_null && unique && !nulls_not_distinct {
             unchecked.insert(rid);
         }
         entries.push(Entry::new(&key, rid));
-    }
+        Ok(())
+    })?;
     entries.sort_unstable();
     if !unique {
         return Ok((entries, None));
@@ -127,4 +153,21 @@ pub fn collect_entries(
         duplicate = again.map(|next| Duplicate { rid: next.rid() });
     }
     Ok((entries, duplicate))
+}
+
+/// Adds the texts of all live rows to an empty index.
+pub fn fill_text(
+    index: &Index,
+    bm25: &Bm25Index,
+    table: &Table,
+    tick: impl FnMut() -> Result<()>,
+) -> Result<()> {
+    let columns = table.columns();
+    let column = index.spec.columns[0].column as usize;
+    for_each_live(table, tick, |data, rid, slot| {
+        if let Some(document) = bm25.analyze(slot_value(data, &columns, column, slot)) {
+            bm25.publish(vec![(rid, document)], Vec::new(), 0);
+        }
+        Ok(())
+    })
 }

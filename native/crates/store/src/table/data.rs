@@ -154,9 +154,9 @@ impl TableData {
         }
     }
 
-    pub fn rids(&self) -> impl Iterator<Item = u32> {
-        let taken = |(rid, &at): (usize, &u64)| (at != NOWHERE).then_some(rid as u32);
-        self.loc.iter().enumerate().filter_map(taken)
+    /// One above the largest row id that was ever committed.
+    pub fn rid_limit(&self) -> u32 {
+        self.loc.len() as u32
     }
 
     /// Forgets the version of `rid` that ended at `xmax`; the row id itself when it was the last. Returns its slot and

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use super::{CatalogWrite, Definition, State, Transaction, Undo};
 use crate::column::ColumnRef;
 use crate::error::{Result, StoreError, sqlstate};
-use crate::index::{Index, IndexKind, collect_entries};
+use crate::index::{Index, IndexKind, collect_entries, fill_text};
 use crate::key::Entry;
 use crate::lock::next_token;
 use crate::sequence::Sequence;
@@ -70,15 +70,13 @@ impl Build {
         *lock(&self.phase) = "building index";
         match &index.kind {
             IndexKind::Btree(btree) => {
-                let data = read(&self.table.data);
-                self.total.store(data.live, Ordering::Relaxed);
-                let columns = self.table.columns();
+                self.total.store(read(&self.table.data).live, Ordering::Relaxed);
                 let tick = || {
                     self.done.fetch_add(4096, Ordering::Relaxed);
                     self.check_cancel()
                 };
                 let (entries, duplicate) =
-                    collect_entries(index, &data, &columns, &self.changed_rids, tick)?;
+                    collect_entries(index, &self.table, &self.changed_rids, tick)?;
                 if let Some(duplicate) = duplicate {
                     return Err(duplicate_key(&index.spec, duplicate.rid));
                 }
@@ -93,26 +91,11 @@ impl Build {
                 self.check_cancel()
             }
             IndexKind::Bm25(bm25) => {
-                let data = read(&self.table.data);
-                self.total.store(data.live, Ordering::Relaxed);
-                let columns = self.table.columns();
-                let column = index.spec.columns[0].column as usize;
-                let mut added = Vec::new();
-                for (i, rid) in data.rids().enumerate() {
-                    if i.is_multiple_of(256) {
-                        self.check_cancel()?;
-                    }
-                    let Some(slot) = data.live(rid) else { continue };
-                    let document =
-                        bm25.analyze(crate::table::slot_value(&data, &columns, column, slot));
-                    added.extend(document.map(|d| (rid, d)));
-                    self.done.fetch_add(1, Ordering::Relaxed);
-                    if added.len() >= 1024 {
-                        bm25.publish(std::mem::take(&mut added), Vec::new(), 0);
-                    }
-                }
-                bm25.publish(added, Vec::new(), 0);
-                Ok(())
+                self.total.store(read(&self.table.data).live, Ordering::Relaxed);
+                fill_text(index, bm25, &self.table, || {
+                    self.done.fetch_add(4096, Ordering::Relaxed);
+                    self.check_cancel()
+                })
             }
         }
     }

@@ -3,7 +3,7 @@
 //! The answer never depends on the path: distances come from the one kernel, rows are the visible ones, and a graph that
 //! cannot give `k` rows is followed by an exact scan. Only which of the near rows a graph finds is up to it.
 
-use omen_hnsw::{Hit, SearchBudget, SearchScratch, VectorSource};
+use omen_hnsw::{Hit, SearchBudget, VectorSource};
 use omen_kernels::distance;
 
 use super::fill::cell_vector;
@@ -266,21 +266,14 @@ impl Search<'_> {
 
     /// Searches the graph; false when it gave fewer rows than there may be.
     fn graph(&mut self, k: usize, ef: usize, linked: u32, budget: u64) -> bool {
-        let mut scratch = SearchScratch::new();
         let mut hits: Vec<Hit> = Vec::new();
         let hnsw = self.hnsw;
         let accepts = |vid: u32| vid < linked && self.accept(vid).is_some();
         let budget = SearchBudget { max_distance_computations: budget };
-        let stats = hnsw.graph.search(
-            &*hnsw.vectors,
-            self.query,
-            k,
-            ef,
-            &accepts,
-            budget,
-            &mut scratch,
-            &mut hits,
-        );
+        let stats = hnsw.with_scratch(|scratch| {
+            let (graph, vectors) = (&hnsw.graph, &*hnsw.vectors);
+            graph.search(vectors, self.query, k, ef, &accepts, budget, scratch, &mut hits)
+        });
         self.stats.visited += stats.visited;
         self.stats.distances += stats.distances;
         let complete = hits.len() >= k && !stats.budget_exceeded;
