@@ -133,7 +133,11 @@ class EmbeddedSession implements EmbeddedDatabase, SessionClient {
   }
 
   notification(): void {
-    // LISTEN is refused, so none comes.
+    // The embedded API has no way to hear: NOTIFY here reaches other sessions only.
+  }
+
+  terminated(): void {
+    // The next statement says so.
   }
 
   async #run<Row>(sql: string, parameters: readonly SqlValue[]): Promise<QueryResult<Row>> {

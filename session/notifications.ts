@@ -2,6 +2,9 @@
 // BroadcastChannel of the process. As in PostgreSQL: NOTIFY and LISTEN take effect at commit, equal notifications of one
 // transaction are one, the sender hears itself, and a session in a transaction hears nothing until it ends.
 //
+// The same channel tells an idle session that it was terminated (pg_terminate_backend): the engine's flag alone is only seen
+// by running statements.
+//
 // Notifications live in memory only; a client that is not connected misses them, as in PostgreSQL.
 import { BroadcastChannel } from "node:worker_threads";
 import { SqlError, SqlState } from "../common/error.ts";
@@ -21,15 +24,34 @@ export interface Notification {
 
 type Listener = (notification: Notification) => void;
 
+type Broadcast =
+  | { readonly kind: "notify"; readonly notifications: readonly Notification[] }
+  | { readonly kind: "terminate"; readonly processId: number };
+
 /** The notifications of one worker thread. */
 export class NotificationHub {
+  /** Sessions of this thread by process id. */
+  readonly #terminable = new Map<number, () => void>();
   readonly #listeners = new Set<Listener>();
   #others: BroadcastChannel | undefined;
 
   /** Tells every listening session of this process. */
   publish(notifications: readonly Notification[]): void {
-    for (const notification of notifications) this.#deliver(notification);
-    this.#channel().postMessage(notifications);
+    this.#tell({ kind: "notify", notifications });
+  }
+
+  /** Tells the session, wherever it is, that it was terminated. */
+  terminate(processId: number): void {
+    this.#tell({ kind: "terminate", processId });
+  }
+
+  addSession(processId: number, onTerminated: () => void): void {
+    this.#terminable.set(processId, onTerminated);
+    this.#channel();
+  }
+
+  removeSession(processId: number): void {
+    this.#terminable.delete(processId);
   }
 
   add(listener: Listener): void {
@@ -45,17 +67,25 @@ export class NotificationHub {
     this.#others?.close();
   }
 
-  #deliver(notification: Notification): void {
-    for (const listener of this.#listeners) listener(notification);
+  #tell(broadcast: Broadcast): void {
+    this.#take(broadcast);
+    this.#channel().postMessage(broadcast);
+  }
+
+  #take(broadcast: Broadcast): void {
+    if (broadcast.kind === "terminate") {
+      this.#terminable.get(broadcast.processId)?.();
+      return;
+    }
+    for (const notification of broadcast.notifications) {
+      for (const listener of this.#listeners) listener(notification);
+    }
   }
 
   #channel(): BroadcastChannel {
     if (this.#others === undefined) {
       const others = new BroadcastChannel("omendb notifications");
-      others.onmessage = (event) => {
-        for (const notification of (event as { data: readonly Notification[] }).data)
-          this.#deliver(notification);
-      };
+      others.onmessage = (event) => this.#take((event as { data: Broadcast }).data);
       others.unref();
       this.#others = others;
     }

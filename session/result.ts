@@ -64,4 +64,6 @@ export interface SessionClient {
   /** A reported setting has a new value. */
   parameterStatus(name: string, value: string): void;
   notification(processId: number, channel: string, payload: string): void;
+  /** Somebody ended this session: a running statement fails by itself, an idle client has to be told. */
+  terminated(): void;
 }

@@ -140,7 +140,9 @@ export class SessionFunctionsOf implements SessionFunctions {
     return this.#core.database.engine.cancelSession(processId, undefined);
   }
   terminateBackend(processId: number): boolean {
-    return this.#core.database.engine.terminateSession(processId);
+    const isKnown = this.#core.database.engine.terminateSession(processId);
+    if (isKnown) this.#core.database.notifications.terminate(processId);
+    return isKnown;
   }
   notify(channel: string, payload: string): void {
     this.#core.notifications.notify(channel, payload);

@@ -50,6 +50,9 @@ class Recorder implements ResultReceiver, SessionClient {
   notification(_processId: number, channel: string, payload: string): void {
     this.log.push(`heard ${channel} ${payload}`);
   }
+  terminated(): void {
+    this.log.push("terminated");
+  }
 }
 
 interface Bench {
@@ -156,6 +159,18 @@ describe("interrupts", () => {
     expect(await run("SELECT pg_sleep(10)")).toEqual(["57014 canceling statement due to user request"]);
     engine.engine.cancelSession(session.processId, undefined);
     expect(await run("SELECT 1")).toEqual(["1", "SELECT 1"]);
+  });
+
+  test("a terminated idle session is told at once, a running one by its statement", async () => {
+    const { engine, session, run, other } = await bench();
+    const idle = new Recorder();
+    const target = other(idle);
+    expect(await run(`SELECT pg_terminate_backend(${target.processId})`)).toEqual(["true", "SELECT 1"]);
+    expect(idle.log).toEqual(["terminated"]);
+    setTimeout(() => engine.engine.terminateSession(session.processId), 30);
+    expect(await run("SELECT pg_sleep(10)")).toEqual([
+      "57P01 terminating connection due to administrator command",
+    ]);
   });
 
   test("statement_timeout says so", async () => {

@@ -39,12 +39,15 @@ export class Session implements WireSession {
   /** Throws FATAL errors for impossible settings (22023, 42704). */
   constructor(database: Database, client: SessionClient, options: SessionOptions) {
     this.#core = new SessionCore(database, client, options.identity, () => this.#tellIfIdle());
+    database.notifications.addSession(this.processId, () => {
+      if (!this.#isBusy) client.terminated();
+    });
     const { settings } = this.#core;
     settings.overrideInitial("session_authorization", options.identity.user);
     try {
       for (const [name, value] of options.settings) settings.setInitial(name, value);
     } catch (error) {
-      this.#core.engineSession.close();
+      this.close();
       throw new SqlError(toSqlError(error).code, toSqlError(error).message, { severity: "FATAL" });
     }
   }
@@ -226,6 +229,7 @@ export class Session implements WireSession {
     for (const portal of core.portals.values()) portal.close();
     core.portals.clear();
     core.notifications.close();
+    core.database.notifications.removeSession(this.processId);
     core.transactions.abandon();
     core.engineSession.close();
   }

@@ -33,6 +33,13 @@ const FAREWELL_TIMEOUT_MS = 5_000;
 /** A pipeline gives way to other connections after this long. */
 const SLICE_MS = 4;
 
+/** What a session that is ended from outside hears. */
+export const ADMIN_SHUTDOWN = new SqlError(
+  SqlState.adminShutdown,
+  "terminating connection due to administrator command",
+  { severity: "FATAL" },
+);
+
 export interface ConnectionOptions {
   readonly host: ConnectionHost;
   readonly secureContext?: SecureContext | undefined;
@@ -88,6 +95,7 @@ export class Connection {
       },
       () => this.#arrangePump(),
       () => this.#isGone,
+      () => this.shutDown(ADMIN_SHUTDOWN),
     );
     this.#handshake = new Handshake(options.host, this.#receiver, this.#outlet, this.#reader);
     socket.setNoDelay(true);

@@ -28,6 +28,7 @@ export class WireReceiver implements ResultReceiver, SessionClient {
   readonly #onCopyIn: (inbox: CopyInbox) => void;
   readonly #onRoom: () => void;
   readonly #isGone: () => boolean;
+  readonly #onTerminated: () => void;
   #encoder: RowEncoder | undefined;
 
   /** `onCopyIn`: CopyData goes to this inbox from now on; `onRoom`: the inbox takes more; `isGone`: the client left. */
@@ -36,11 +37,13 @@ export class WireReceiver implements ResultReceiver, SessionClient {
     onCopyIn: (inbox: CopyInbox) => void,
     onRoom: () => void,
     isGone: () => boolean,
+    onTerminated: () => void,
   ) {
     this.#outlet = outlet;
     this.#onCopyIn = onCopyIn;
     this.#onRoom = onRoom;
     this.#isGone = isGone;
+    this.#onTerminated = onTerminated;
   }
 
   start(columns: readonly ResultColumn[], formats: FormatCodes, types: TypeContext): void {
@@ -109,6 +112,10 @@ export class WireReceiver implements ResultReceiver, SessionClient {
     writeNotification(this.#outlet.writer, processId, channel, payload);
     // It may come while nothing else is said; then nobody else would send it.
     this.#outlet.flush();
+  }
+
+  terminated(): void {
+    this.#onTerminated();
   }
 
   /** Nobody reads the rest of a result whose client is gone: the statement ends here. */

@@ -9,7 +9,7 @@ import { connect, findRole } from "../session/connect.ts";
 import type { Database } from "../session/database.ts";
 import { attachDatabase } from "../session/start.ts";
 import { parseVerifier } from "./auth/scram.ts";
-import { Connection } from "./connection.ts";
+import { ADMIN_SHUTDOWN, Connection } from "./connection.ts";
 import type { ConnectionHost } from "./startup.ts";
 import type { FromWorker, ToWorker, WorkerConfiguration } from "./worker-messages.ts";
 
@@ -19,12 +19,6 @@ const TOO_MANY = new SqlError(SqlState.tooManyConnections, "sorry, too many clie
 const SHUTTING_DOWN = new SqlError(SqlState.cannotConnectNow, "the database system is shutting down", {
   severity: "FATAL",
 });
-const ADMIN_SHUTDOWN = new SqlError(
-  SqlState.adminShutdown,
-  "terminating connection due to administrator command",
-  { severity: "FATAL" },
-);
-
 class WorkerServer {
   readonly #database: Database;
   readonly #port: MessagePort;
