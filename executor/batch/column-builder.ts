@@ -58,6 +58,15 @@ export class ColumnBuilder {
   append(vector: Vector, from: number, to: number): void {
     const count = to - from;
     if (count === 0) return;
+    if (
+      vector.kind === "constant" &&
+      vector.value === null &&
+      this.#form !== "empty" &&
+      this.#form !== "boxed"
+    ) {
+      this.#appendNulls(count);
+      return;
+    }
     this.#prepare(vector);
     this.#reserve(this.#length + count);
     const at = this.#length;
@@ -193,6 +202,16 @@ export class ColumnBuilder {
       default:
         this.#floats = grown(this.#floats, new Float64Array(capacity));
     }
+  }
+
+  /** NULLs need no representation of their own: outer joins pad typed columns with them. */
+  #appendNulls(count: number): void {
+    this.#reserve(this.#length + count);
+    const at = this.#length;
+    this.#length += count;
+    this.#nulls ??= new Uint8Array(this.#capacity);
+    this.#nulls.fill(1, at, at + count);
+    if (this.#form === "text") this.#offsets.fill(this.#offsets[at] as number, at + 1, at + count + 1);
   }
 
   #appendWide(vector: Int64Vector, from: number, to: number, at: number): void {

@@ -1,11 +1,10 @@
 // For each left row: set the outer slots, run the right side, keep the pairs for which the condition holds. A right side that
 // reads nothing of the left row runs once and is kept.
-import type { Batch, Vector } from "../../common/batch/vector.ts";
-import { ConstantVector } from "../../common/batch/vector.ts";
+import { type Batch, ConstantVector, type Vector } from "../../common/batch/vector.ts";
 import type { NestedLoopPlan } from "../../planner/physical/plan.ts";
 import { detach } from "../batch/column-builder.ts";
 import { Emitter } from "../batch/emitter.ts";
-import { gatherBatch } from "../batch/gather.ts";
+import { gather, gatherBatch } from "../batch/gather.ts";
 import { RowStore } from "../batch/row-store.ts";
 import type { ExecutionContext } from "../context.ts";
 import { compileExpression } from "../expression/compile.ts";
@@ -92,40 +91,39 @@ export class NestedLoopOperator implements Operator {
 
   async #joinRow(batch: Batch, row: number): Promise<void> {
     const { joinType } = this.#plan;
-    const left = batch.columns.map((column) => detach(column.get(row)));
     let hasMatch = false;
     const right = await this.#openRight();
     try {
       for (let inner = await right.next(); inner !== undefined; inner = await right.next()) {
-        const pairs = await this.#matching(left, inner);
-        if (pairs === undefined) continue;
+        const matches = await this.#matching(batch, row, inner);
+        if (matches === undefined) continue;
         hasMatch = true;
         if (joinType === "semi" || joinType === "anti") break;
-        this.#output.append(pairs.columns, pairs.rowCount);
+        this.#output.append(
+          [...repeated(batch, row, matches.rowCount), ...matches.columns],
+          matches.rowCount,
+        );
       }
     } finally {
       right.close();
     }
     if (joinType === "semi" ? hasMatch : joinType !== "inner" && !hasMatch) {
-      const nulls = joinType === "left" ? this.#rightWidth : 0;
-      const columns = [...left, ...new Array<null>(nulls).fill(null)].map(
-        (value) => new ConstantVector(value, 1),
+      const nulls = Array.from(
+        { length: joinType === "left" ? this.#rightWidth : 0 },
+        () => new ConstantVector(null, 1),
       );
-      this.#output.append(columns, 1);
+      this.#output.append([...repeated(batch, row, 1), ...nulls], 1);
     }
   }
 
-  /** Left row beside each right row for which the condition holds; undefined when none. */
-  async #matching(left: readonly Parameters<typeof detach>[0][], inner: Batch): Promise<Batch | undefined> {
-    const columns: Vector[] = [
-      ...left.map((value) => new ConstantVector(value, inner.rowCount)),
-      ...inner.columns,
-    ];
-    const pairs: Batch = { columns, rowCount: inner.rowCount };
-    if (this.#condition === undefined) return pairs;
+  /** The right rows for which the condition holds beside the left row; undefined when none. */
+  async #matching(batch: Batch, row: number, inner: Batch): Promise<Batch | undefined> {
+    if (this.#condition === undefined) return inner;
+    const left = batch.columns.map((column) => new ConstantVector(column.get(row), inner.rowCount));
+    const pairs: Batch = { columns: [...left, ...inner.columns], rowCount: inner.rowCount };
     const rows = trueRows(await this.#condition(pairs, this.#context), inner.rowCount);
-    if (rows === undefined) return pairs;
-    return rows.length === 0 ? undefined : gatherBatch(pairs, rows);
+    if (rows === undefined) return inner;
+    return rows.length === 0 ? undefined : gatherBatch(inner, rows);
   }
 
   async #openRight(): Promise<{ next(): MaybePromise<Batch | undefined>; close(): void }> {
@@ -149,4 +147,10 @@ export class NestedLoopOperator implements Operator {
     const emitter = new Emitter(kept.columns(), undefined, 0, kept.rowCount, this.#context.batchRows);
     return { next: () => emitter.next(), close: () => {} };
   }
+}
+
+/** A row of the batch, `count` times, in the batch's own representations. */
+function repeated(batch: Batch, row: number, count: number): Vector[] {
+  const rows = new Uint32Array(count).fill(row);
+  return batch.columns.map((column) => gather(column, rows));
 }
