@@ -16,7 +16,7 @@ import type { ExecutionContext } from "../context.ts";
 import { vectorKindOf } from "./caller.ts";
 import { sharesHashFamily } from "./comparison.ts";
 import { type Compile, type Evaluate, evaluateAll } from "./evaluate.ts";
-import { freeOuters } from "./free-outers.ts";
+import { freeValues } from "./free-references.ts";
 import { FALSE, fromTruth, TRUE, truthOf, UNKNOWN } from "./truth.ts";
 
 /** What a run of the inner plan is boiled down to. */
@@ -72,20 +72,27 @@ export function compileSubquery(expression: SubqueryExpression, compile: Compile
   return evaluate;
 }
 
-/** Runs the plan unless the last result was for the same outer values. */
+/** An answer, and what the plan read from outside when it was made. */
+interface KeptAnswer {
+  readonly outside: ReturnType<typeof freeValues>;
+  readonly answer: Answer;
+}
+
+/** Runs the plan unless the last result was for the same values from outside. */
 async function keptAnswer(
   expression: SubqueryExpression,
   plan: PhysicalPlan,
   hashable: boolean,
   context: ExecutionContext,
 ): Promise<Answer> {
-  const outers = freeOuters(plan).map((id) => context.outer[id] ?? null);
-  const kept = context.subqueries.get(expression) as { outers: readonly Datum[]; answer: Answer } | undefined;
-  if (kept !== undefined && kept.outers.every((value, i) => Object.is(value, outers[i]))) return kept.answer;
+  const outside = freeValues(plan, context);
+  const kept = context.subqueries.get(expression) as KeptAnswer | undefined;
+  if (kept !== undefined && kept.outside.every((value, i) => Object.is(value, outside[i])))
+    return kept.answer;
   if (kept?.answer.kind === "rows") kept.answer.rows.store.release();
   context.subqueries.delete(expression);
   const answer = await run(expression, plan, hashable, context);
-  context.subqueries.set(expression, { outers, answer });
+  context.subqueries.set(expression, { outside, answer } satisfies KeptAnswer);
   return answer;
 }
 

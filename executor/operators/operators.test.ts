@@ -479,6 +479,33 @@ describe.each([1, 3, 4096])("batches of %i rows", (batchRows) => {
     await expect(run(project(people, [subquery(inner(same))]))).rejects.toMatchObject({ code: "21000" });
   });
 
+  test("a subquery over a CTE that differs from row to row is not kept", async () => {
+    // select (with c as (select k as x) select (select x from c)) from ...
+    const subquery = (plan: PhysicalPlan, bindings: { id: number; value: ReturnType<typeof op> }[]) =>
+      ({
+        kind: "subquery",
+        type: { oid: int4, typmod: -1 },
+        collation: 0,
+        position: 0,
+        subqueryKind: "scalar",
+        logical: undefined,
+        plan,
+        testArgs: [],
+        test: undefined,
+        isHashable: false,
+        bindings,
+      }) as const;
+    const scan: PhysicalPlan = { kind: "cte-scan", ...node([int4]), cteId: 8, name: "c", alias: "c" };
+    const inner: PhysicalPlan = {
+      kind: "with",
+      ...node([int4]),
+      ctes: [{ id: 8, name: "c", plan: select(outer(6)), modifies: false }],
+      input: select(subquery(scan, [])),
+    };
+    const plan = project(people, [subquery(inner, [{ id: 6, value: column(0) }])]);
+    expect((await run(plan)).flat()).toEqual([3, 1, null, 2, 1]);
+  });
+
   test("IN over a sub-select: NULLs make the answer unknown", async () => {
     const inSubquery = (plan: PhysicalPlan, isHashable: boolean) =>
       ({
