@@ -403,18 +403,23 @@ impl Engine {
         self.durable.is_none() && !Self::must_park(request)
     }
 
-    pub(crate) fn commit_inline(self: &Arc<Self>, request: CommitRequest) {
+    /// Commits in the calling thread. The result is also where `commit_result` looks for it.
+    pub(crate) fn commit_inline(self: &Arc<Self>, mut request: CommitRequest) -> Result<()> {
         let _guard = AbortOnPanic("a commit");
-        let mut request = request;
         let mut last = lock(&self.sequencer);
+        if let Err(error) = request.place_vectors() {
+            drop(last);
+            self.finish_commit(request, Err(error.clone()));
+            return Err(error);
+        }
         *last += 1;
-        request.number_vectors();
         let touched = touched_tables(&request);
         publish(self, &mut request, *last);
         self.snapshots.advance(*last);
         drop(last);
         self.finish_commit(request, Ok(()));
         self.after_publish(&touched);
+        Ok(())
     }
 
     /// Hands a commit over; its token is delivered when it is done.
@@ -427,7 +432,10 @@ impl Engine {
         }
         match &self.durable {
             Some(durable) => durable.submit(request),
-            None => self.commit_inline(request),
+            None => {
+                // Whoever waits for the token learns the result from `commit_result`.
+                let _ = self.commit_inline(request);
+            }
         }
     }
 

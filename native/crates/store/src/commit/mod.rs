@@ -20,11 +20,13 @@ use std::sync::atomic::Ordering;
 use omen_text::AnalyzedDocument;
 
 use crate::engine::Engine;
+use crate::error::Result;
 use crate::index::Index;
 use crate::key::Entry;
 use crate::session::{Channel, Session};
 use crate::sync::lock;
 use crate::table::rows::Rows;
+use crate::table::vectors::VectorColumn;
 use crate::table::{Columns, Table, chunk_value};
 use crate::transaction::{CatalogWrite, CommitOutcome, Definition, PrivateVectors};
 use crate::value::{PRIVATE_VECTOR, Value};
@@ -130,10 +132,7 @@ impl TableChange {
     }
 
     /// Gives the change's new vectors their vids: consecutive per column, in row order.
-    fn number_vectors(
-        &mut self,
-        vectors_of: impl Fn(usize) -> Option<Arc<crate::table::vectors::VectorColumn>>,
-    ) {
+    fn number_vectors(&mut self, vectors_of: impl Fn(usize) -> Option<Arc<VectorColumn>>) {
         for (position, own) in self.vectors.iter_mut().enumerate() {
             if own.count == 0 {
                 continue;
@@ -166,6 +165,16 @@ impl TableChange {
                 owners,
             });
         }
+    }
+
+    /// Writes the numbered vectors to their segments, still invisible. Before the log, so that a full disk is this commit's
+    /// error; vids of a commit that fails afterwards are nobody's for good.
+    fn store_vectors(&self, vectors_of: impl Fn(usize) -> Option<Arc<VectorColumn>>) -> Result<()> {
+        for vectors in &self.numbered {
+            let column = vectors_of(vectors.column as usize).expect("a vector column has segments");
+            column.append(vectors.first_vid, &vectors.floats)?;
+        }
+        Ok(())
     }
 
     fn encode(&self, out: &mut Writer) {
@@ -220,17 +229,18 @@ impl CommitRequest {
             || self.catalog.iter().any(|(_, write)| !write.temporary)
     }
 
-    /// Numbers the vectors of all its tables. Under the sequencer.
-    pub fn number_vectors(&mut self) {
+    /// Numbers and stores the vectors of all its tables. Under the sequencer. An error means the commit cannot be.
+    pub fn place_vectors(&mut self) -> Result<()> {
         for change in &mut self.tables {
-            let table = Arc::clone(&change.table);
-            let added = &self.definitions;
-            change.number_vectors(|column| {
-                table
-                    .vectors(column)
-                    .or_else(|| publish::added_vectors(added, table.relation_id, column))
-            });
+            let (table, definitions) = (Arc::clone(&change.table), &self.definitions);
+            let vectors_of = |column: usize| {
+                let added = || publish::added_vectors(definitions, table.relation_id, column);
+                table.vectors(column).or_else(added)
+            };
+            change.number_vectors(vectors_of);
+            change.store_vectors(vectors_of)?;
         }
+        Ok(())
     }
 
     /// The redo of everything that is not temporary.

@@ -1,6 +1,7 @@
 //! Making a commit visible: the order in which shared structures change.
 //!
-//! 1. vectors and documents get their bytes and, still unseen, their entries
+//! 0. before the log: vectors are numbered and written to their segments
+//! 1. vectors and documents get their entries, not seen by any snapshot yet
 //! 2. index entries of new rows: a reader that meets one finds no row behind it yet and passes over it
 //! 3. under the table's write lock: versions end, new ones are appended, index entries of replaced rows appear
 //! 4. definitions and catalogue
@@ -134,9 +135,6 @@ fn publish_table(mut change: TableChange, commit: u64) {
 fn publish_vectors(table: &Table, change: &mut TableChange, commit: u64) {
     for numbered in change.numbered.drain(..) {
         let column = table.vectors(numbered.column as usize).expect("a vector column has segments");
-        column.append(numbered.first_vid, &numbered.floats).unwrap_or_else(|error| {
-            panic!("vectors of a logged commit could not be stored: {error}")
-        });
         for (vid, &rid) in (numbered.first_vid..).zip(&numbered.owners) {
             column.entries.set(vid, rid, commit);
         }

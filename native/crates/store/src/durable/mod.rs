@@ -171,11 +171,14 @@ impl Durable {
         let mut last = lock(&engine.sequencer);
         let mut numbered = Vec::new();
         let mut number = *last;
-        for (i, mut request) in group.into_iter().enumerate() {
+        for mut request in group {
+            if let Err(error) = request.place_vectors() {
+                engine.finish_commit(request, Err(error));
+                continue;
+            }
             number += 1;
-            request.number_vectors();
             let mut redo = Writer::default();
-            if i == 0 {
+            if numbered.is_empty() {
                 Self::encode_counters(engine, &mut redo);
             }
             request.encode(&mut redo, engine);

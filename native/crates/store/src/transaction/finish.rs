@@ -79,8 +79,7 @@ impl Transaction {
         if self.engine.commits_inline(&request) {
             state.status = Status::Ended;
             drop(state);
-            self.engine.commit_inline(request);
-            return Ok(Pending::Done);
+            return self.engine.commit_inline(request).map(|()| Pending::Done);
         }
         state.status = Status::Committing;
         drop(state);

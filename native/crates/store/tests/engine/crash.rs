@@ -3,9 +3,13 @@
 
 use std::sync::Arc;
 
+use omen_store::KeyKind;
+
 use super::common::*;
 use super::recovery::{T, check_indexes, contents, create, row, specs, try_open};
 use omen_disk::{Disk, Fault, FaultyDisk, MemoryDisk};
+
+const OTHER: u32 = 30_000;
 
 /// States after each commit, and the number of disk operations when it was acknowledged.
 #[derive(Default)]
@@ -35,6 +39,16 @@ fn workload(disk: &FaultyDisk) -> History {
         db.run(|tx| {
             let rows: Vec<Row> = (0..3).map(|i| row(step * 3 + i)).collect();
             rids.extend(tx.insert(T, &specs(), &rows));
+            // Definitions in between: another table that comes and goes, and an entry that names the step.
+            if step == 1 {
+                tx.tx.create_relation(OTHER, &specs(), false).unwrap();
+                tx.create_index(btree(OTHER + 1, OTHER, 0, KeyKind::Int, true)).unwrap();
+                tx.insert(OTHER, &specs(), &[row(500), row(501)]);
+            }
+            if step == 6 {
+                tx.tx.drop_relation(OTHER).unwrap();
+            }
+            tx.tx.catalog_put("step", Some(&step.to_string()), false).unwrap();
             if step % 2 == 1 {
                 let at = step as usize;
                 tx.update(T, rids[at], &specs(), &[1, 2], row(100 + step)[1..].to_vec());
@@ -69,13 +83,30 @@ fn recover(
         Some(position) if promised.is_some_and(|p| position < p) => {
             Err(format!("commit {position} is there, {promised:?} was acknowledged"))
         }
-        Some(_) => {
+        Some(position) => {
             check_indexes(&db);
+            check_definitions(&db, position);
             Ok(())
         }
     };
     db.kill();
     result
+}
+
+/// The definitions of the commit at `position`: what else the same transactions did.
+fn check_definitions(db: &Db, position: usize) {
+    let (_, catalog) = db.engine.catalog_changes(0);
+    let step = catalog.iter().find(|c| c.key == "step").and_then(|c| c.value.clone());
+    assert_eq!(step, position.checked_sub(1).map(|s| s.to_string()));
+    let other = db.engine.relation_statistics(OTHER).ok().map(|s| s.row_count);
+    assert_eq!(
+        other,
+        (2..7).contains(&position).then_some(2),
+        "the other table after commit {position}"
+    );
+    if other.is_some() {
+        db.run(|tx| assert_eq!(tx.range(OTHER + 1, INT, None, None).len(), 2));
+    }
 }
 
 #[test]

@@ -194,3 +194,55 @@ fn text_statistics_forget_removed_rows_at_once() {
         assert_eq!(scores(WORDS), scores(rebuilt));
     });
 }
+
+#[test]
+fn a_commit_waits_while_the_graph_is_far_behind() {
+    let db = Db::memory();
+    let specs = [vector(2)];
+    let mut random = Random(3);
+    let mut vectors = |n: usize| -> Vec<Row> {
+        (0..n).map(|_| vec![Cell::Vector(vec![random.unit(), random.unit()])]).collect()
+    };
+    db.run(|tx| {
+        tx.tx.create_relation(T, &specs, false).unwrap();
+        tx.create_index(hnsw(GRAPH, T, 0)).unwrap();
+    });
+    let (many, one) = (vectors(18_000), vectors(1));
+    db.run(|tx| tx.insert(T, &specs, &many));
+    let tx = db.begin(Isolation::ReadCommitted);
+    tx.statement();
+    tx.insert(T, &specs, &one);
+    let Pending::Wait(token) = tx.tx.commit().unwrap() else {
+        panic!("18,000 vectors are not linked at once")
+    };
+    db.tokens.wait(token);
+    tx.tx.commit_result().unwrap();
+    let statistics = db.engine.index_statistics(GRAPH).unwrap();
+    assert_eq!(statistics.entry_count, 18_001);
+    assert!(statistics.linked_count >= 18_000 - 16_384);
+}
+
+#[test]
+fn a_cancelled_index_build_leaves_nothing() {
+    let db = Db::memory();
+    let mut random = Random(4);
+    let rows: Vec<Row> = (0..6_000).map(|_| random_row(&mut random)).collect();
+    db.run(|tx| {
+        tx.tx.create_relation(T, &specs(), false).unwrap();
+        tx.insert(T, &specs(), &rows);
+    });
+    let tx = db.begin(Isolation::ReadCommitted);
+    tx.statement();
+    let Pending::Wait(token) = tx.tx.create_index(hnsw(GRAPH, T, 1)).unwrap() else {
+        panic!("6,000 vectors are not linked at once")
+    };
+    assert_eq!(db.engine.build_progress()[0].index_id, GRAPH);
+    db.engine.cancel_session(tx.session.process_id(), None);
+    db.tokens.wait(token);
+    assert_eq!(tx.tx.index_result().unwrap_err().sqlstate, "57014");
+    tx.tx.abort();
+    assert!(db.engine.index_statistics(GRAPH).is_err());
+    assert!(db.engine.build_progress().is_empty());
+    db.run(|tx| tx.create_index(hnsw(GRAPH, T, 1)).unwrap());
+    assert_eq!(db.engine.index_statistics(GRAPH).unwrap().linked_count, 6_000);
+}
