@@ -174,7 +174,8 @@ function definedOnly(fields: SqlErrorFields): SqlErrorFields {
 
 /** 0A000 naming the feature. `position` is the 1-based character position in the statement. */
 export function notSupported(feature: string, position?: number): SqlError {
-  return new SqlError(SqlState.featureNotSupported, `${feature} is not supported`, { position });
+  const verb = /[a-z]s$/.test(feature) || feature.endsWith(" SETS") ? "are" : "is";
+  return new SqlError(SqlState.featureNotSupported, `${feature} ${verb} not supported`, { position });
 }
 
 /** A NoticeResponse on its way to the client. */

@@ -20,6 +20,7 @@ export const Oid = {
   json: 114,
   xml: 142,
   pg_node_tree: 194,
+  cidr: 650,
   float4: 700,
   float8: 701,
   unknown: 705,
@@ -71,6 +72,7 @@ export const Oid = {
 
 /** Element oid by array oid: pg_type.typarray of PostgreSQL 15, turned round. */
 export const ARRAY_ELEMENT: ReadonlyMap<number, number> = new Map([
+  [651, Oid.cidr],
   [1000, Oid.bool],
   [1001, Oid.bytea],
   [1002, Oid.char],
@@ -83,6 +85,7 @@ export const ARRAY_ELEMENT: ReadonlyMap<number, number> = new Map([
   [1010, Oid.tid],
   [1011, Oid.xid],
   [1012, Oid.cid],
+  [1041, Oid.inet],
   [1013, Oid.oidvector],
   [1014, Oid.bpchar],
   [1015, Oid.varchar],

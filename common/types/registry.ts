@@ -8,6 +8,7 @@ import { dateCodec } from "./date.ts";
 import { float4Codec, float8Codec } from "./float.ts";
 import { cidCodec, int2Codec, int4Codec, int8Codec, oidCodec, xid8Codec, xidCodec } from "./int.ts";
 import { int2vectorCodec, oidvectorCodec } from "./int-vector.ts";
+import { cidrCodec, inetCodec } from "./inet.ts";
 import { intervalCodec } from "./interval-codec.ts";
 import { jsonCodec } from "./json.ts";
 import { jsonbCodec } from "./jsonb.ts";
@@ -36,6 +37,10 @@ import { uuidCodec } from "./uuid.ts";
 import { vectorCodec } from "./vector.ts";
 
 const codecs = new Map<number, TypeCodec>();
+
+/** First oid that users' objects get: a type up there that nobody registered is the row type of a table. */
+const FIRST_USER_OID = 16384;
+const rowCodec = recordCodec(codecOf);
 
 for (const codec of [
   boolCodec,
@@ -70,12 +75,14 @@ for (const codec of [
   timestamptzCodec,
   intervalCodec,
   uuidCodec,
+  inetCodec,
+  cidrCodec,
   jsonCodec,
   jsonbCodec,
   tidCodec,
   vectorCodec,
   ...REG_CODECS,
-  recordCodec(codecOf),
+  rowCodec,
   // Columns of pg_catalog that are declared anyarray (pg_statistic, pg_stats): any array prints by its own element type.
   arrayCodec(Oid.anyarray, "anyarray", Oid.any, codecOf),
 ]) {
@@ -86,6 +93,7 @@ for (const codec of [
 export function lookupCodec(oid: number): TypeCodec | undefined {
   const known = codecs.get(oid);
   if (known !== undefined) return known;
+  if (oid >= FIRST_USER_OID) return rowCodec;
   const element = elementOidOf(oid);
   const elementCodec = element === undefined ? undefined : codecs.get(element);
   if (elementCodec === undefined) return undefined;
