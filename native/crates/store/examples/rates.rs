@@ -7,7 +7,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
 use omen_disk::{FjallKv, OsDisk};
-use omen_store::*;
+use omen_store::{
+    Channel, ColumnRef, ColumnSpec, Engine, EngineOptions, IndexColumnSpec, IndexMethod, IndexSpec,
+    Isolation, KeyKind, Notifier, Pending, Storage, StorageKind, Transaction, ValuesRef,
+};
 
 #[derive(Default, Clone)]
 struct Tokens(Arc<(Mutex<HashSet<u32>>, Condvar)>);

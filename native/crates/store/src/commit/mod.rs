@@ -222,6 +222,7 @@ impl CommitRequest {
         let definition = |d: &Definition| match d {
             Definition::CreateRelation(table) => !table.temporary,
             Definition::CreateSequence(spec) => !spec.temporary,
+            Definition::DropRelation(id) => !self.session.engine.is_temporary(*id),
             _ => true,
         };
         self.tables.iter().any(|t| !t.table.temporary)
@@ -271,7 +272,7 @@ fn encode_definition(definition: &Definition, out: &mut Writer, engine: &Engine)
             out.u32(table.relation_id);
             out.columns(&table.columns());
         }
-        Definition::DropRelation(id) => {
+        Definition::DropRelation(id) if !engine.is_temporary(*id) => {
             out.u8(tag::DROP_RELATION);
             out.u32(*id);
         }
@@ -306,6 +307,7 @@ fn encode_definition(definition: &Definition, out: &mut Writer, engine: &Engine)
         }
         // Temporary: the log never hears of them.
         Definition::CreateRelation(_)
+        | Definition::DropRelation(_)
         | Definition::AddColumn { .. }
         | Definition::CreateIndex(_)
         | Definition::CreateSequence(_) => {}

@@ -21,8 +21,8 @@ use crate::error::Result;
 use crate::index::bm25::Bm25Index;
 use crate::index::hnsw::HnswIndex;
 
-const GRAPH_DIR: &str = "graph";
-const TEXT_DIR: &str = "text";
+pub const GRAPH_DIR: &str = "graph";
+pub const TEXT_DIR: &str = "text";
 /// First bytes of a text file: format 1.
 const TEXT_MAGIC: &[u8; 8] = b"OMENTXT1";
 

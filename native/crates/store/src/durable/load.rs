@@ -12,6 +12,7 @@ use super::apply::{
     Applier, KEY_CHECKPOINT, KEY_OBJECT_IDS, KEY_SALT, column_key, get_u32, get_u64, key, key_id,
 };
 use super::checkpoint::Checkpointer;
+use super::derived::{GRAPH_DIR, TEXT_DIR};
 use super::{Durable, KIND_BULK, KIND_REDO};
 use crate::commit::redo::{Operation, Reader, decode};
 use crate::engine::{Engine, index_kind, open_vectors, vector_name};
@@ -188,18 +189,29 @@ fn remove_leftovers(durable: &Durable, engine: &Engine, last_commit: u64) -> Res
             bulk::remove(&*durable.disk, number)?;
         }
     }
-    let names = match durable.disk.list("vec") {
-        Ok(names) => names,
-        Err(error) if error.kind == omen_disk::DiskErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    for name in names {
+    for dir in [GRAPH_DIR, TEXT_DIR] {
+        for name in list(&*durable.disk, dir)? {
+            let index = name.parse::<u32>().ok();
+            if index.is_none_or(|index| !read(&engine.indexes).contains_key(&index)) {
+                durable.disk.remove(&format!("{dir}/{name}"))?;
+            }
+        }
+    }
+    for name in list(&*durable.disk, "vec")? {
         let relation = name.split('.').next().and_then(|r| r.parse::<u32>().ok());
         if relation.is_some_and(|r| !read(&engine.tables).contains_key(&r)) {
             VectorSegments::remove(&*durable.disk, &name)?;
         }
     }
     Ok(())
+}
+
+/// Names in a folder; none if it does not exist.
+fn list(disk: &dyn Disk, dir: &str) -> Result<Vec<String>> {
+    match disk.list(dir) {
+        Err(error) if error.kind == omen_disk::DiskErrorKind::NotFound => Ok(Vec::new()),
+        names => Ok(names?),
+    }
 }
 
 /// Loads a whole table from the KV: rows, vectors, indexes. Nothing of it has changed since the engine was opened, for

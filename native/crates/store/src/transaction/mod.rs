@@ -171,11 +171,12 @@ impl Transaction {
         }
     }
 
-    /// Starts a statement: later commands see what earlier ones wrote, READ COMMITTED sees newly committed rows.
+    /// Starts a statement: later commands see what earlier ones wrote, READ COMMITTED sees newly committed rows. REPEATABLE
+    /// READ takes its snapshot with the first statement, not with BEGIN, as PostgreSQL does.
     pub fn begin_statement(&self) -> Result<()> {
         let mut state = self.open_state()?;
         state.command += 1;
-        if self.isolation == Isolation::ReadCommitted {
+        if self.isolation == Isolation::ReadCommitted || state.command == 1 {
             state.snapshot = self.engine.snapshots.take();
         }
         Ok(())
@@ -202,6 +203,12 @@ impl Transaction {
         state.savepoints.truncate(savepoint as usize + 1);
         Self::stop_build(&mut state);
         self.unwind(&mut state, point.undo)?;
+        // What is left untouched may lose its table lock here, and others may then change its columns and indexes.
+        let State { tables, definitions, .. } = &mut *state;
+        tables.retain(|id, private| {
+            let widened = |d: &Definition| matches!(d, Definition::AddColumn { relation, .. } if relation == id);
+            private.has_changes() || definitions.iter().any(widened)
+        });
         let released = state.locks.split_off(point.locks);
         drop(state);
         self.engine.locks.abandon_wait(&self.session.owner);

@@ -215,8 +215,8 @@ impl Db {
 
     pub fn begin(&self, isolation: Isolation) -> Tx {
         let session = self.session();
-        let tx = session.begin(isolation, false).expect("no transaction is open");
-        Tx { tx, session, tokens: self.tokens.clone() }
+        let handle = session.begin(isolation, false).expect("no transaction is open");
+        Tx { handle, session, tokens: self.tokens.clone() }
     }
 
     /// Runs one READ COMMITTED transaction.
@@ -247,9 +247,9 @@ impl Db {
     }
 }
 
-/// A transaction whose calls wait for their tokens; `tx` for calls that should not.
+/// A transaction whose calls wait for their tokens; `handle` for calls that should not.
 pub struct Tx {
-    pub tx: Arc<Transaction>,
+    pub handle: Arc<Transaction>,
     pub session: Arc<Session>,
     pub tokens: Tokens,
 }
@@ -262,15 +262,15 @@ impl Drop for Tx {
 
 impl Tx {
     pub fn statement(&self) {
-        self.tx.begin_statement().expect("the transaction is open");
+        self.handle.begin_statement().expect("the transaction is open");
     }
 
     pub fn try_commit(&self) -> Result<()> {
-        match self.tx.commit()? {
+        match self.handle.commit()? {
             Pending::Done => Ok(()),
             Pending::Wait(token) => {
                 self.tokens.wait(token);
-                self.tx.commit_result()
+                self.handle.commit_result()
             }
         }
     }
@@ -289,7 +289,7 @@ impl Tx {
         let mut rids = vec![0; rows.len()];
         let mut done = 0;
         while done < rows.len() {
-            let written = self.tx.insert_rows(
+            let written = self.handle.insert_rows(
                 relation,
                 &columns.refs(),
                 done,
@@ -317,7 +317,7 @@ impl Tx {
         let mut outcomes = vec![0; rids.len()];
         let mut done = 0;
         while done < rids.len() {
-            let locked = self.tx.lock_rows(
+            let locked = self.handle.lock_rows(
                 relation,
                 &rids[done..],
                 mode,
@@ -344,7 +344,7 @@ impl Tx {
         let specs: Vec<_> = changed.iter().map(|&c| specs[c as usize]).collect();
         let columns = Columns::new(&specs, &[row]);
         loop {
-            let written = self.tx.update_rows(relation, &[rid], changed, &columns.refs(), 0)?;
+            let written = self.handle.update_rows(relation, &[rid], changed, &columns.refs(), 0)?;
             match written.stop {
                 WriteStop::Done => return Ok(()),
                 WriteStop::Wait(token) => self.tokens.wait(token),
@@ -366,17 +366,17 @@ impl Tx {
         let outcome =
             self.try_lock(relation, &[rid], RowLockMode::Update).expect("the lock is granted");
         assert!(outcome[0] < 2, "the row is there");
-        self.tx.delete_rows(relation, &[rid]).expect("the row is deleted");
+        self.handle.delete_rows(relation, &[rid]).expect("the row is deleted");
     }
 
     /// All visible rows as (rid, row), in scan order.
     pub fn scan(&self, relation: u32, specs: &[ColumnSpec]) -> Vec<(u32, Row)> {
         let positions: Vec<u16> = (0..specs.len() as u16).collect();
-        let mut cursor = self.tx.open_scan(relation, &positions).expect("the scan opens");
-        self.drain(&mut cursor, specs)
+        let mut cursor = self.handle.open_scan(relation, &positions).expect("the scan opens");
+        Self::drain(&mut cursor, specs)
     }
 
-    pub fn drain(&self, cursor: &mut ScanCursor, specs: &[ColumnSpec]) -> Vec<(u32, Row)> {
+    pub fn drain(cursor: &mut ScanCursor, specs: &[ColumnSpec]) -> Vec<(u32, Row)> {
         let mut bytes = 64;
         let mut rids = vec![0; 4096];
         let mut rows = Vec::new();
@@ -404,7 +404,9 @@ impl Tx {
         loop {
             let mut buffers = Columns::buffers(specs, rids.len(), bytes);
             let filled = buffers
-                .with_mut(|b| self.tx.fetch_rows(relation, rids, newest, &positions, b, &mut found))
+                .with_mut(|b| {
+                    self.handle.fetch_rows(relation, rids, newest, &positions, b, &mut found)
+                })
                 .expect("rows are fetched");
             match filled {
                 Filled::Rows(n) => return (0..n).map(|i| (found[i], buffers.row(i))).collect(),
@@ -431,7 +433,7 @@ impl Tx {
             high_inclusive: true,
             nulls: NullEntries::All,
         };
-        let mut cursor = self.tx.open_index_scan(index, &range, false).expect("the walk opens");
+        let mut cursor = self.handle.open_index_scan(index, &range, false).expect("the walk opens");
         let mut rids = vec![0; 100];
         let mut found = Vec::new();
         loop {
@@ -444,11 +446,11 @@ impl Tx {
     }
 
     pub fn create_index(&self, spec: IndexSpec) -> Result<()> {
-        match self.tx.create_index(spec)? {
+        match self.handle.create_index(spec)? {
             Pending::Done => Ok(()),
             Pending::Wait(token) => {
                 self.tokens.wait(token);
-                self.tx.index_result()
+                self.handle.index_result()
             }
         }
     }

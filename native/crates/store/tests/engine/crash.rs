@@ -41,14 +41,14 @@ fn workload(disk: &FaultyDisk) -> History {
             rids.extend(tx.insert(T, &specs(), &rows));
             // Definitions in between: another table that comes and goes, and an entry that names the step.
             if step == 1 {
-                tx.tx.create_relation(OTHER, &specs(), false).unwrap();
+                tx.handle.create_relation(OTHER, &specs(), false).unwrap();
                 tx.create_index(btree(OTHER + 1, OTHER, 0, KeyKind::Int, true)).unwrap();
                 tx.insert(OTHER, &specs(), &[row(500), row(501)]);
             }
             if step == 6 {
-                tx.tx.drop_relation(OTHER).unwrap();
+                tx.handle.drop_relation(OTHER).unwrap();
             }
-            tx.tx.catalog_put("step", Some(&step.to_string()), false).unwrap();
+            tx.handle.catalog_put("step", Some(&step.to_string()), false).unwrap();
             if step % 2 == 1 {
                 let at = step as usize;
                 tx.update(T, rids[at], &specs(), &[1, 2], row(100 + step)[1..].to_vec());
@@ -149,7 +149,7 @@ fn a_crash_in_a_bulk_commit_leaves_all_of_it_or_nothing() {
     let disk = FaultyDisk::new();
     let specs = [INT, TEXT];
     let db = try_open(Arc::new(disk.clone())).unwrap();
-    db.run(|tx| tx.tx.create_relation(T, &specs, false).unwrap());
+    db.run(|tx| tx.handle.create_relation(T, &specs, false).unwrap());
     let created = disk.operations();
     let big = "y".repeat(1_000_000);
     let rows: Vec<Row> = (0..9).map(|k| vec![Cell::Int(k), text(&big)]).collect();

@@ -14,7 +14,7 @@ use Isolation::{ReadCommitted, RepeatableRead};
 fn db() -> (Db, Vec<u32>) {
     let db = Db::memory();
     let rids = db.run(|tx| {
-        tx.tx.create_relation(T, &SPECS, false).unwrap();
+        tx.handle.create_relation(T, &SPECS, false).unwrap();
         tx.insert(
             T,
             &SPECS,
@@ -36,7 +36,7 @@ fn set(tx: &Tx, rid: u32, value: i32) {
 
 fn lock_now(tx: &Tx, rid: u32, mode: RowLockMode) -> Result<(LockedRows, u8)> {
     let mut outcome = [9];
-    let locked = tx.tx.lock_rows(T, &[rid], mode, LockPolicy::Wait, &mut outcome)?;
+    let locked = tx.handle.lock_rows(T, &[rid], mode, LockPolicy::Wait, &mut outcome)?;
     Ok((locked, outcome[0]))
 }
 
@@ -68,7 +68,7 @@ fn an_aborted_write_is_never_seen() {
     let writer = db.begin(ReadCommitted);
     writer.statement();
     set(&writer, rids[0], 101);
-    writer.tx.abort();
+    writer.handle.abort();
     db.run(|tx| assert_eq!(values(tx), [10, 20]));
 }
 
@@ -161,9 +161,10 @@ fn nowait_fails_and_skip_passes_over() {
     let (a, b) = (db.begin(ReadCommitted), db.begin(ReadCommitted));
     lock_now(&a, rids[0], RowLockMode::Update).unwrap();
     let mut outcomes = [9; 2];
-    let error = b.tx.lock_rows(T, &rids, RowLockMode::Update, LockPolicy::NoWait, &mut outcomes);
+    let error =
+        b.handle.lock_rows(T, &rids, RowLockMode::Update, LockPolicy::NoWait, &mut outcomes);
     assert_eq!(error.unwrap_err().sqlstate, "55P03");
-    b.tx.lock_rows(T, &rids, RowLockMode::Update, LockPolicy::Skip, &mut outcomes).unwrap();
+    b.handle.lock_rows(T, &rids, RowLockMode::Update, LockPolicy::Skip, &mut outcomes).unwrap();
     assert_eq!(outcomes, [RowOutcome::Skipped as u8, RowOutcome::Locked as u8]);
 }
 
@@ -179,9 +180,9 @@ fn locks_are_granted_first_come_first_served() {
         .collect();
     let delivered = || tokens[1..].iter().map(|t| db.tokens.is_delivered(*t)).collect::<Vec<_>>();
     assert_eq!(tokens[0], 0);
-    txs[0].tx.abort();
+    txs[0].handle.abort();
     assert_eq!(delivered(), [true, false, false]);
-    txs[1].tx.abort();
+    txs[1].handle.abort();
     assert_eq!(delivered(), [true, true, true], "both shared locks at once");
 }
 
@@ -202,7 +203,7 @@ fn a_circle_of_waits_ends_with_40p01() {
              Process {pa} waits for ShareLock on transaction {pb}; blocked by process {pb}."
         ))
     );
-    b.tx.abort();
+    b.handle.abort();
     assert!(db.tokens.is_delivered(waiting));
     assert_eq!(lock_now(&a, rids[1], RowLockMode::Update).unwrap().0.done, 1);
 }
@@ -211,19 +212,19 @@ fn a_circle_of_waits_ends_with_40p01() {
 fn table_locks_follow_the_matrix_and_queue() {
     let (db, _) = db();
     let (a, b, c) = (db.begin(ReadCommitted), db.begin(ReadCommitted), db.begin(ReadCommitted));
-    assert_eq!(a.tx.lock_relation(T, 1, LockPolicy::Wait).unwrap(), Acquire::Granted);
-    assert_eq!(b.tx.lock_relation(T, 8, LockPolicy::NoWait).unwrap(), Acquire::Unavailable);
-    let Acquire::Wait(exclusive) = b.tx.lock_relation(T, 8, LockPolicy::Wait).unwrap() else {
+    assert_eq!(a.handle.lock_relation(T, 1, LockPolicy::Wait).unwrap(), Acquire::Granted);
+    assert_eq!(b.handle.lock_relation(T, 8, LockPolicy::NoWait).unwrap(), Acquire::Unavailable);
+    let Acquire::Wait(exclusive) = b.handle.lock_relation(T, 8, LockPolicy::Wait).unwrap() else {
         panic!()
     };
     // Behind the waiting ACCESS EXCLUSIVE, although ACCESS SHARE would go with what is held.
-    let Acquire::Wait(shared) = c.tx.lock_relation(T, 1, LockPolicy::Wait).unwrap() else {
+    let Acquire::Wait(shared) = c.handle.lock_relation(T, 1, LockPolicy::Wait).unwrap() else {
         panic!()
     };
-    a.tx.abort();
+    a.handle.abort();
     assert!(db.tokens.is_delivered(exclusive) && !db.tokens.is_delivered(shared));
-    assert_eq!(b.tx.lock_relation(T, 8, LockPolicy::Wait).unwrap(), Acquire::Granted);
-    b.tx.abort();
+    assert_eq!(b.handle.lock_relation(T, 8, LockPolicy::Wait).unwrap(), Acquire::Granted);
+    b.handle.abort();
     assert!(db.tokens.is_delivered(shared));
 }
 
@@ -273,7 +274,7 @@ fn concurrent_transfers_keep_the_sum() {
     const ACCOUNTS: usize = 8;
     let db = Db::memory();
     let rids = db.run(|tx| {
-        tx.tx.create_relation(T, &SPECS, false).unwrap();
+        tx.handle.create_relation(T, &SPECS, false).unwrap();
         let rows: Vec<Row> =
             (0..ACCOUNTS as i32).map(|i| vec![Cell::Int(i), Cell::Int(100)]).collect();
         tx.insert(T, &SPECS, &rows)
@@ -303,7 +304,7 @@ fn concurrent_transfers_keep_the_sum() {
                 Err(error) => {
                     assert_eq!(error.sqlstate, "40P01", "{error}");
                     deadlocks += 1;
-                    tx.tx.abort();
+                    tx.handle.abort();
                 }
             }
         }
@@ -324,4 +325,16 @@ fn concurrent_transfers_keep_the_sum() {
         }
     });
     db.run(|tx| assert_eq!(values(tx).iter().sum::<i32>(), 100 * ACCOUNTS as i32));
+}
+
+#[test]
+fn repeatable_read_takes_its_snapshot_with_the_first_statement() {
+    let (db, rids) = db();
+    let rr = db.begin(RepeatableRead);
+    db.run(|tx| set(tx, rids[0], 11));
+    rr.statement();
+    assert_eq!(values(&rr), [11, 20]);
+    db.run(|tx| set(tx, rids[0], 12));
+    rr.statement();
+    assert_eq!(values(&rr), [11, 20]);
 }

@@ -84,7 +84,7 @@ impl Open {
 
     /// Another lock request ends a wait that was begun.
     fn give_up_wait(&self) {
-        self.tx.tx.lock_relation(DUMMY, 1, LockPolicy::Wait).unwrap();
+        self.tx.handle.lock_relation(DUMMY, 1, LockPolicy::Wait).unwrap();
     }
 }
 
@@ -105,7 +105,7 @@ impl World {
     fn new() -> Self {
         let db = Db::memory();
         db.run(|tx| {
-            tx.tx.create_relation(T, &SPECS, false).unwrap();
+            tx.handle.create_relation(T, &SPECS, false).unwrap();
             tx.create_index(btree(PK, T, 0, KeyKind::Int, true)).unwrap();
             tx.create_index(btree(BY_VALUE, T, 1, KeyKind::Int, false)).unwrap();
         });
@@ -167,19 +167,19 @@ impl World {
                 if let Some((rid, row)) = find(k)
                     && self.lock(slot, open, rid)
                 {
-                    open.tx.tx.delete_rows(T, &[rid]).unwrap();
+                    open.tx.handle.delete_rows(T, &[rid]).unwrap();
                     open.own.keys.insert(row.0);
                     open.own.writes.insert(rid, None);
                 }
             }
             Step::Read(a, b) => check_read(open, &view, a, b),
             Step::Savepoint => {
-                let number = open.tx.tx.savepoint().unwrap();
+                let number = open.tx.handle.savepoint().unwrap();
                 open.savepoints.push((number, open.own.clone()));
             }
             Step::RollbackTo => {
                 if let Some((number, own)) = open.savepoints.last() {
-                    open.tx.tx.rollback_to(*number).unwrap();
+                    open.tx.handle.rollback_to(*number).unwrap();
                     open.own = own.clone();
                 }
             }
@@ -191,7 +191,7 @@ impl World {
                 return false;
             }
             Step::Abort => {
-                open.tx.tx.abort();
+                open.tx.handle.abort();
                 return false;
             }
         }
@@ -206,7 +206,7 @@ impl World {
     fn insert(&mut self, slot: usize, open: &mut Open, row: (i32, i32)) {
         let columns = Columns::new(&SPECS, &[cells(row)]);
         let mut rids = [0];
-        let written = open.tx.tx.insert_rows(T, &columns.refs(), 0, 1, &mut rids).unwrap();
+        let written = open.tx.handle.insert_rows(T, &columns.refs(), 0, 1, &mut rids).unwrap();
         let waits = self.others_hold(slot, |own| own.keys.contains(&row.0));
         match written.stop {
             WriteStop::Wait(_) => {
@@ -230,7 +230,7 @@ impl World {
     /// Locks a row for writing; false when the step ends here.
     fn lock(&self, slot: usize, open: &mut Open, rid: u32) -> bool {
         let mut outcome = [9];
-        let locked = open.tx.tx.lock_rows(
+        let locked = open.tx.handle.lock_rows(
             T,
             &[rid],
             RowLockMode::NoKeyUpdate,
@@ -265,7 +265,7 @@ impl World {
             return;
         }
         let columns = Columns::new(&SPECS, &[cells(row)]);
-        let written = open.tx.tx.update_rows(T, &[rid], &[0, 1], &columns.refs(), 0).unwrap();
+        let written = open.tx.handle.update_rows(T, &[rid], &[0, 1], &columns.refs(), 0).unwrap();
         let moves = row.0 != old.0;
         let waits = moves && self.others_hold(slot, |own| own.keys.contains(&row.0));
         let taken = moves && self.key_taken(open, row.0, Some(rid));
@@ -303,6 +303,11 @@ fn check_read(open: &Open, view: &State, a: i32, b: i32) {
     by_key.sort_unstable();
     let walked = open.tx.range(PK, INT, None, None);
     assert_eq!(walked, by_key.iter().map(|(_, rid)| *rid).collect::<Vec<_>>(), "walk by key");
+    let all = KeyRange::default();
+    let mut backward = open.tx.handle.open_index_scan(PK, &all, true).unwrap();
+    let mut rids = [0; 100];
+    let count = backward.next(&mut rids).unwrap();
+    assert!(rids[..count].iter().eq(walked.iter().rev()), "walk backward");
     let mut by_value: Vec<(i32, u32)> =
         view.iter().filter(|(_, r)| (a..=b).contains(&r.1)).map(|(rid, r)| (r.1, *rid)).collect();
     by_value.sort_unstable();

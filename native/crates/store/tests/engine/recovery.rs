@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::common::*;
-use omen_disk::{Disk, MemoryDisk, MemoryKv};
+use omen_disk::{Disk, Fault, FaultyDisk, MemoryDisk, MemoryKv};
 use omen_store::*;
 
 pub const T: u32 = 20_000;
@@ -34,11 +34,11 @@ pub fn row(k: i32) -> Row {
 
 pub fn create(db: &Db) {
     db.run(|tx| {
-        tx.tx.create_relation(T, &specs(), false).unwrap();
+        tx.handle.create_relation(T, &specs(), false).unwrap();
         tx.create_index(btree(PK, T, 0, KeyKind::Int, true)).unwrap();
         tx.create_index(hnsw(GRAPH, T, 2)).unwrap();
         tx.create_index(bm25(WORDS, T, 1)).unwrap();
-        tx.tx.catalog_put("table/20000", Some("{\"name\":\"t\"}"), false).unwrap();
+        tx.handle.catalog_put("table/20000", Some("{\"name\":\"t\"}"), false).unwrap();
     });
 }
 
@@ -70,20 +70,20 @@ pub fn check_indexes(db: &Db) {
         for mode in [SearchMode::Exact, SearchMode::Graph] {
             let (mut rids, mut distances) = ([0; 10], [0.0; 10]);
             let (n, _) = tx
-                .tx
+                .handle
                 .vector_search(GRAPH, &query, 10, 200, None, mode, 0, &mut rids, &mut distances)
                 .unwrap();
             let found: Vec<(f64, u32)> = (0..n).map(|i| (distances[i], rids[i])).collect();
             assert_eq!(found, exact, "hnsw, {mode:?}");
         }
-        let query = tx.tx.text_query(WORDS, "green").unwrap();
+        let query = tx.handle.text_query(WORDS, "green").unwrap();
         let green: Vec<u32> = rows
             .iter()
             .filter(|(_, r)| matches!(&r[1], Cell::Text(s) if s.starts_with("green")))
             .map(|(rid, _)| *rid)
             .collect();
-        let mut bitmap = vec![0; tx.tx.rid_limit(T).unwrap() as usize / 8 + 1];
-        assert_eq!(tx.tx.text_bitmap(WORDS, &query, &mut bitmap).unwrap(), green.len(), "bm25");
+        let mut bitmap = vec![0; tx.handle.rid_limit(T).unwrap() as usize / 8 + 1];
+        assert_eq!(tx.handle.text_bitmap(WORDS, &query, &mut bitmap).unwrap(), green.len(), "bm25");
         assert!(green.iter().all(|rid| bitmap[*rid as usize / 8] & (1 << (rid % 8)) != 0));
         assert_eq!(query.match_bound(), green.len() as u64, "statistics of the live rows");
     });
@@ -141,8 +141,8 @@ fn object_ids_and_sequences_never_repeat() {
         let db = open(&disk);
         if round == 0 {
             last_value = db.run(|tx| {
-                tx.tx.create_sequence(spec).unwrap();
-                (0..40).fold(0, |_, _| tx.tx.sequence_next(7).unwrap())
+                tx.handle.create_sequence(spec).unwrap();
+                (0..40).fold(0, |_, _| tx.handle.sequence_next(7).unwrap())
             });
         }
         if round == 0 {
@@ -151,8 +151,8 @@ fn object_ids_and_sequences_never_repeat() {
         }
         let oid = db.engine.allocate_oid().unwrap();
         let value = db.run(|tx| {
-            let value = tx.tx.sequence_next(7).unwrap();
-            tx.tx.catalog_put("uses", Some(&format!("{oid} {value}")), false).unwrap();
+            let value = tx.handle.sequence_next(7).unwrap();
+            tx.handle.catalog_put("uses", Some(&format!("{oid} {value}")), false).unwrap();
             value
         });
         assert!(oid > last_oid && value > last_value, "{oid} {value}");
@@ -172,9 +172,9 @@ fn temporary_things_are_not_logged_and_end_with_their_session() {
     let db = open(&disk);
     let tx = db.begin(Isolation::ReadCommitted);
     tx.statement();
-    tx.tx.create_relation(T, &specs(), true).unwrap();
+    tx.handle.create_relation(T, &specs(), true).unwrap();
     tx.insert(T, &specs(), &[row(1)]);
-    tx.tx.catalog_put("temp/1", Some("{}"), true).unwrap();
+    tx.handle.catalog_put("temp/1", Some("{}"), true).unwrap();
     tx.commit();
     assert_eq!(db.engine.catalog_changes(0).1.len(), 1);
     assert_eq!(db.engine.relation_statistics(T).unwrap().row_count, 1);
@@ -194,7 +194,7 @@ fn a_commit_too_large_for_the_log_goes_through_a_side_file() {
     let big = "x".repeat(100_000);
     let rows: Vec<Row> = (0..120).map(|k| vec![Cell::Int(k), text(&big)]).collect();
     let db = open(&disk);
-    db.run(|tx| tx.tx.create_relation(T, &specs, false).unwrap());
+    db.run(|tx| tx.handle.create_relation(T, &specs, false).unwrap());
     db.run(|tx| tx.insert(T, &specs, &rows));
     db.kill();
     let db = open(&disk);
@@ -203,4 +203,29 @@ fn a_commit_too_large_for_the_log_goes_through_a_side_file() {
     assert!(disk.list("bulk").unwrap().is_empty(), "the checkpoint needs it no more");
     let db = open(&disk);
     db.run(|tx| assert_eq!(tx.scan(T, &specs)[119].1, rows[119]));
+}
+
+#[test]
+fn a_full_disk_fails_commits_and_nothing_else() {
+    let disk = FaultyDisk::new();
+    let db = try_open(Arc::new(disk.clone())).unwrap();
+    create(&db);
+    db.run(|tx| tx.insert(T, &specs(), &[row(1)]));
+    disk.inject(Fault::NoSpaceAfter { bytes: 0 });
+    let tx = db.begin(Isolation::ReadCommitted);
+    tx.statement();
+    // More than the log segment in use has left, so that a new one is needed.
+    let long = "z".repeat(600_000);
+    tx.insert(T, &specs(), &[vec![Cell::Int(2), text(&long), Cell::Null]]);
+    assert_eq!(tx.try_commit().unwrap_err().sqlstate, "53100");
+    drop(tx);
+    assert_eq!(contents(&db), [row(1)]);
+    disk.heal();
+    db.run(|tx| tx.insert(T, &specs(), &[row(2)]));
+    check_indexes(&db);
+    db.kill();
+    let db = try_open(Arc::new(disk)).unwrap();
+    assert_eq!(contents(&db), [row(1), row(2)]);
+    check_indexes(&db);
+    db.shutdown();
 }

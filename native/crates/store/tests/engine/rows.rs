@@ -14,7 +14,7 @@ fn row(k: i32, s: &str, n: i64) -> Row {
 fn db() -> Db {
     let db = Db::memory();
     db.run(|tx| {
-        tx.tx.create_relation(T, &SPECS, false).unwrap();
+        tx.handle.create_relation(T, &SPECS, false).unwrap();
         tx.create_index(btree(PK, T, 0, KeyKind::Int, true)).unwrap();
     });
     db
@@ -51,7 +51,7 @@ fn a_cursor_keeps_what_its_statement_saw() {
     let rids = db.run(|tx| tx.insert(T, &SPECS, &many));
     let reader = db.begin(Isolation::ReadCommitted);
     reader.statement();
-    let mut cursor = reader.tx.open_scan(T, &[0, 1, 2]).unwrap();
+    let mut cursor = reader.handle.open_scan(T, &[0, 1, 2]).unwrap();
     db.run(|tx| {
         for &rid in rids.iter().step_by(3) {
             tx.delete(T, rid);
@@ -59,7 +59,7 @@ fn a_cursor_keeps_what_its_statement_saw() {
         tx.insert(T, &SPECS, &[row(20_000, "late", 0)]);
     });
     reader.statement();
-    let seen = reader.drain(&mut cursor, &SPECS);
+    let seen = Tx::drain(&mut cursor, &SPECS);
     assert_eq!(seen.into_iter().map(|(_, r)| r).collect::<Vec<_>>(), many);
     assert_eq!(rows(&reader).len(), 10_000 - 3_334 + 1);
 }
@@ -86,14 +86,14 @@ fn rollback_to_takes_back_rows_keys_and_locks() {
     let tx = db.begin(Isolation::ReadCommitted);
     tx.statement();
     tx.update(T, rids[0], &SPECS, &[1], vec![text("before")]);
-    let point = tx.tx.savepoint().unwrap();
+    let point = tx.handle.savepoint().unwrap();
     tx.statement();
     tx.update(T, rids[0], &SPECS, &[0, 1], vec![Cell::Int(7), text("after")]);
     tx.delete(T, rids[1]);
     tx.insert(T, &SPECS, &[row(2, "again", 0), row(3, "c", 0)]);
     tx.statement();
     assert_eq!(rows(&tx).len(), 3);
-    tx.tx.rollback_to(point).unwrap();
+    tx.handle.rollback_to(point).unwrap();
     tx.statement();
     assert_eq!(rows(&tx), [row(2, "b", 0), row(1, "before", 0)]);
     assert_eq!(tx.range(PK, INT, None, None), rids);
@@ -115,11 +115,11 @@ fn unique_keys_conflict_within_and_across_transactions() {
     tx.statement();
     let columns = Columns::new(&SPECS, &[row(5, "x", 0), row(5, "y", 0), row(6, "z", 0)]);
     let mut out = [0; 3];
-    let written = tx.tx.insert_rows(T, &columns.refs(), 0, 3, &mut out).unwrap();
+    let written = tx.handle.insert_rows(T, &columns.refs(), 0, 3, &mut out).unwrap();
     assert_eq!(written.done, 1);
     assert_eq!(written.stop, WriteStop::Conflict { index_id: PK, rid: out[0] });
     let columns = Columns::new(&SPECS, &[row(1, "x", 0)]);
-    let written = tx.tx.insert_rows(T, &columns.refs(), 0, 1, &mut out).unwrap();
+    let written = tx.handle.insert_rows(T, &columns.refs(), 0, 1, &mut out).unwrap();
     assert_eq!(
         (written.done, written.stop),
         (0, WriteStop::Conflict { index_id: PK, rid: rids[0] })
@@ -144,13 +144,13 @@ fn an_insert_waits_for_the_transaction_that_holds_its_key() {
         let columns = Columns::new(&SPECS, &[row(key, "second", 0)]);
         let mut rids = [0];
         let try_insert =
-            |rids: &mut [u32]| second.tx.insert_rows(T, &columns.refs(), 0, 1, rids).unwrap();
+            |rids: &mut [u32]| second.handle.insert_rows(T, &columns.refs(), 0, 1, rids).unwrap();
         let WriteStop::Wait(token) = try_insert(&mut rids).stop else { panic!("must wait") };
         assert!(!db.tokens.is_delivered(token));
         if commits {
             first.commit();
         } else {
-            first.tx.abort();
+            first.handle.abort();
         }
         assert!(db.tokens.is_delivered(token));
         let written = try_insert(&mut rids);
@@ -164,13 +164,13 @@ fn definitions_are_undone_by_abort_and_shown_by_commit() {
     let db = Db::memory();
     let tx = db.begin(Isolation::ReadCommitted);
     tx.statement();
-    tx.tx.create_relation(T, &SPECS, false).unwrap();
-    tx.tx.catalog_put("table/20000", Some("{}"), false).unwrap();
+    tx.handle.create_relation(T, &SPECS, false).unwrap();
+    tx.handle.catalog_put("table/20000", Some("{}"), false).unwrap();
     tx.insert(T, &SPECS, &[row(1, "a", 0), row(1, "b", 0)]);
-    let point = tx.tx.savepoint().unwrap();
+    let point = tx.handle.savepoint().unwrap();
     let error = tx.create_index(btree(PK, T, 0, KeyKind::Int, true)).unwrap_err();
     assert_eq!(error.sqlstate, "23505");
-    tx.tx.rollback_to(point).unwrap();
+    tx.handle.rollback_to(point).unwrap();
     tx.create_index(btree(PK, T, 0, KeyKind::Int, false)).unwrap();
     tx.statement();
     assert_eq!(tx.range(PK, INT, None, None).len(), 2);
@@ -179,9 +179,9 @@ fn definitions_are_undone_by_abort_and_shown_by_commit() {
     assert_eq!(db.engine.catalog_changes(0).1.len(), 1);
     db.run(|tx| assert_eq!(tx.range(PK, INT, None, None).len(), 2));
     let tx = db.begin(Isolation::ReadCommitted);
-    tx.tx.create_relation(T + 5, &SPECS, false).unwrap();
-    tx.tx.drop_relation(T).unwrap();
-    tx.tx.abort();
+    tx.handle.create_relation(T + 5, &SPECS, false).unwrap();
+    tx.handle.drop_relation(T).unwrap();
+    tx.handle.abort();
     assert!(db.engine.relation_statistics(T + 5).is_err());
     assert_eq!(db.engine.relation_statistics(T).unwrap().row_count, 2);
 }
@@ -198,7 +198,7 @@ fn an_added_column_reads_its_initial_value_in_old_rows() {
     tx.statement();
     tx.insert(T, &SPECS, &[row(2, "b", 0)]);
     let initial = Columns::new(&[TEXT], &[vec![text("dflt")]]);
-    tx.tx.add_column(T, TEXT, &initial.refs()[0]).unwrap();
+    tx.handle.add_column(T, TEXT, &initial.refs()[0]).unwrap();
     let mut new = row(3, "c", 0);
     new.push(text("own"));
     tx.insert(T, &wider, &[new]);

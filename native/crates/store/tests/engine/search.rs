@@ -26,7 +26,7 @@ fn db(rows: usize) -> (Db, Vec<u32>) {
     let db = Db::memory();
     let mut random = Random(5);
     let rids = db.run(|tx| {
-        tx.tx.create_relation(T, &specs(), false).unwrap();
+        tx.handle.create_relation(T, &specs(), false).unwrap();
         let rows: Vec<Row> = (0..rows).map(|_| random_row(&mut random)).collect();
         tx.insert(T, &specs(), &rows)
     });
@@ -62,7 +62,7 @@ fn search(
 ) -> (Vec<(f64, u32)>, SearchStats) {
     let (mut rids, mut distances) = (vec![0; k], vec![0.0; k]);
     let (n, stats) = tx
-        .tx
+        .handle
         .vector_search(GRAPH, query, k, 200, filter, mode, budget, &mut rids, &mut distances)
         .unwrap();
     ((0..n).map(|i| (distances[i], rids[i])).collect(), stats)
@@ -128,11 +128,11 @@ fn text_scores_are_the_same_wherever_a_row_is() {
     let (db, _) = db(400);
     let committed = db.begin(Isolation::ReadCommitted);
     committed.statement();
-    let query = committed.tx.text_query(WORDS, "alpha gamma").unwrap();
+    let query = committed.handle.text_query(WORDS, "alpha gamma").unwrap();
     let all = |tx: &Tx, query: &TextQuery, mode| {
         let (mut rids, mut scores) = (vec![0; 1000], vec![0.0; 1000]);
         let (n, _) =
-            tx.tx.text_search(WORDS, query, 1000, None, mode, &mut rids, &mut scores).unwrap();
+            tx.handle.text_search(WORDS, query, 1000, None, mode, &mut rids, &mut scores).unwrap();
         (0..n).map(|i| (scores[i], rids[i])).collect::<Vec<_>>()
     };
     let found = all(&committed, &query, SearchMode::Auto);
@@ -142,7 +142,7 @@ fn text_scores_are_the_same_wherever_a_row_is() {
     let texts: Vec<Row> = rows.iter().map(|(_, r)| vec![r[0].clone()]).collect();
     let columns = Columns::new(&[TEXT], &texts);
     let mut scores = vec![0.0; rows.len()];
-    committed.tx.text_score(&query, &columns.refs()[0], rows.len(), &mut scores).unwrap();
+    committed.handle.text_score(&query, &columns.refs()[0], rows.len(), &mut scores).unwrap();
     let mut scored: Vec<(f64, u32)> = scores
         .iter()
         .zip(&rows)
@@ -154,7 +154,7 @@ fn text_scores_are_the_same_wherever_a_row_is() {
     // Top ten is a prefix, whatever ties there are.
     let (mut rids, mut top) = ([0; 10], [0.0; 10]);
     committed
-        .tx
+        .handle
         .text_search(WORDS, &query, 10, None, SearchMode::Auto, &mut rids, &mut top)
         .unwrap();
     let top: Vec<(f64, u32)> = top.into_iter().zip(rids).collect();
@@ -183,10 +183,10 @@ fn text_statistics_forget_removed_rows_at_once() {
     db.run(|tx| tx.create_index(bm25(rebuilt, T, 0)).unwrap());
     db.run(|tx| {
         let scores = |index| {
-            let query = tx.tx.text_query(index, "alpha beta").unwrap();
+            let query = tx.handle.text_query(index, "alpha beta").unwrap();
             let (mut rids, mut scores) = (vec![0; 200], vec![0.0; 200]);
             let (n, _) = tx
-                .tx
+                .handle
                 .text_search(index, &query, 200, None, SearchMode::Auto, &mut rids, &mut scores)
                 .unwrap();
             (0..n).map(|i| (scores[i].to_bits(), rids[i])).collect::<Vec<_>>()
@@ -204,7 +204,7 @@ fn a_commit_waits_while_the_graph_is_far_behind() {
         (0..n).map(|_| vec![Cell::Vector(vec![random.unit(), random.unit()])]).collect()
     };
     db.run(|tx| {
-        tx.tx.create_relation(T, &specs, false).unwrap();
+        tx.handle.create_relation(T, &specs, false).unwrap();
         tx.create_index(hnsw(GRAPH, T, 0)).unwrap();
     });
     let (many, one) = (vectors(18_000), vectors(1));
@@ -212,11 +212,11 @@ fn a_commit_waits_while_the_graph_is_far_behind() {
     let tx = db.begin(Isolation::ReadCommitted);
     tx.statement();
     tx.insert(T, &specs, &one);
-    let Pending::Wait(token) = tx.tx.commit().unwrap() else {
+    let Pending::Wait(token) = tx.handle.commit().unwrap() else {
         panic!("18,000 vectors are not linked at once")
     };
     db.tokens.wait(token);
-    tx.tx.commit_result().unwrap();
+    tx.handle.commit_result().unwrap();
     let statistics = db.engine.index_statistics(GRAPH).unwrap();
     assert_eq!(statistics.entry_count, 18_001);
     assert!(statistics.linked_count >= 18_000 - 16_384);
@@ -228,19 +228,19 @@ fn a_cancelled_index_build_leaves_nothing() {
     let mut random = Random(4);
     let rows: Vec<Row> = (0..6_000).map(|_| random_row(&mut random)).collect();
     db.run(|tx| {
-        tx.tx.create_relation(T, &specs(), false).unwrap();
+        tx.handle.create_relation(T, &specs(), false).unwrap();
         tx.insert(T, &specs(), &rows);
     });
     let tx = db.begin(Isolation::ReadCommitted);
     tx.statement();
-    let Pending::Wait(token) = tx.tx.create_index(hnsw(GRAPH, T, 1)).unwrap() else {
+    let Pending::Wait(token) = tx.handle.create_index(hnsw(GRAPH, T, 1)).unwrap() else {
         panic!("6,000 vectors are not linked at once")
     };
     assert_eq!(db.engine.build_progress()[0].index_id, GRAPH);
     db.engine.cancel_session(tx.session.process_id(), None);
     db.tokens.wait(token);
-    assert_eq!(tx.tx.index_result().unwrap_err().sqlstate, "57014");
-    tx.tx.abort();
+    assert_eq!(tx.handle.index_result().unwrap_err().sqlstate, "57014");
+    tx.handle.abort();
     assert!(db.engine.index_statistics(GRAPH).is_err());
     assert!(db.engine.build_progress().is_empty());
     db.run(|tx| tx.create_index(hnsw(GRAPH, T, 1)).unwrap());

@@ -29,18 +29,18 @@ fn write(db: &Db, rids: &[u32], seed: u64) {
         tx.statement();
         let rid = rids[random.below(rids.len() as u64) as usize];
         if tx.try_lock(T, &[rid], RowLockMode::Update).is_err() {
-            tx.tx.abort();
+            tx.handle.abort();
             continue;
         }
         let old = tx.fetch(T, &specs(), &[rid], true)[0].1.clone();
         let (Cell::Int(k), Cell::Big(count)) = (&old[0], &old[1]) else { panic!("{old:?}") };
         let new = row((k + 1000) % 2000, count + 1);
         match tx.try_update(T, rid, &specs(), &[0, 1, 2], new) {
-            Ok(()) if random.below(8) == 0 => tx.tx.abort(),
+            Ok(()) if random.below(8) == 0 => tx.handle.abort(),
             Ok(()) => tx.commit(),
             Err(error) => {
                 assert_eq!(error.sqlstate, "40P01", "{error}");
-                tx.tx.abort();
+                tx.handle.abort();
             }
         }
     }
@@ -63,7 +63,7 @@ fn read(db: &Db) {
         assert_eq!(tx.fetch(T, &specs(), &rids, false), rows, "fetch and scan");
         let (mut found, mut distances) = ([0; 100], [0.0; 100]);
         let (n, _) = tx
-            .tx
+            .handle
             .vector_search(
                 GRAPH,
                 &[0.0; 2],
@@ -90,7 +90,7 @@ fn every_path_agrees_while_threads_write() {
     let kv = Arc::new(MemoryKv::open(Arc::clone(&disk)).unwrap());
     let db = Db::open(Storage::Durable { disk: Arc::clone(&disk), kv });
     let rids = db.run(|tx| {
-        tx.tx.create_relation(T, &specs(), false).unwrap();
+        tx.handle.create_relation(T, &specs(), false).unwrap();
         tx.create_index(btree(PK, T, 0, KeyKind::Int, true)).unwrap();
         tx.create_index(hnsw(GRAPH, T, 2)).unwrap();
         let rows: Vec<Row> = (0..ROWS).map(|k| row(k, 0)).collect();
