@@ -49,7 +49,8 @@ function installPackages() {
   const stamp = "node_modules/.omendb-installed";
   if (modified(stamp) >= modified("package-lock.json") && modified(stamp) > 0) return;
   console.error("omendb: installing npm packages ...");
-  run("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
+  // Not `npm ci`: the lock file may lack optional packages of other platforms, which ci refuses and install completes.
+  run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts"]);
   writeFileSync(join(root, stamp), "");
 }
 
