@@ -1,4 +1,5 @@
-// Identifiers in SQL text: one function quotes them everywhere, by the rule of PostgreSQL's quote_identifier().
+// Identifiers and literals in SQL text: one function each quotes them everywhere, by PostgreSQL's quote_identifier() and
+// quote_literal().
 
 /** Key words that are not "unreserved" in PostgreSQL 15 (pg_get_keywords() with catcode other than U): they need quotes. */
 const QUOTED_KEYWORDS: ReadonlySet<string> = new Set(
@@ -26,4 +27,10 @@ export function quoteIdentifier(name: string): string {
 /** schema.name with both parts quoted where needed. */
 export function qualifiedIdentifier(schema: string, name: string): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+}
+
+/** 'text' as a literal; E'...' when it holds a backslash, so that it reads back the same under every setting. */
+export function quoteLiteral(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''").replaceAll("\\", "\\\\")}'`;
+  return text.includes("\\") ? `E${quoted}` : quoted;
 }

@@ -3,7 +3,7 @@ import { must } from "../../common/assert.ts";
 import type { CatalogSnapshot } from "../catalog.ts";
 import type { ConstraintEntry, IndexEntry, TableEntry } from "../entries.ts";
 import { isOperatorExpression, prettyExpression, withoutOuterParentheses } from "./expression-text.ts";
-import { quoteIdentifier } from "./identifier.ts";
+import { quoteIdentifier } from "../../common/identifier.ts";
 
 export interface OwnedConstraint {
   readonly table: TableEntry;

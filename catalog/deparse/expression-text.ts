@@ -2,7 +2,8 @@
 // pg_get_expr prints them. The pretty form (psql's) drops those that precedence makes needless; PostgreSQL decides that on
 // the tree, and here it is decided on the parenthesised text, which shows the same structure. Also here: sequences named in
 // stored defaults print as the search path requires.
-import { type NameScope, parseName, quoteLiteral } from "./identifier.ts";
+import { quoteLiteral } from "../../common/identifier.ts";
+import { type NameScope, parseName } from "./identifier.ts";
 import { faceOf, relationName } from "./relation.ts";
 
 /** The text within its outermost pair of parentheses, when one pair holds all of it. */

@@ -3,7 +3,8 @@
 import { SqlError, SqlState } from "../../common/error.ts";
 import { rowsBy, generatedTable } from "../builtin/tables.ts";
 import type { FunctionEntry, OperatorEntry } from "../functions/function.ts";
-import { type NameScope, qualified, quoteIdentifier, schemaName } from "./identifier.ts";
+import { quoteIdentifier } from "../../common/identifier.ts";
+import { type NameScope, qualified, schemaName } from "./identifier.ts";
 import { formatType } from "./type-name.ts";
 
 /** regproc: qualified unless the bare name finds this function and no other. */

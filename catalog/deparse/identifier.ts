@@ -1,6 +1,6 @@
 // Names as PostgreSQL prints them: quoted where an unquoted identifier would be read back differently, and qualified with
 // the schema where the search path would find something else or nothing.
-import { generatedTable, rowsBy } from "../builtin/tables.ts";
+import { qualifiedIdentifier, quoteIdentifier } from "../../common/identifier.ts";
 import type { CatalogSnapshot } from "../catalog.ts";
 
 /** Where a name is printed for: what is visible decides what must be qualified. */
@@ -10,30 +10,13 @@ export interface NameScope {
   readonly searchPath: readonly string[];
 }
 
-/** quote_ident: unchanged when a lower-case plain identifier that is no keyword. */
-export function quoteIdentifier(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) && !isReserved(name) ? name : `"${name.replaceAll('"', '""')}"`;
-}
-
-/** A keyword of any category but the unreserved. */
-function isReserved(name: string): boolean {
-  const row = rowsBy("pg_keywords", "word", name)[0];
-  return row !== undefined && generatedTable("pg_keywords").field(row, 1) !== "U";
-}
-
-/** quote_literal without the E'' form: catalogue texts hold no backslashes that matter. */
-export function quoteLiteral(text: string): string {
-  const quoted = `'${text.replaceAll("'", "''").replaceAll("\\", "\\\\")}'`;
-  return text.includes("\\") ? `E${quoted}` : quoted;
-}
-
 export function schemaName(catalog: CatalogSnapshot, oid: number): string {
   return catalog.entry("schema", oid)?.name ?? "";
 }
 
 /** schema.name, each part quoted where needed. */
 export function qualified(schema: string, name: string): string {
-  return schema === "" ? quoteIdentifier(name) : `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+  return schema === "" ? quoteIdentifier(name) : qualifiedIdentifier(schema, name);
 }
 
 /** Parts of a possibly qualified name as users write it: quotes removed, unquoted parts in lower case; undefined = malformed. */

@@ -2,7 +2,8 @@
 import { must } from "../../common/assert.ts";
 import { defaultOperatorClass } from "../builtin/operator-classes.ts";
 import type { IndexColumn, IndexEntry, TableEntry } from "../entries.ts";
-import { type NameScope, qualified, quoteIdentifier, schemaName } from "./identifier.ts";
+import { quoteIdentifier } from "../../common/identifier.ts";
+import { type NameScope, qualified, schemaName } from "./identifier.ts";
 import { isRelationVisible, relationName } from "./relation.ts";
 
 export interface IndexDefinitionOptions {

@@ -13,7 +13,8 @@ import {
   sameTypes,
   splitSignature,
 } from "./function-name.ts";
-import { type NameScope, parseName, qualified, quoteIdentifier, schemaName } from "./identifier.ts";
+import { quoteIdentifier } from "../../common/identifier.ts";
+import { type NameScope, parseName, qualified, schemaName } from "./identifier.ts";
 import { parseTypeName, requireSchema } from "./parse-type-name.ts";
 import { faceOf, relationFace, relationName } from "./relation.ts";
 import { formatType } from "./type-name.ts";

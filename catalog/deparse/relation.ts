@@ -2,7 +2,8 @@
 // name, an owner or a kind is.
 import { systemRelationByOid } from "../builtin/system-relations.ts";
 import { type CatalogSnapshot, CatalogOid, type RelationRef } from "../catalog.ts";
-import { type NameScope, qualified, quoteIdentifier, schemaName } from "./identifier.ts";
+import { quoteIdentifier } from "../../common/identifier.ts";
+import { type NameScope, qualified, schemaName } from "./identifier.ts";
 
 export interface RelationFace {
   readonly oid: number;

@@ -2,7 +2,8 @@
 // spelling for the types the standard names, otherwise the catalogue's name).
 import { Oid } from "../../common/types/oid.ts";
 import type { TypeEntry } from "../catalog.ts";
-import { type NameScope, qualified, quoteIdentifier, schemaName } from "./identifier.ts";
+import { quoteIdentifier } from "../../common/identifier.ts";
+import { type NameScope, qualified, schemaName } from "./identifier.ts";
 
 const STANDARD_NAMES: ReadonlyMap<number, string> = new Map([
   [Oid.bool, "boolean"],

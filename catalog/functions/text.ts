@@ -1,6 +1,7 @@
 // Functions of text, varchar, bpchar and name. Positions and lengths count characters (code points), as in PostgreSQL; a
 // JavaScript string is indexed by UTF-16 unit, so anything outside the basic plane goes through an array of characters.
 // Case mapping is Unicode's simple mapping, which is what a C.UTF-8 database shows.
+import { quoteIdentifier, quoteLiteral } from "../../common/identifier.ts";
 import { createHash } from "node:crypto";
 import { SqlError, SqlState, notSupported } from "../../common/error.ts";
 import { SqlArray } from "../../common/types/array.ts";
@@ -147,34 +148,6 @@ function overlay(text: string, replacement: string, start: number, count: number
   if (start <= 0) throw new SqlError(SqlState.substringError, "negative substring length not allowed");
   const end = checkInteger(start + count, 4);
   return substring(text, 1, start - 1) + replacement + substring(text, end, undefined);
-}
-
-const RESERVED_WORDS = new Set(
-  (
-    "all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create " +
-    "current_catalog current_date current_role current_time current_timestamp current_user default deferrable desc distinct " +
-    "do else end except false fetch for foreign from grant group having in initially intersect into lateral leading limit " +
-    "localtime localtimestamp not null offset on only or order placing primary references returning select session_user some " +
-    "symmetric table then to trailing true union unique user using variadic when where window with " +
-    "authorization binary collation concurrently cross current_schema freeze full ilike inner is isnull join left like natural " +
-    "notnull outer overlaps right similar tablesample verbose " +
-    "between bigint bit boolean char character coalesce dec decimal exists extract float greatest grouping inout int integer " +
-    "interval least national nchar none normalize nullif numeric out overlay position precision real row setof smallint substring " +
-    "time timestamp treat trim values varchar xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi " +
-    "xmlroot xmlserialize xmltable"
-  ).split(" "),
-);
-
-/** An identifier as it must be written in SQL. */
-export function quoteIdentifier(name: string): string {
-  if (/^[a-z_][a-z0-9_]*$/.test(name) && !RESERVED_WORDS.has(name)) return name;
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-/** A string literal; with a backslash in it an E'' one. */
-export function quoteLiteral(text: string): string {
-  const quoted = `'${text.replaceAll("'", "''").replaceAll("\\", "\\\\")}'`;
-  return text.includes("\\") ? ` E${quoted}`.slice(1) : quoted;
 }
 
 /** Text of any value, as a cast to text gives it. */

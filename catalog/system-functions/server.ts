@@ -5,7 +5,7 @@ import { SqlArray } from "../../common/types/array.ts";
 import { systemRelationByOid } from "../builtin/system-relations.ts";
 import { generatedTable } from "../builtin/tables.ts";
 import { CatalogOid, type CatalogSnapshot } from "../catalog.ts";
-import { quoteIdentifier } from "../deparse/identifier.ts";
+import { quoteIdentifier } from "../../common/identifier.ts";
 import { relationFace } from "../deparse/relation.ts";
 import type { IndexEntry } from "../entries.ts";
 import { int8 } from "../pg-catalog/relation-views.ts";
