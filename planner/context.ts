@@ -1,5 +1,6 @@
 // What the planner is given for one statement. Plain data and pure interfaces: plan tests make it up.
 import type { CatalogSnapshot } from "../catalog/catalog.ts";
+import type { IndexEntry } from "../catalog/entries.ts";
 import type { FunctionContext } from "../common/function-context.ts";
 import type { Datum } from "../common/types/type.ts";
 
@@ -40,4 +41,12 @@ export interface PlannerContext {
   readonly functionContext: FunctionContext;
   /** Live row count of a relation in the engine; undefined = unknown (then statistics, then a default). */
   readonly rowCount: (storageId: number) => number | undefined;
+  /** Whether the transaction may read by the index: not when the index is younger than its snapshot. Absent = all. */
+  readonly isReadable?: ((index: IndexEntry) => boolean) | undefined;
+}
+
+/** The indexes of a table that a plan may read by. Rules about what is unique go by all indexes instead. */
+export function readableIndexes(planner: PlannerContext, tableOid: number): readonly IndexEntry[] {
+  const indexes = planner.catalog.indexesOf(tableOid);
+  return planner.isReadable === undefined ? indexes : indexes.filter(planner.isReadable);
 }

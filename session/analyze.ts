@@ -30,7 +30,7 @@ async function statistics(
   previous: StatisticsEntry | undefined,
 ): Promise<StatisticsEntry> {
   const options = core.executionOptions([]);
-  options.transaction.beginStatement();
+  core.transactions.beginStatement();
   const context = createContext(options);
   try {
     return await analyzeTable(table, previous, context);

@@ -85,6 +85,7 @@ export class SessionCore {
       session: this.engineSession,
       settings: this.settings,
       ownCatalog: this.ownCatalog,
+      catalog: () => database.snapshot(identity.databaseOid),
       wait: (token) => database.waits.wait(token),
       notice: (notice) => this.notice(notice),
       beforeCommit: () => this.#beforeCommit(),

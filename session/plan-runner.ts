@@ -48,7 +48,7 @@ export async function openPlan(
   if (!planned.isReadOnly) core.refuseReadOnly(planned.commandType.toUpperCase());
   await core.holdPortals(portal);
   const options = { ...core.executionOptions(parameters), instrument };
-  options.transaction.beginStatement();
+  core.transactions.beginStatement();
   return executePlan(planned, options);
 }
 

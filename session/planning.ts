@@ -3,6 +3,7 @@
 // A plan is made from the newest committed catalogue plus own changes (never from the data snapshot). Then its tables are
 // locked, the catalogue is read again, and when one of its relations moved meanwhile it is planned anew: after that nobody
 // can change them until the transaction ends.
+import type { CatalogSnapshot } from "../catalog/catalog.ts";
 import { SqlError, SqlState } from "../common/error.ts";
 import type { RawStatement } from "../parser/tree.ts";
 import type { PlannerContext } from "../planner/context.ts";
@@ -33,8 +34,37 @@ export function planFor(
 
 /** Plans with this stamp are right as they are: no name, setting or own object has changed. */
 function planStamp(core: SessionCore): string {
-  const { database, ownCatalog, settings } = core;
-  return `${database.namesVersion}/${ownCatalog.stamp}/${settings.version}`;
+  const { database, ownCatalog, settings, transactions } = core;
+  const stamp = `${database.namesVersion}/${ownCatalog.stamp}/${settings.version}`;
+  return isCatalogOfSnapshot(core) ? stamp : `${stamp}/${transactions.identity}`;
+}
+
+/** False when the catalogue has moved since a REPEATABLE READ transaction took its snapshot: its plans are its own. */
+function isCatalogOfSnapshot(core: SessionCore): boolean {
+  const then = core.transactions.catalogAtSnapshot;
+  return then === undefined || then === core.database.snapshot(core.identity.databaseOid);
+}
+
+/**
+ * An index is built from the newest row versions. A snapshot that is older than the index may need versions that were
+ * replaced or deleted before the build, so its transaction reads without the index, unless the table itself is younger too:
+ * then it has no rows for that snapshot but the transaction's own. An hnsw index draws on all versions of its column and
+ * tests each for the snapshot.
+ */
+function readableBy(
+  then: CatalogSnapshot,
+  catalog: CatalogSnapshot,
+): NonNullable<PlannerContext["isReadable"]> {
+  return (index) => {
+    if (index.method === "hnsw") return true;
+    if (storageId(then, "index", index.oid) === index.storageId) return true;
+    return storageId(then, "table", index.tableOid) !== storageId(catalog, "table", index.tableOid);
+  };
+}
+
+function storageId(catalog: CatalogSnapshot, kind: "table" | "index", oid: number): number | undefined {
+  const entry = catalog.entry(kind, oid);
+  return entry?.kind === "table" || entry?.kind === "index" ? entry.storageId : undefined;
 }
 
 function sharedPlan(
@@ -43,7 +73,8 @@ function sharedPlan(
   statement: RawStatement,
 ): PlannedStatement {
   const { database, ownCatalog, identity } = core;
-  if (!ownCatalog.isEmpty || TIMELY_LITERAL.test(statement.text)) return makePlan(core, prepared, statement);
+  if (!ownCatalog.isEmpty || !isCatalogOfSnapshot(core) || TIMELY_LITERAL.test(statement.text))
+    return makePlan(core, prepared, statement);
   const key = `${identity.databaseOid}|${core.user}|${core.view.planKey}|${prepared.declaredTypes.join()}|${statement.text}`;
   const cached = database.plans.get(key);
   if (cached?.namesVersion === database.namesVersion) return cached.planned;
@@ -58,13 +89,16 @@ function makePlan(core: SessionCore, prepared: PreparedStatement, statement: Raw
 
 /** What the planner may know of this session now. */
 export function plannerContext(core: SessionCore, parameterTypes: readonly number[]): PlannerContext {
+  const catalog = core.catalog();
+  const then = core.transactions.catalogAtSnapshot;
   return {
-    catalog: core.catalog(),
+    catalog,
     searchPath: core.schemaPath(true),
     parameterTypes,
     settings: core.view.planner,
     functionContext: core.functions,
     rowCount: (storageId) => core.database.engine.relationStatistics(storageId).rowCount,
+    isReadable: then === undefined ? undefined : readableBy(then, catalog),
   };
 }
 

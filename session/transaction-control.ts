@@ -6,6 +6,7 @@
 //
 // The engine's transaction starts with the first statement that needs one, so that BEGIN costs nothing and SET TRANSACTION
 // can still choose the isolation level. Settings and the session's view of the catalogue follow every rollback.
+import type { CatalogSnapshot } from "../catalog/catalog.ts";
 import { must } from "../common/assert.ts";
 import { type Notice, notSupported, SqlError, SqlState } from "../common/error.ts";
 import type { EngineSession, EngineTransaction, Isolation } from "../native/engine.ts";
@@ -29,6 +30,8 @@ export interface TransactionHost {
   readonly session: EngineSession;
   readonly settings: Settings;
   readonly ownCatalog: OwnCatalog;
+  /** The committed catalogue as last read. */
+  catalog(): CatalogSnapshot;
   wait(token: number): Promise<void>;
   notice(notice: Notice): void;
   /** Before the commit: what may still fail or write (ON COMMIT actions, holdable cursors). */
@@ -48,6 +51,7 @@ export class TransactionControl {
   #savepoints: Savepoint[] = [];
   /** Table locks held, as oid * 16 + mode: asking the engine again for what is held is a wasted call. */
   readonly heldLocks = new Set<number>();
+  #catalogAtSnapshot: CatalogSnapshot | undefined;
   #startTime = 0;
   #identity = 0;
 
@@ -97,6 +101,20 @@ export class TransactionControl {
       this.#engine = this.#host.session.begin(isolation, readOnly);
     }
     return this.#engine;
+  }
+
+  /**
+   * A statement begins in the engine. REPEATABLE READ takes its snapshot with the first one: what the catalogue held then
+   * tells which indexes are too young for that snapshot.
+   */
+  beginStatement(): void {
+    if (this.modes.isolation === "repeatable read") this.#catalogAtSnapshot ??= this.#host.catalog();
+    this.engine().beginStatement();
+  }
+
+  /** The committed catalogue when the snapshot of a REPEATABLE READ transaction was taken, or a little before. */
+  get catalogAtSnapshot(): CatalogSnapshot | undefined {
+    return this.#catalogAtSnapshot;
   }
 
   /** The engine's transaction if something has needed it. */
@@ -285,6 +303,7 @@ export class TransactionControl {
     this.#state = "idle";
     this.#engine = undefined;
     this.#modes = undefined;
+    this.#catalogAtSnapshot = undefined;
     this.#savepoints = [];
     this.heldLocks.clear();
   }

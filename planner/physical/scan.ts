@@ -1,5 +1,5 @@
 // Access paths of one table: sequential scan, btree scan, bitmap scan; look-ups of virtual relations.
-import type { IndexEntry } from "../../catalog/entries.ts";
+import { readableIndexes } from "../context.ts";
 import type { BoundExpression } from "../logical/expression.ts";
 import { columnsIn } from "../logical/map.ts";
 import { outputColumns, type LogicalPlan, type LogicalScan } from "../logical/plan.ts";
@@ -28,7 +28,7 @@ interface Path {
 /** The cheapest path. */
 export function buildScan(builder: Builder, scan: LogicalScan): Built {
   const paths = [seqPath(builder, scan)];
-  for (const index of builder.planner.catalog.indexesOf(scan.table.oid)) {
+  for (const index of readableIndexes(builder.planner, scan.table.oid)) {
     if (index.method !== "btree") continue;
     const match = matchIndex(builder.planner, scan, index);
     if (match.matched.length === 0) continue;
@@ -40,7 +40,7 @@ export function buildScan(builder: Builder, scan: LogicalScan): Built {
 /** A scan that gives rows in order, if an index can; undefined = none. `rows`: how many will be read. */
 export function orderedScan(builder: Builder, scan: LogicalScan, order: ScanOrder): Built | undefined {
   const paths: Path[] = [];
-  for (const index of builder.planner.catalog.indexesOf(scan.table.oid)) {
+  for (const index of readableIndexes(builder.planner, scan.table.oid)) {
     if (index.method !== "btree") continue;
     const match = matchIndex(builder.planner, scan, index);
     // Ranges of an ANY list come one after the other, each in order but not all together.
@@ -195,8 +195,7 @@ function resolveCondition(builder: Builder, condition: IndexCondition): IndexCon
 
 /** Usable btree matches of a scan, for bitmaps under a search. */
 export function indexMatches(builder: Builder, scan: LogicalScan): readonly IndexMatch[] {
-  const indexes: readonly IndexEntry[] = builder.planner.catalog.indexesOf(scan.table.oid);
-  return indexes
+  return readableIndexes(builder.planner, scan.table.oid)
     .filter((index) => index.method === "btree")
     .map((index) => matchIndex(builder.planner, scan, index))
     .filter((match) => match.matched.length > 0);

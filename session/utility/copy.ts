@@ -59,7 +59,7 @@ async function copyFrom(
   if (plan.kind !== "insert") throw notSupported(`COPY into "${table.name}"`);
   await core.holdPortals(undefined);
   const options = core.executionOptions([]);
-  options.transaction.beginStatement();
+  core.transactions.beginStatement();
   const context = createContext(options);
   const copy = new CopyIn(plan satisfies InsertPlan, format, createCopyDecoder, context);
   const source = receiver.copyIn({ isBinary: format.format === "binary", columnCount: columns.length });

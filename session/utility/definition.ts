@@ -46,8 +46,7 @@ export function definitionCommand(node: Node): UtilityCommand | undefined {
       refuseInBlock(core, node);
       const plan = await lockedDefinition(core, node);
       core.refuseReadOnly(commandName(plan));
-      const engine = core.transactions.engine();
-      engine.beginStatement();
+      core.transactions.beginStatement();
       return done(await executeDefinition(plan, definitionContext(core)));
     },
   };

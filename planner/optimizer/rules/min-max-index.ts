@@ -9,6 +9,7 @@ import { Oid } from "../../../common/types/oid.ts";
 import type { AggregateCall, BoundExpression } from "../../logical/expression.ts";
 import { mapPlan } from "../../logical/map.ts";
 import type { LogicalAggregate, LogicalPlan, LogicalScan } from "../../logical/plan.ts";
+import { readableIndexes } from "../../context.ts";
 import type { Rule, RuleContext } from "../rule.ts";
 
 export const minMaxIndex: Rule = {
@@ -61,9 +62,8 @@ function aggregatedColumn(
   if (!isMinMax || call.filter !== undefined || call.orderBy.length > 0 || column?.kind !== "column")
     return undefined;
   const attnum = scan.columns.find((candidate) => candidate.id === column.index)?.attnum;
-  const { catalog, settings } = context.planner;
-  const hasIndex = catalog
-    .indexesOf(scan.table.oid)
-    .some((index) => index.method === "btree" && index.columns[0]?.attnum === attnum);
-  return hasIndex && settings.enableIndexscan ? column : undefined;
+  const hasIndex = readableIndexes(context.planner, scan.table.oid).some(
+    (index) => index.method === "btree" && index.columns[0]?.attnum === attnum,
+  );
+  return hasIndex && context.planner.settings.enableIndexscan ? column : undefined;
 }

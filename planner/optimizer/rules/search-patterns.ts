@@ -9,7 +9,7 @@
 // direction and the null order must be those: DESC, NULLS FIRST, a second sort key, no LIMIT, another operator class or a
 // query that depends on the row keep the sort. With enable_indexscan = off or omendb.exact the sort stays too, except
 // for hybrid_rrf, which only this node can compute.
-import { notSupported } from "../../../common/error.ts";
+import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
 import { Oid } from "../../../common/types/oid.ts";
 import type { IndexEntry } from "../../../catalog/entries.ts";
 import type { SearchBranch, VectorBranch } from "../../physical/plan.ts";
@@ -17,6 +17,7 @@ import type { BoundExpression, CallExpression, HybridExpression } from "../../lo
 import { columnsIn, mapPlan, nodeExpressions, substituteColumns } from "../../logical/map.ts";
 import type { LogicalColumn, LogicalPlan, LogicalProject, LogicalScan } from "../../logical/plan.ts";
 import { isVolatile, mapChildren, sameExpression, someExpression } from "../../logical/walk.ts";
+import { readableIndexes } from "../../context.ts";
 import type { Rule, RuleContext } from "../rule.ts";
 
 export const searchPatterns: Rule = {
@@ -61,6 +62,7 @@ function makeSearch(
   if (e.kind === "hybrid-rrf") {
     const branches = e.branches.map((branch) => branchOf(scan, branch, context));
     if (branches.some((branch) => branch === undefined)) {
+      rejectYoungIndexes(e, context);
       throw notSupported(
         "a branch of hybrid_rrf that is not a distance or text score of one column of the table to one query value",
         e.position,
@@ -88,13 +90,28 @@ function makeSearch(
 function branchOf(scan: LogicalScan, e: BoundExpression, context: RuleContext): SearchBranch | undefined {
   if (e.kind === "text-score") {
     const column = scanColumn(scan, e.text);
-    const index = context.planner.catalog
-      .indexesOf(scan.table.oid)
-      .find((candidate) => candidate.oid === e.indexOid);
+    const index = readableIndexes(context.planner, scan.table.oid).find(
+      (candidate) => candidate.oid === e.indexOid,
+    );
     if (column === undefined || index === undefined || !isFixed(scan, e.query)) return undefined;
     return { kind: "text", index, attnum: column.attnum, query: e.query, columnName: column.name };
   }
   return e.kind === "call" ? vectorBranch(scan, e, context) : undefined;
+}
+
+/** A fused search ranks by its indexes; there is no other way to compute it for a snapshot that is older than they are. */
+function rejectYoungIndexes(e: HybridExpression, context: RuleContext): void {
+  const { catalog, isReadable } = context.planner;
+  for (const branch of e.branches) {
+    if (branch.kind !== "text-score") continue;
+    const index = catalog.entry("index", branch.indexOid);
+    if (index?.kind !== "index" || isReadable === undefined || isReadable(index)) continue;
+    throw new SqlError(
+      SqlState.objectNotInPrerequisiteState,
+      `index "${index.name}" is newer than the snapshot of this transaction`,
+      { hint: "Repeat the transaction.", position: branch.position || undefined },
+    );
+  }
 }
 
 const METRICS: Readonly<Record<string, VectorBranch["metric"]>> = {
@@ -134,7 +151,7 @@ function vectorIndex(
 ): IndexEntry | undefined {
   const { catalog, settings } = context.planner;
   if (!settings.enableIndexscan || settings.exact) return undefined;
-  return catalog.indexesOf(scan.table.oid).find((index) => {
+  return readableIndexes(context.planner, scan.table.oid).find((index) => {
     const key = index.columns[0];
     if (index.method !== "hnsw" || key === undefined || key.attnum !== column.attnum) return false;
     const operator = catalog.operatorClassByOid(key.opclass)?.operators.get(1);
