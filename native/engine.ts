@@ -213,7 +213,7 @@ export interface EngineSession {
 
 /** A btree walk in key order; gives rids visible to the statement, keys rechecked. */
 export interface IndexCursor {
-  /** Fills `rids`; returns the count, 0 at the end. */
+  /** Fills `rids`; returns the count. Fewer than `rids` takes = the end. */
   next(rids: Uint32Array): number;
   close(): void;
 }
@@ -288,6 +288,8 @@ export interface EngineTransaction {
   // Reading. `columns` are positions in the relation.
   openScan(relationId: number, columns: Uint16Array): ScanCursor;
   openIndexScan(indexId: number, range: IndexRange, backward: boolean): IndexCursor;
+  /** The first rows of that walk, without a cursor; fewer than `rids` takes = all of them. */
+  indexRids(indexId: number, range: IndexRange, backward: boolean, rids: Uint32Array): number;
   /** Sets the bits of the visible rows in the range; returns how many. */
   indexBitmap(indexId: number, range: IndexRange, bitmap: Uint8Array): number;
   /** Counts index entries in the range up to `limit`, visibility unchecked: an estimate for the planner. */

@@ -347,6 +347,12 @@ describe("engine", () => {
       expect(transaction.indexBitmap(KEY, range, bitmap)).toBe(2);
       const isSet = (rid: number) => (((bitmap[rid >> 3] as number) >> (rid & 7)) & 1) === 1;
       expect([...rids].map(isSet)).toEqual([false, true, true, false]);
+      const first = new Uint32Array(1);
+      expect(transaction.indexRids(KEY, range, true, first)).toBe(1);
+      expect(first[0]).toBe(rids[2]);
+      const two = [column("i32", [2])];
+      expect(transaction.indexRids(KEY, { ...range, low: two, high: two }, false, found)).toBe(1);
+      expect(found[0]).toBe(rids[1]);
       expect(transaction.indexCount(KEY, everything, 100)).toBe(4);
       expect(transaction.indexCount(KEY, { ...everything, nulls: "only" }, 100)).toBe(1);
     });

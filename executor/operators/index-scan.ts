@@ -9,7 +9,7 @@ import { indexRanges } from "../storage/index-range.ts";
 import type { Operator } from "./operator.ts";
 import { type BatchFilter, batchFilter, pullUntil } from "./pull.ts";
 
-/** The first fetch is small, because most index scans find few rows; the following ones are full batches. */
+/** The first look is small and needs no cursor, because most index scans find few rows; then full batches follow. */
 const FIRST_ROWS = 16;
 
 export class IndexScanOperator implements Operator {
@@ -20,8 +20,8 @@ export class IndexScanOperator implements Operator {
   #cursor: IndexCursor | undefined;
   #fetcher: RowFetcher | undefined;
   #rids = new Uint32Array(0);
-  /** The last read filled its buffer: more rows are likely, so the next one is a full batch. */
-  #wasFull = false;
+  /** The range whose first look came back full: its walk goes on with a cursor, should anybody ask for more. */
+  #unfinished: IndexRange | undefined;
 
   constructor(plan: IndexScanPlan, context: ExecutionContext) {
     this.#plan = plan;
@@ -29,10 +29,12 @@ export class IndexScanOperator implements Operator {
     this.#filter = batchFilter(plan.filter, plan.id, context);
   }
 
-  async open(): Promise<void> {
+  open(): MaybePromise<void> {
     const { condition, index, target, backward } = this.#plan;
-    this.#ranges = await indexRanges(condition, index, target.table, backward, this.#context);
     this.#useCapacity(FIRST_ROWS);
+    return chain(indexRanges(condition, index, target.table, backward, this.#context), (ranges) => {
+      this.#ranges = ranges;
+    });
   }
 
   next(): MaybePromise<Batch | undefined> {
@@ -41,8 +43,7 @@ export class IndexScanOperator implements Operator {
   }
 
   close(): void {
-    this.#cursor?.close();
-    this.#cursor = undefined;
+    this.#closeCursor();
     this.#fetcher?.close();
     this.#fetcher = undefined;
     this.#ranges = [];
@@ -60,19 +61,35 @@ export class IndexScanOperator implements Operator {
   }
 
   #nextRids(): number {
+    const { transaction } = this.#context;
+    const { index, backward } = this.#plan;
+    if (this.#unfinished !== undefined) this.#openCursor(this.#unfinished);
     for (;;) {
-      if (this.#cursor === undefined) {
-        const range = this.#ranges.shift();
-        if (range === undefined) return 0;
-        const { index, backward } = this.#plan;
-        this.#cursor = this.#context.transaction.openIndexScan(index.storageId, range, backward);
-      } else if (this.#wasFull) this.#useCapacity(this.#context.batchRows);
-      const count = this.#cursor.next(this.#rids);
-      this.#wasFull = count === this.#rids.length;
+      if (this.#cursor !== undefined) {
+        const count = this.#cursor.next(this.#rids);
+        if (count < this.#rids.length) this.#closeCursor();
+        if (count > 0) return count;
+      }
+      const range = this.#ranges.shift();
+      if (range === undefined) return 0;
+      const count = transaction.indexRids(index.storageId, range, backward, this.#rids);
+      if (count === this.#rids.length) this.#unfinished = range;
       if (count > 0) return count;
-      this.#cursor.close();
-      this.#cursor = undefined;
     }
+  }
+
+  /** Goes on behind the rows of the first look, which the statement's snapshot gives the cursor again. */
+  #openCursor(range: IndexRange): void {
+    const { index, backward } = this.#plan;
+    this.#unfinished = undefined;
+    this.#cursor = this.#context.transaction.openIndexScan(index.storageId, range, backward);
+    this.#cursor.next(this.#rids);
+    this.#useCapacity(this.#context.batchRows);
+  }
+
+  #closeCursor(): void {
+    this.#cursor?.close();
+    this.#cursor = undefined;
   }
 
   #useCapacity(rows: number): void {

@@ -9,11 +9,13 @@ const MAX_POOLED_BYTES = 1 << 20;
 const NO_WIDE = new BigInt64Array(0);
 const NO_OFFSETS = new Uint32Array(0);
 const NO_BYTES = new Uint8Array(0);
+/** The flag of kinds that have no wide form; nobody writes it. */
+const NOT_WIDE = new Uint8Array(1);
 const FIRST_BYTES_PER_ROW = 16;
 
 /** A fresh buffer of `capacity` rows. */
 export function allocateBuffer(kind: StorageKind, dim: number, capacity: number): ColumnBuffer {
-  const base = { kind, dim, isWide: new Uint8Array(1), nulls: new Uint8Array(capacity) };
+  const base = { kind, dim, isWide: NOT_WIDE, nulls: new Uint8Array(capacity) };
   switch (kind) {
     case "bool":
       return {
@@ -35,6 +37,7 @@ export function allocateBuffer(kind: StorageKind, dim: number, capacity: number)
       const values = new Float64Array(capacity);
       return {
         ...base,
+        isWide: new Uint8Array(1),
         values,
         wide: new BigInt64Array(values.buffer),
         offsets: NO_OFFSETS,
@@ -66,6 +69,11 @@ export function allocateBuffer(kind: StorageKind, dim: number, capacity: number)
         bytes: new Uint8Array(capacity * FIRST_BYTES_PER_ROW),
       };
   }
+}
+
+/** A `bytes` buffer over arrays that somebody else owns, to be read. */
+export function bytesBufferOver(offsets: Uint32Array, bytes: Uint8Array, nulls: Uint8Array): ColumnBuffer {
+  return { kind: "bytes", dim: 0, isWide: NOT_WIDE, nulls, values: NO_BYTES, wide: NO_WIDE, offsets, bytes };
 }
 
 /** Makes room for `size` bytes in a `bytes` buffer; what it held is lost. */

@@ -4,7 +4,7 @@ import { BoxedVector, encodeUtf8, type Vector } from "../../common/batch/vector.
 import { codecOf } from "../../common/types/registry.ts";
 import type { Datum, SqlType, TypeCodec } from "../../common/types/type.ts";
 import type { ColumnBuffer } from "../../native/engine.ts";
-import { allocateBuffer } from "./buffer-pool.ts";
+import { allocateBuffer, bytesBufferOver } from "./buffer-pool.ts";
 import { columnSpec } from "./column-spec.ts";
 
 /** A buffer with rows [from, to) of `vector`, a column of `type`. Shares typed arrays with the vector where forms agree. */
@@ -42,7 +42,7 @@ export function singleValueBuffer(type: SqlType, value: Datum): ColumnBuffer {
 export function textBuffer(texts: Vector, count: number): ColumnBuffer {
   if (texts.kind === "text") {
     const { offsets, bytes } = texts;
-    return { ...allocateBuffer("bytes", 0, 0), offsets, bytes, nulls: texts.nulls ?? new Uint8Array(count) };
+    return bytesBufferOver(offsets, bytes, texts.nulls ?? new Uint8Array(count));
   }
   return encodedBuffer(texts, 0, count, (value) => encodeUtf8(value as string));
 }
@@ -52,7 +52,7 @@ function bytesBuffer(vector: Vector, codec: TypeCodec, from: number, to: number)
     const { bytes } = vector;
     const offsets = vector.offsets.subarray(from, to + 1);
     const nulls = vector.nulls?.subarray(from, to) ?? new Uint8Array(to - from);
-    return { ...allocateBuffer("bytes", 0, 0), offsets, bytes, nulls };
+    return bytesBufferOver(offsets, bytes, nulls);
   }
   return encodedBuffer(vector, from, to, codec.toStorage);
 }

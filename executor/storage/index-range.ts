@@ -9,6 +9,7 @@ import type { IndexCondition } from "../../planner/physical/plan.ts";
 import { compareOf } from "../batch/compare.ts";
 import type { ExecutionContext } from "../context.ts";
 import { evaluateScalar } from "../expression/compile.ts";
+import { chain, type MaybePromise, sequence } from "../maybe-promise.ts";
 import { singleValueBuffer } from "./column-buffer.ts";
 import { columnType } from "./scan-target.ts";
 
@@ -16,38 +17,56 @@ import { columnType } from "./scan-target.ts";
  * The ranges of a condition, in index order of their first column; none when a bound is NULL. Ranges of `anyOf` do not
  * overlap: elements are sorted and repeated ones dropped.
  */
-export async function indexRanges(
+export function indexRanges(
   condition: IndexCondition,
   index: IndexEntry,
   table: TableEntry,
   backward: boolean,
   context: ExecutionContext,
-): Promise<IndexRange[]> {
+): MaybePromise<IndexRange[]> {
   if (condition.nullTest !== undefined) {
     return [{ ...EVERYTHING, nulls: condition.nullTest === "is-null" ? "only" : "none" }];
   }
   const types = index.columns.map((column) => columnType(table, column.attnum));
-  const fixed: Datum[] = [];
-  for (const expression of condition.equal) fixed.push(await evaluateScalar(expression, context));
-  if (fixed.includes(null)) return [];
+  const { equal, low, high } = condition;
+  const fixed = sequence(equal.length, (i) => evaluateScalar(must(equal[i], "a condition"), context));
+  return chain(fixed, (values) =>
+    chain(low === undefined ? undefined : evaluateScalar(low.value, context), (lowValue) =>
+      chain(high === undefined ? undefined : evaluateScalar(high.value, context), (highValue) =>
+        rangesOf(condition, { fixed: values, low: lowValue, high: highValue }, types, () =>
+          elements(condition, index, must(types[0], "an index column"), backward, context),
+        ),
+      ),
+    ),
+  );
+}
+
+/** The values of a condition's expressions. */
+interface ConditionValues {
+  readonly fixed: readonly Datum[];
+  readonly low: Datum | undefined;
+  readonly high: Datum | undefined;
+}
+
+function rangesOf(
+  condition: IndexCondition,
+  { fixed, low, high }: ConditionValues,
+  types: readonly SqlType[],
+  anyOf: () => MaybePromise<Datum[]>,
+): MaybePromise<IndexRange[]> {
+  if (fixed.includes(null) || low === null || high === null) return [];
   const first = condition.anyOf === undefined ? 0 : 1;
   if (fixed.some((value, i) => outside(value, types[first + i]) !== 0)) return [];
   const ranged = types[first + fixed.length];
-  const low = condition.low === undefined ? undefined : await evaluateScalar(condition.low.value, context);
-  const high = condition.high === undefined ? undefined : await evaluateScalar(condition.high.value, context);
-  if (low === null || high === null) return [];
   // `int4_column < 3000000000`: a bound beyond the column's range holds for all values, or for none.
   if (low !== undefined && outside(low, ranged) > 0) return [];
   if (high !== undefined && outside(high, ranged) < 0) return [];
   const lowBound = bound(low, condition.low?.inclusive, ranged);
   const highBound = bound(high, condition.high?.inclusive, ranged);
-  const prefixes =
-    condition.anyOf === undefined
-      ? [fixed]
-      : (await elements(condition, index, must(types[0], "an index column"), backward, context)).map(
-          (element) => [element, ...fixed],
-        );
-  return prefixes.map((prefix) => range(prefix, lowBound, highBound, types));
+  if (condition.anyOf === undefined) return [range(fixed, lowBound, highBound, types)];
+  return chain(anyOf(), (values) =>
+    values.map((element) => range([element, ...fixed], lowBound, highBound, types)),
+  );
 }
 
 interface RangeBound {
@@ -93,28 +112,31 @@ function range(
     if (values.length === 0) return undefined;
     return values.map((value, i) => singleValueBuffer(must(types[i], "a bound per index column"), value));
   };
+  const lowColumns = columns(low);
   return {
-    low: columns(low),
+    low: lowColumns,
     lowInclusive: low?.inclusive ?? true,
-    high: columns(high),
+    // An equality is one array twice, which the engine reads once.
+    high: low === undefined && high === undefined ? lowColumns : columns(high),
     highInclusive: high?.inclusive ?? true,
   };
 }
 
 /** Distinct non-NULL elements of `column = ANY(array)`, in the order in which the index is walked. */
-async function elements(
+function elements(
   condition: IndexCondition,
   index: IndexEntry,
   type: SqlType,
   backward: boolean,
   context: ExecutionContext,
-): Promise<Datum[]> {
-  const array = await evaluateScalar(must(condition.anyOf, "an array"), context);
-  if (!(array instanceof SqlArray)) return [];
-  const compare = compareOf(type);
-  const descending = (index.columns[0]?.descending ?? false) !== backward;
-  const sorted = array.elements
-    .filter((element) => element !== null && outside(element, type) === 0)
-    .toSorted((a, b) => (descending ? compare(b, a) : compare(a, b)));
-  return sorted.filter((element, i) => i === 0 || compare(element, sorted[i - 1] as Datum) !== 0);
+): MaybePromise<Datum[]> {
+  return chain(evaluateScalar(must(condition.anyOf, "an array"), context), (array) => {
+    if (!(array instanceof SqlArray)) return [];
+    const compare = compareOf(type);
+    const descending = (index.columns[0]?.descending ?? false) !== backward;
+    const sorted = array.elements
+      .filter((element) => element !== null && outside(element, type) === 0)
+      .toSorted((a, b) => (descending ? compare(b, a) : compare(a, b)));
+    return sorted.filter((element, i) => i === 0 || compare(element, sorted[i - 1] as Datum) !== 0);
+  });
 }

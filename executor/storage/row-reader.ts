@@ -18,13 +18,14 @@ import { type BufferPool, growBytes } from "./buffer-pool.ts";
 import { columnSpec } from "./column-spec.ts";
 import { StoredVector } from "./stored-vector.ts";
 
+/** Where the engine says how large a buffer should be: read right after each call, so one is enough for all readers. */
+const NEEDED = new Float64Array(1);
 /** A batch with embeddings holds at most about this much of them: 4,096 rows of 768 dimensions would be 12 MB. */
 const MAX_EMBEDDING_BYTES = 1 << 20;
 
 export class RowReader {
   readonly #types: readonly SqlType[];
   readonly #pool: BufferPool;
-  readonly #needed = new Float64Array(1);
   readonly buffers: readonly ColumnBuffer[];
   readonly rids: Uint32Array;
   readonly capacity: number;
@@ -44,7 +45,7 @@ export class RowReader {
 
   /** The next rows of a scan; 0 at the end. */
   scan(cursor: ScanCursor): number {
-    return this.#withRoom(() => cursor.next(this.buffers, this.rids, this.#needed));
+    return this.#withRoom(() => cursor.next(this.buffers, this.rids, NEEDED));
   }
 
   /** Rows by id, in order, those not visible left out; `rids` of the reader receives the ones found. */
@@ -59,17 +60,7 @@ export class RowReader {
   ): number {
     assert(count <= this.capacity, "a fetch fits the reader");
     return this.#withRoom(() =>
-      transaction.fetchRows(
-        relationId,
-        rids,
-        from,
-        count,
-        newest,
-        columns,
-        this.buffers,
-        this.rids,
-        this.#needed,
-      ),
+      transaction.fetchRows(relationId, rids, from, count, newest, columns, this.buffers, this.rids, NEEDED),
     );
   }
 
@@ -89,7 +80,7 @@ export class RowReader {
     for (;;) {
       const count = read();
       if (count >= 0) return count;
-      growBytes(must(this.buffers[-count - 1], "the engine names one of the buffers"), this.#needed[0] ?? 0);
+      growBytes(must(this.buffers[-count - 1], "the engine names one of the buffers"), NEEDED[0] ?? 0);
     }
   }
 }

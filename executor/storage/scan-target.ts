@@ -7,9 +7,29 @@ import type { ScanTarget } from "../../planner/physical/plan.ts";
 import type { BufferPool } from "./buffer-pool.ts";
 import { RowReader } from "./row-reader.ts";
 
-/** Positions in the engine's relation. */
+/** What does not change from one execution of a plan to the next. */
+interface TargetShape {
+  readonly columns: Uint16Array;
+  readonly types: readonly SqlType[];
+}
+
+const shapes = new WeakMap<ScanTarget, TargetShape>();
+
+function shapeOf(target: ScanTarget): TargetShape {
+  let shape = shapes.get(target);
+  if (shape === undefined) {
+    shape = {
+      columns: Uint16Array.from(target.attnums, (attnum) => attnum - 1),
+      types: target.attnums.map((attnum) => columnType(target.table, attnum)),
+    };
+    shapes.set(target, shape);
+  }
+  return shape;
+}
+
+/** Positions in the engine's relation. Shared: not to be written. */
 export function targetColumns(target: ScanTarget): Uint16Array {
-  return Uint16Array.from(target.attnums, (attnum) => attnum - 1);
+  return shapeOf(target).columns;
 }
 
 export function columnType(table: TableEntry, attnum: number): SqlType {
@@ -17,11 +37,7 @@ export function columnType(table: TableEntry, attnum: number): SqlType {
 }
 
 export function targetReader(target: ScanTarget, capacity: number, pool: BufferPool): RowReader {
-  return new RowReader(
-    target.attnums.map((attnum) => columnType(target.table, attnum)),
-    capacity,
-    pool,
-  );
+  return new RowReader(shapeOf(target).types, capacity, pool);
 }
 
 /** The reader's rows as a batch of the target. */

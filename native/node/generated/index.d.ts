@@ -59,6 +59,8 @@ export declare class EngineTransaction {
   lockRows(relationId: number, rids: unknown, from: number, count: number, mode: number, policy: number, outcomes: unknown, status: unknown): number
   openScan(relationId: number, columns: unknown): ScanCursor
   openIndexScan(indexId: number, range: unknown, backward: boolean): IndexCursor
+  /** The first rids of a walk without a cursor object, which costs more than a look-up of one row. */
+  indexRids(indexId: number, range: unknown, backward: boolean, rids: unknown): number
   indexBitmap(indexId: number, range: unknown, bitmap: unknown): number
   indexCount(indexId: number, range: unknown, limit: number): number
   fetchRows(relationId: number, rids: unknown, from: number, count: number, newest: boolean, columns: unknown, buffers: unknown, found: unknown, needed: unknown): number

@@ -101,6 +101,8 @@ fn write_column(lent: &Lent, column: sys::napi_value) -> Result<ColumnMut<'_>> {
 pub struct Range<'a> {
     low: Option<Vec<ColumnRef<'a>>>,
     high: Option<Vec<ColumnRef<'a>>>,
+    /// `high` is `low`: an equality, whose values are read once.
+    is_point: bool,
     low_inclusive: bool,
     high_inclusive: bool,
     nulls: NullEntries,
@@ -109,8 +111,7 @@ pub struct Range<'a> {
 impl<'a> Range<'a> {
     pub fn read(lent: &'a Lent, range: Unknown<'_>) -> Result<Self> {
         let property = |name| lent.property(range.raw(), name);
-        let bound = |name| {
-            let value = property(name)?;
+        let bound = |value| {
             if lent.is_nothing(value) { Ok(None) } else { read_columns_raw(lent, value).map(Some) }
         };
         let flag = |name| -> Result<bool> {
@@ -126,9 +127,12 @@ impl<'a> Range<'a> {
             Some("none") => NullEntries::None,
             Some(other) => return Err(misuse(format!("nulls: {other}"))),
         };
+        let (low, high) = (property(c"low")?, property(c"high")?);
+        let is_point = lent.is_same(low, high);
         Ok(Self {
-            low: bound(c"low")?,
-            high: bound(c"high")?,
+            low: bound(low)?,
+            high: if is_point { None } else { bound(high)? },
+            is_point,
             low_inclusive: flag(c"lowInclusive")?,
             high_inclusive: flag(c"highInclusive")?,
             nulls,
@@ -139,7 +143,7 @@ impl<'a> Range<'a> {
         KeyRange {
             low: self.low.as_deref(),
             low_inclusive: self.low_inclusive,
-            high: self.high.as_deref(),
+            high: if self.is_point { self.low.as_deref() } else { self.high.as_deref() },
             high_inclusive: self.high_inclusive,
             nulls: self.nulls,
         }

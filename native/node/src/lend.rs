@@ -175,6 +175,14 @@ impl Lent {
         kind == sys::ValueType::napi_undefined || kind == sys::ValueType::napi_null
     }
 
+    /// One and the same value, as `===` has it.
+    pub fn is_same(&self, one: sys::napi_value, other: sys::napi_value) -> bool {
+        let mut same = false;
+        // SAFETY: both are handles of the call. Values that cannot be compared count as different.
+        unsafe { sys::napi_strict_equals(self.env(), one, other, &raw mut same) };
+        same
+    }
+
     pub fn property(&self, object: sys::napi_value, name: &CStr) -> Result<sys::napi_value> {
         let mut value = std::ptr::null_mut();
         // SAFETY: `object` is a handle of the call, the name ends with a zero byte.

@@ -228,6 +228,24 @@ impl EngineTransaction {
         })
     }
 
+    /// The first rids of a walk without a cursor object, which costs more than a look-up of one row.
+    #[napi]
+    pub fn index_rids(
+        &self,
+        env: Env,
+        index_id: u32,
+        range: Unknown<'_>,
+        backward: bool,
+        rids: Unknown<'_>,
+    ) -> napi::Result<u32> {
+        guard(env, || {
+            let lent = Lent::new(env);
+            let range = Range::read(&lent, range)?;
+            let mut walk = self.transaction.open_index_scan(index_id, &range.view(), backward)?;
+            Ok(walk.next(lent.write(rids, "rids")?)? as u32)
+        })
+    }
+
     #[napi]
     pub fn index_bitmap(
         &self,
