@@ -86,15 +86,24 @@ export class ExecutionContext {
   /** Values of outer parameters by id: set by the operator or subquery that runs the inner plan. */
   readonly outer: Datum[] = [];
   /** CTEs in scope by id. */
-  readonly ctes = new Map<number, CteSource>();
+  get ctes(): Map<number, CteSource> {
+    this.#ctes ??= new Map();
+    return this.#ctes;
+  }
   /** Results of subqueries, kept while the outer values they read are the same; keyed by the expression. */
-  readonly subqueries = new Map<object, unknown>();
+  get subqueries(): Map<object, unknown> {
+    this.#subqueries ??= new Map();
+    return this.#subqueries;
+  }
   /** Plan -> Operator, given by execution.ts (expressions run plans, and plans hold expressions). */
   readonly buildOperator: (plan: PhysicalPlan, context: ExecutionContext) => Operator;
   /** The plan node whose rows the command tag counts; data-modifying CTEs do not count. */
   mainPlanId: number | undefined;
   #rowsAffected = 0;
-  #textQueries = new Map<string, TextQuery>();
+  // Made when first needed: most statements have none of these.
+  #ctes: Map<number, CteSource> | undefined;
+  #subqueries: Map<object, unknown> | undefined;
+  #textQueries: Map<string, TextQuery> | undefined;
   #memoryBytes = 0;
   #sliceStart: number;
 
@@ -162,6 +171,7 @@ export class ExecutionContext {
   /** The query against an index's statistics, captured at first use: every branch of the statement scores alike. */
   textQuery(indexStorageId: number, query: string): TextQuery {
     const key = `${indexStorageId}/${query}`;
+    this.#textQueries ??= new Map();
     let captured = this.#textQueries.get(key);
     if (captured === undefined) {
       captured = this.transaction.textQuery(indexStorageId, query);
@@ -172,7 +182,7 @@ export class ExecutionContext {
 
   /** Frees native handles; the execution is over. */
   close(): void {
-    for (const query of this.#textQueries.values()) query.close();
-    this.#textQueries.clear();
+    for (const query of this.#textQueries?.values() ?? []) query.close();
+    this.#textQueries = undefined;
   }
 }

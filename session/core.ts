@@ -11,6 +11,7 @@ import type { TypeContext } from "../common/types/type.ts";
 import { SqlError, SqlState } from "../common/error.ts";
 import { BufferPool } from "../executor/storage/buffer-pool.ts";
 import type { ExecutionOptions } from "../executor/context.ts";
+import type { MaybePromise } from "../executor/maybe-promise.ts";
 import { LockPolicy, type EngineSession } from "../native/engine.ts";
 import { parseNameList } from "./name-list.ts";
 import type { Database } from "./database.ts";
@@ -191,9 +192,8 @@ export class SessionCore {
   // Waiting
 
   /** Repeats a lock call until it is granted (true) or says "not available" (false). Honours lock_timeout. */
-  async waitForLock(attempt: () => number): Promise<boolean> {
-    for (;;) {
-      const answer = attempt();
+  async waitForLock(attempt: () => number, first: number = attempt()): Promise<boolean> {
+    for (let answer = first; ; answer = attempt()) {
       if (answer <= 0) return answer === 0;
       await this.#waitInStatement(answer);
       this.interrupts.check();
@@ -208,24 +208,29 @@ export class SessionCore {
   }
 
   /** Waits for a table lock in PostgreSQL's mode number; held ones cost nothing. */
-  async lockRelation(oid: number, mode: number): Promise<void> {
+  lockRelation(oid: number, mode: number): MaybePromise<void> {
     const key = oid * 16 + mode;
-    if (this.transactions.heldLocks.has(key)) return;
+    const { heldLocks } = this.transactions;
+    if (heldLocks.has(key)) return;
     const engine = this.transactions.engine();
-    await this.waitForLock(() => engine.lockRelation(oid, mode, LockPolicy.wait));
-    this.transactions.heldLocks.add(key);
+    const attempt = (): number => engine.lockRelation(oid, mode, LockPolicy.wait);
+    const answer = attempt();
+    if (answer === 0) heldLocks.add(key);
+    else return this.waitForLock(attempt, answer).then(() => void heldLocks.add(key));
   }
 
   // Execution
 
   /** Before a statement starts: rows that open portals still have to give are kept, for they read an older snapshot. */
-  async holdPortals(except: Portal | undefined): Promise<void> {
-    for (const portal of this.portals.values()) {
-      if (portal !== except && portal.isOpen) await portal.hold();
-    }
+  holdPortals(except: Portal | undefined): MaybePromise<void> {
+    const open = Array.from(this.portals.values()).filter((portal) => portal !== except && portal.isOpen);
+    if (open.length > 0) return holdAll(open);
   }
 
-  executionOptions(parameters: ExecutionOptions["parameters"]): ExecutionOptions {
+  executionOptions(
+    parameters: ExecutionOptions["parameters"],
+    instrument?: ExecutionOptions["instrument"],
+  ): ExecutionOptions {
     return {
       transaction: this.transactions.engine(),
       engine: this.database.engine,
@@ -237,6 +242,7 @@ export class SessionCore {
       settings: this.view.execution,
       checkInterrupt: this.interrupts.check,
       buffers: this.buffers,
+      instrument,
     };
   }
 
@@ -271,10 +277,9 @@ export class SessionCore {
     );
   }
 
-  async #beforeCommit(): Promise<void> {
-    for (const portal of this.portals.values()) {
-      if (portal.isHoldable) await portal.hold();
-    }
+  #beforeCommit(): MaybePromise<void> {
+    const holdable = Array.from(this.portals.values()).filter((portal) => portal.isHoldable);
+    if (holdable.length > 0) return holdAll(holdable);
   }
 
   #afterEnd(committed: boolean): void {
@@ -294,6 +299,10 @@ export class SessionCore {
     if (schema !== undefined && this.catalog().schemaByName(schema.name) === undefined)
       this.temporarySchema = undefined;
   }
+}
+
+async function holdAll(portals: readonly Portal[]): Promise<void> {
+  for (const portal of portals) await portal.hold();
 }
 
 function engineStatistics(core: SessionCore): EngineStatistics {

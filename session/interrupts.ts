@@ -23,14 +23,15 @@ export class Interrupts {
   /** Starts the clock of one statement; `timeoutMs` 0 = none. */
   begin(timeoutMs: number): void {
     this.end();
+    // One that came after the statement before was over, or while nothing ran.
+    if (this.#session.interrupt() === 1) this.#session.clearCancel();
     if (timeoutMs > 0) this.#statementTimer = setTimeout(() => this.#raise("statement timeout"), timeoutMs);
   }
 
-  /** The statement is over: a cancel that comes now must not hit the next one. */
+  /** The statement is over. A cancel that comes now is dropped when the next one begins. */
   end(): void {
     clearTimeout(this.#statementTimer);
     this.#statementTimer = undefined;
-    if (this.#session.interrupt() === 1) this.#session.clearCancel();
     this.#cause = "user";
   }
 

@@ -2,6 +2,7 @@
 import type { Datum } from "../common/types/type.ts";
 import type { NodeStatistics } from "../executor/context.ts";
 import { type ResultStream, executePlan } from "../executor/execution.ts";
+import { chain, type MaybePromise } from "../executor/maybe-promise.ts";
 import type { Node, RawStatement } from "../parser/tree.ts";
 import type { PlannedStatement } from "../planner/physical/plan.ts";
 import type { SessionCore } from "./core.ts";
@@ -14,20 +15,16 @@ export function isPlanned(node: Node): boolean {
   return "InsertStmt" in node || "UpdateStmt" in node || "DeleteStmt" in node;
 }
 
-/** Plans, locks and opens a planned statement. */
-export async function startPlan(
-  core: SessionCore,
-  portal: Portal,
-  statement: RawStatement,
-): Promise<Started> {
-  const planned = await lockedPlan(core, portal.statement, statement);
-  portal.statement.checkColumns(resultColumns(core, planned));
-  const stream = await openPlan(core, planned, portal.parameters, portal);
-  if (stream.columns === undefined) {
-    await drain(stream);
-    const tag = commandTag(planned, stream.rowsAffected);
-    return { rows: undefined, tag: () => tag, mustFinish: false };
-  }
+/** Plans, locks and opens a planned statement; one that gives no rows is run. */
+export function startPlan(core: SessionCore, portal: Portal, statement: RawStatement): MaybePromise<Started> {
+  return chain(lockedPlan(core, portal.statement, statement), (planned) => {
+    portal.statement.checkColumns(resultColumns(core, planned));
+    return chain(openPlan(core, planned, portal.parameters, portal), (stream) => started(planned, stream));
+  });
+}
+
+function started(planned: PlannedStatement, stream: ResultStream): MaybePromise<Started> {
+  if (stream.columns === undefined) return runToEnd(planned, stream);
   const isSelect = planned.commandType === "select";
   return {
     rows: stream,
@@ -37,25 +34,36 @@ export async function startPlan(
   };
 }
 
+async function runToEnd(planned: PlannedStatement, stream: ResultStream): Promise<Started> {
+  await drain(stream);
+  const tag = commandTag(planned, stream.rowsAffected);
+  return { rows: undefined, tag: () => tag, mustFinish: false };
+}
+
 /** Starts a plan as a statement of the transaction. Rows that other portals still have to give are kept first. */
-export async function openPlan(
+export function openPlan(
   core: SessionCore,
   planned: PlannedStatement,
   parameters: readonly Datum[],
   portal: Portal | undefined,
   instrument?: Map<number, NodeStatistics>,
-): Promise<ResultStream> {
+): MaybePromise<ResultStream> {
   if (!planned.isReadOnly) core.refuseReadOnly(planned.commandType.toUpperCase());
-  await core.holdPortals(portal);
-  const options = { ...core.executionOptions(parameters), instrument };
-  core.transactions.beginStatement();
-  return executePlan(planned, options);
+  return chain(core.holdPortals(portal), () => {
+    const options = core.executionOptions(parameters, instrument);
+    core.transactions.beginStatement();
+    return executePlan(planned, options);
+  });
 }
 
 /** Runs a statement without a result to its end. */
 export async function drain(stream: ResultStream): Promise<void> {
   try {
-    while ((await stream.next()) !== undefined);
+    for (;;) {
+      const pulled = stream.next();
+      const batch = pulled instanceof Promise ? await pulled : pulled;
+      if (batch === undefined) break;
+    }
   } finally {
     stream.close();
   }

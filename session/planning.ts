@@ -6,8 +6,10 @@
 import type { CatalogSnapshot } from "../catalog/catalog.ts";
 import { SqlError, SqlState } from "../common/error.ts";
 import type { RawStatement } from "../parser/tree.ts";
+import type { MaybePromise } from "../executor/maybe-promise.ts";
 import type { PlannerContext } from "../planner/context.ts";
 import { planStatement } from "../planner/index.ts";
+import type { OutputColumn } from "../planner/logical/expression.ts";
 import type { PlannedStatement } from "../planner/physical/plan.ts";
 import type { SessionCore } from "./core.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
@@ -102,16 +104,20 @@ export function plannerContext(core: SessionCore, parameterTypes: readonly numbe
   };
 }
 
-/** The plan to run now, its tables locked. */
-export async function lockedPlan(
+/** The plan to run now, its tables locked. A promise only when a lock has to be waited for. */
+export function lockedPlan(
   core: SessionCore,
   prepared: PreparedStatement,
   statement: RawStatement,
-): Promise<PlannedStatement> {
+): MaybePromise<PlannedStatement> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const planned = planFor(core, prepared, statement);
     const stamp = planStamp(core);
-    for (const { oid, mode } of planned.locks) await core.lockRelation(oid, mode);
+    for (const { oid, mode } of planned.locks) {
+      const waiting = core.lockRelation(oid, mode);
+      // Afterwards from the start: what is locked by then costs nothing, and the catalogue may have moved.
+      if (waiting !== undefined) return waiting.then(() => lockedPlan(core, prepared, statement));
+    }
     core.database.refresh();
     if (planStamp(core) === stamp || isCurrent(core, planned)) return planned;
     prepared.plan = undefined;
@@ -133,8 +139,19 @@ export function resultColumns(
   planned: PlannedStatement,
 ): readonly ResultColumn[] | undefined {
   if (planned.result === undefined) return undefined;
+  let columns = columnsOfPlans.get(planned);
+  if (columns === undefined) {
+    columns = describe(core, planned.result);
+    columnsOfPlans.set(planned, columns);
+  }
+  return columns;
+}
+
+const columnsOfPlans = new WeakMap<PlannedStatement, readonly ResultColumn[]>();
+
+function describe(core: SessionCore, columns: readonly OutputColumn[]): readonly ResultColumn[] {
   const catalog = core.catalog();
-  return planned.result.map((column) => ({
+  return columns.map((column) => ({
     name: column.name,
     tableOid: column.tableOid,
     attnum: column.attnum,

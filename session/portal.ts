@@ -7,6 +7,7 @@ import type { Batch } from "../common/batch/vector.ts";
 import { must } from "../common/assert.ts";
 import { SqlError, SqlState } from "../common/error.ts";
 import type { Datum, TypeContext } from "../common/types/type.ts";
+import type { MaybePromise } from "../executor/maybe-promise.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
 import type { FormatCodes, ResultColumn, ResultReceiver } from "./result.ts";
 import { ScrollRows } from "./scroll-rows.ts";
@@ -31,7 +32,7 @@ export interface PortalOptions {
   readonly formats: FormatCodes;
   readonly columns: readonly ResultColumn[] | undefined;
   /** Runs the statement up to its first row. `receiver` is for COPY. */
-  readonly start: (portal: Portal, receiver: ResultReceiver) => Promise<Started>;
+  readonly start: (portal: Portal, receiver: ResultReceiver) => MaybePromise<Started>;
   /** Transaction it was made in. */
   readonly transaction: number;
   /** DECLARE ... WITH HOLD: lives on after COMMIT. */
@@ -95,7 +96,8 @@ export class Portal {
   async open(receiver: ResultReceiver): Promise<void> {
     this.#state = "open";
     try {
-      this.#started = await this.#start(this, receiver);
+      const starting = this.#start(this, receiver);
+      this.#started = starting instanceof Promise ? await starting : starting;
     } catch (error) {
       this.#state = "done";
       throw error;
@@ -120,7 +122,8 @@ export class Portal {
       const from = this.#offset;
       this.#offset = end;
       given += end - from;
-      await take(batch, from, end);
+      const taken = take(batch, from, end);
+      if (taken !== undefined) await taken;
     }
     return given;
   }

@@ -63,7 +63,7 @@ export function makePortal(core: SessionCore, request: PortalRequest): Portal {
     columns: prepared.columns,
     transaction: core.transactions.identity,
     isHoldable: request.isHoldable ?? false,
-    start: async (portal, receiver) => {
+    start: (portal, receiver) => {
       if (statement === undefined) return { rows: undefined, tag: () => "", mustFinish: false };
       if (isPlanned(statement.node)) return startPlan(core, portal, statement);
       return utilityCommand(statement).run({ core, statement, portal, receiver, statements });

@@ -8,6 +8,7 @@
 // can still choose the isolation level. Settings and the session's view of the catalogue follow every rollback.
 import type { CatalogSnapshot } from "../catalog/catalog.ts";
 import { must } from "../common/assert.ts";
+import type { MaybePromise } from "../executor/maybe-promise.ts";
 import { type Notice, notSupported, SqlError, SqlState } from "../common/error.ts";
 import type { EngineSession, EngineTransaction, Isolation } from "../native/engine.ts";
 import type { OwnCatalog } from "./own-catalog.ts";
@@ -35,7 +36,7 @@ export interface TransactionHost {
   wait(token: number): Promise<void>;
   notice(notice: Notice): void;
   /** Before the commit: what may still fail or write (ON COMMIT actions, holdable cursors). */
-  beforeCommit(): Promise<void>;
+  beforeCommit(): MaybePromise<void>;
   /** After the end, however it ended. */
   afterEnd(committed: boolean): void;
 }
@@ -90,8 +91,11 @@ export class TransactionControl {
     return this.#startTime;
   }
 
+  /** Fixed when a transaction first asks: defaults that are set meanwhile are for the next one. */
   get modes(): TransactionModes {
-    return this.#modes ?? this.#defaultModes();
+    if (this.#state === "idle") return this.#defaultModes();
+    this.#modes ??= this.#defaultModes();
+    return this.#modes;
   }
 
   /** The engine's transaction; started here when this is the first need of one. */
@@ -250,7 +254,8 @@ export class TransactionControl {
 
   async #commit(): Promise<void> {
     try {
-      await this.#host.beforeCommit();
+      const preparing = this.#host.beforeCommit();
+      if (preparing !== undefined) await preparing;
       const engine = this.#engine;
       // From here on the handle is dead whatever happens: a commit that fails has rolled back.
       this.#engine = undefined;

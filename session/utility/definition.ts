@@ -66,7 +66,8 @@ async function lockedDefinition(core: SessionCore, node: Node): Promise<Definiti
     for (const { oid, mode } of locks) await core.lockRelation(oid, mode);
     core.database.refresh();
     const catalog = core.catalog();
-    if (locks.every(({ oid, version }) => catalog.entry("table", oid)?.version === version)) return plan;
+    if (locks.every(({ entry }) => catalog.entry(entry.kind, entry.oid)?.version === entry.version))
+      return plan;
   }
   throw new SqlError(SqlState.objectInUse, "the tables of this statement keep changing");
 }
@@ -87,7 +88,7 @@ function definitionContext(core: SessionCore): DefinitionContext {
     put: (entry) => core.putEntry(entry, entryKey(entry)),
     remove: (entry) => core.removeEntry(entry, entryKey(entry)),
     wait: (token) => core.database.waits.wait(token),
-    lockRelation: (oid, mode) => core.lockRelation(oid, mode),
+    lockRelation: async (oid, mode) => core.lockRelation(oid, mode),
     notice: (notice) => core.notice(notice),
     evaluate: (expression) => evaluate(core, expression),
     findViolation: (tableOid, condition) => findViolation(core, tableOid, condition),
