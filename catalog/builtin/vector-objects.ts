@@ -10,7 +10,7 @@
 import { Oid } from "../../common/types/oid.ts";
 import type { OwnRow } from "./generated-table.ts";
 
-const { vector: VECTOR, vectorArray: VECTOR_ARRAY, float8, int4, bool, text } = Oid;
+const { vector: VECTOR, vectorArray: VECTOR_ARRAY, bm25query: BM25_QUERY, float8, int4, bool, text } = Oid;
 const FLOAT4_ARRAY = 1021;
 const FLOAT8_ARRAY = 1022;
 const INT4_ARRAY = 1007;
@@ -120,6 +120,12 @@ export const OWN_FUNCTIONS: readonly OwnRow[] = [
     proargnames: "{branch1,branch2,weights,k,candidates}",
     proargdefaults: '["NULL::double precision[]", "60", "NULL::integer"]',
   }),
+  // pg_textsearch's way to name the index a text is scored by. The binder reads the arguments of the call itself.
+  fn("bm25query_in", [Oid.cstring], BM25_QUERY),
+  fn("bm25query_out", [BM25_QUERY], Oid.cstring),
+  fn("to_bm25query", [text], BM25_QUERY, "to_bm25query"),
+  fn("to_bm25query", [text, text], BM25_QUERY, "to_bm25query_index"),
+  fn("bm25_score", [text, BM25_QUERY], float8, "bm25_score", { provolatile: "s" }),
 ];
 
 function functionOid(name: string, args: readonly number[]): number {
@@ -155,6 +161,18 @@ export const OWN_TYPES: readonly OwnRow[] = [
     typanalyze: 3816,
     typalign: "i",
   },
+  {
+    oid: BM25_QUERY,
+    typname: "bm25query",
+    typcategory: "U",
+    typsubscript: 0,
+    typelem: 0,
+    typarray: 0,
+    typinput: functionOid("bm25query_in", [Oid.cstring]),
+    typoutput: functionOid("bm25query_out", [BM25_QUERY]),
+    typalign: "i",
+    typstorage: "x",
+  },
 ];
 
 const operatorOids = new Map<string, number>(
@@ -186,6 +204,7 @@ function operator(
 }
 
 const TEXT_SCORE_OPERATOR = 9114;
+const NAMED_TEXT_SCORE_OPERATOR = 9115;
 
 export const OWN_OPERATORS: readonly OwnRow[] = [
   operator("<->", "l2_distance", float8, "<->", ""),
@@ -211,6 +230,18 @@ export const OWN_OPERATORS: readonly OwnRow[] = [
     oprcom: 0,
     oprnegate: 0,
     oprcode: functionOid("bm25_score", [text, text]),
+    oprrest: 0,
+    oprjoin: 0,
+  },
+  {
+    oid: NAMED_TEXT_SCORE_OPERATOR,
+    oprname: "<@>",
+    oprleft: text,
+    oprright: BM25_QUERY,
+    oprresult: float8,
+    oprcom: 0,
+    oprnegate: 0,
+    oprcode: functionOid("bm25_score", [text, BM25_QUERY]),
     oprrest: 0,
     oprjoin: 0,
   },

@@ -233,6 +233,8 @@ export const vectorFunctions: BodyTable = {
   vector_concat: binary<Embedding, Embedding>(concat),
   vector: ternary<Embedding, number, boolean>((a, typmod) => applyVectorModifier(a, typmod)),
   array_to_vector: ternary<SqlArray, number, boolean>(fromArray),
+  to_bm25query: unary<string>((query) => query),
+  to_bm25query_index: binary<string, string>((query, index) => `${index}:${query}`),
   vector_to_float4: ternary<Embedding, number, boolean>((a) => SqlArray.of(Oid.float4, Array.from(a))),
   [`agg:avg:${Oid.vector}`]: vectorSum(
     (sum, count) => sum.map((value) => value / count),

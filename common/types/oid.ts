@@ -68,6 +68,7 @@ export const Oid = {
   xid8: 5069,
   vector: 8000,
   vectorArray: 8001,
+  bm25query: 8002,
 } as const;
 
 /** Element oid by array oid: pg_type.typarray of PostgreSQL 15, turned round. */

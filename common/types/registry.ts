@@ -17,6 +17,7 @@ import { Oid, elementOidOf } from "./oid.ts";
 import { recordCodec } from "./record-codec.ts";
 import { REG_CODECS } from "./reg.ts";
 import {
+  bm25queryCodec,
   bpcharCodec,
   charCodec,
   cstringCodec,
@@ -81,6 +82,7 @@ for (const codec of [
   jsonbCodec,
   tidCodec,
   vectorCodec,
+  bm25queryCodec,
   ...REG_CODECS,
   rowCodec,
   // Columns of pg_catalog that are declared anyarray (pg_statistic, pg_stats): any array prints by its own element type.

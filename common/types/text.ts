@@ -235,6 +235,8 @@ export function opaqueTextCodec(oid: number, name: string): TypeCodec {
 export const unknownCodec: TypeCodec = { ...textCodecBase, oid: Oid.unknown, name: "unknown" };
 export const cstringCodec = opaqueTextCodec(Oid.cstring, "cstring");
 export const nodeTreeCodec = opaqueTextCodec(Oid.pg_node_tree, "pg_node_tree");
+/** The words of a text search, behind the name of an index and a colon where one is named. */
+export const bm25queryCodec = opaqueTextCodec(Oid.bm25query, "bm25query");
 export const refcursorCodec = opaqueTextCodec(Oid.refcursor, "refcursor");
 
 /** void prints as the empty string. */

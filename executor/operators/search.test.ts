@@ -228,6 +228,7 @@ const score = (words: string): BoundExpression => ({
   indexStorageId: bodyIndex.storageId,
   indexOid: bodyIndex.oid,
   indexName: bodyIndex.name,
+  namesIndex: false,
 });
 const exact = { settings: { ...options().settings, exact: true } };
 

@@ -140,7 +140,7 @@ function print(e: BoundExpression, o: DeparseOptions, showImplicit: boolean): st
     case "subquery":
       return o.subquery(e);
     case "text-score":
-      return `(${print(e.text, o, false)} <@> ${print(e.query, o, true)})`;
+      return `(${print(e.text, o, false)} <@> ${printTextQuery(e, o)})`;
     case "hybrid-rrf":
       return printHybrid(e, o);
     default:
@@ -231,6 +231,13 @@ function printSubscript(e: Extract<BoundExpression, { kind: "subscript" }>, o: D
     s.isSlice ? `[${bound(s.lower)}:${bound(s.upper)}]` : `[${bound(s.upper)}]`,
   );
   return `${needsBrackets ? `(${base})` : base}${subscripts.join("")}`;
+}
+
+function printTextQuery(e: Extract<BoundExpression, { kind: "text-score" }>, o: DeparseOptions): string {
+  const query = print(e.query, o, true);
+  return e.namesIndex
+    ? `to_bm25query(${query}, '${quoteIdentifier(e.indexName).replaceAll("'", "''")}'::text)`
+    : query;
 }
 
 function printHybrid(e: Extract<BoundExpression, { kind: "hybrid-rrf" }>, o: DeparseOptions): string {

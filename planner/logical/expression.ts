@@ -216,6 +216,8 @@ export interface TextScoreExpression extends ExpressionBase {
   readonly indexStorageId: number;
   readonly indexOid: number;
   readonly indexName: string;
+  /** The statement names the index: to_bm25query(query, index). */
+  readonly namesIndex: boolean;
 }
 
 /**
