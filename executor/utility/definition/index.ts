@@ -1,5 +1,6 @@
 // Executes bound definitions. The session takes `definitionLocks` first and binds again when an entry moved meanwhile.
 import { unreachable } from "../../../common/assert.ts";
+import type { IndexEntry, TableEntry } from "../../../catalog/entries.ts";
 import type { DefinitionPlan } from "../../../planner/physical/definition.ts";
 import { alterTable, renameIndex } from "./alter-table.ts";
 import type { DefinitionContext } from "./context.ts";
@@ -15,22 +16,30 @@ export type { DefinitionContext } from "./context.ts";
 const SHARE = 5;
 const ACCESS_EXCLUSIVE = 8;
 
-/** Tables to lock before the plan runs, with the entry versions it was bound against. */
-export function definitionLocks(
-  plan: DefinitionPlan,
-): readonly { readonly oid: number; readonly version: number; readonly mode: number }[] {
+export interface DefinitionLock {
+  /** The table to lock. */
+  readonly oid: number;
+  readonly mode: number;
+  /** What the plan was bound against: the table, or the index to be dropped. */
+  readonly entry: TableEntry | IndexEntry;
+}
+
+/** Tables to lock before the plan runs, and the entries that must still be as the plan has them once they are locked. */
+export function definitionLocks(plan: DefinitionPlan): readonly DefinitionLock[] {
   switch (plan.kind) {
     case "create-index":
-      return [{ oid: plan.table.oid, version: plan.table.version, mode: SHARE }];
+      return [{ oid: plan.table.oid, mode: SHARE, entry: plan.table }];
     case "alter-table":
-      return [{ oid: plan.table.oid, version: plan.table.version, mode: ACCESS_EXCLUSIVE }];
+      return [{ oid: plan.table.oid, mode: ACCESS_EXCLUSIVE, entry: plan.table }];
     case "truncate":
-      return plan.tables.map((table) => ({ oid: table.oid, version: table.version, mode: ACCESS_EXCLUSIVE }));
+      return plan.tables.map((table) => ({ oid: table.oid, mode: ACCESS_EXCLUSIVE, entry: table }));
     case "drop":
-      return plan.targets.flatMap((target) => {
-        if (target.kind === "table") {
-          return [{ oid: target.table.oid, version: target.table.version, mode: ACCESS_EXCLUSIVE }];
-        }
+      return plan.targets.flatMap((target): DefinitionLock[] => {
+        if (target.kind === "table")
+          return [{ oid: target.table.oid, mode: ACCESS_EXCLUSIVE, entry: target.table }];
+        // Statements that walk the index hold a lock on its table.
+        if (target.kind === "index")
+          return [{ oid: target.index.tableOid, mode: ACCESS_EXCLUSIVE, entry: target.index }];
         return [];
       });
     default:
