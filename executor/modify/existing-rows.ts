@@ -47,3 +47,11 @@ export function readLocked(
   store.release();
   return columns;
 }
+
+/** Whether the transaction's snapshot (and not only the newest state) holds the row. */
+export function isVisible(table: TableEntry, rid: number, context: ExecutionContext): boolean {
+  const rids = Uint32Array.of(rid);
+  const none = new Uint16Array();
+  const needed = new Float64Array(1);
+  return context.transaction.fetchRows(table.storageId, rids, 0, 1, false, none, [], rids, needed) === 1;
+}

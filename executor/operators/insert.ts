@@ -3,6 +3,8 @@
 // ON CONFLICT: rows go in together until one collides. A collision on an arbiter index is skipped (DO NOTHING) or turned
 // into an update of the row in the way (DO UPDATE): that row is locked first, so a row that a concurrent transaction
 // inserted and committed after our snapshot is found too; one that is deleted meanwhile makes us try the insert again.
+// Under REPEATABLE READ a row that the snapshot does not hold is 40001 for either action: locking it says so for
+// DO UPDATE, a look at the snapshot for DO NOTHING.
 import { must } from "../../common/assert.ts";
 import type { Batch, Vector } from "../../common/batch/vector.ts";
 import { SqlError, SqlState } from "../../common/error.ts";
@@ -11,7 +13,7 @@ import type { InsertPlan, OnConflict } from "../../planner/physical/plan.ts";
 import { gather, sliceBatch } from "../batch/gather.ts";
 import type { ExecutionContext } from "../context.ts";
 import { arbiterConflict } from "../modify/arbiter.ts";
-import { readLocked } from "../modify/existing-rows.ts";
+import { isVisible, readLocked } from "../modify/existing-rows.ts";
 import { Returning } from "../modify/returning.ts";
 import { type NewRows, RowInserter } from "../modify/row-inserter.ts";
 import { RowUpdater } from "../modify/row-updater.ts";
@@ -29,11 +31,12 @@ export class InsertOperator implements Operator {
   readonly #context: ExecutionContext;
   readonly #inserter: RowInserter;
   readonly #returning: Returning;
-  /** DO UPDATE: rows this statement inserted or updated; meeting one again is 21000. */
+  /** Rows this statement inserted or updated; meeting one again is 21000 for DO UPDATE. */
   readonly #touched = new Set<number>();
   /** A row that was gone and is in the way again: this statement wrote it elsewhere (a modifying CTE). */
   #goneRid: number | undefined;
   #hasRun = false;
+  readonly #isRepeatableRead: boolean;
 
   constructor(plan: InsertPlan, input: Operator, context: ExecutionContext) {
     this.#plan = plan;
@@ -41,6 +44,9 @@ export class InsertOperator implements Operator {
     this.#context = context;
     this.#inserter = new RowInserter(plan, context);
     this.#returning = new Returning(plan.returning, context);
+    this.#isRepeatableRead =
+      plan.onConflict !== undefined &&
+      context.functionContext.session.getSetting("transaction_isolation") === "repeatable read";
   }
 
   open(): MaybePromise<void> {
@@ -87,7 +93,7 @@ export class InsertOperator implements Operator {
     while (at < rows.validCount) {
       const found = await insertRows(storageId, rows.buffers, at, rows.validCount, rids, this.#context);
       const end = found?.row ?? rows.validCount;
-      if (onConflict.action.kind === "update")
+      if (onConflict.action.kind === "update" || this.#isRepeatableRead)
         for (let i = at; i < end; i++) this.#touched.add(rids[i] as number);
       await this.#finish(rows, at, end);
       at = end;
@@ -95,10 +101,19 @@ export class InsertOperator implements Operator {
       const { table, constraints } = this.#plan;
       const conflict = arbiterConflict(found, onConflict.arbiters, table, constraints, rows, this.#context);
       if (conflict === undefined) this.#inserter.throwConflict(rows, found);
-      if (onConflict.action.kind === "nothing") at += 1;
-      else if (await this.#updateExisting(rows, conflict, onConflict.action)) at += 1;
+      if (onConflict.action.kind === "nothing") {
+        this.#refuseUnseen(conflict.conflictingRid);
+        at += 1;
+      } else if (await this.#updateExisting(rows, conflict, onConflict.action)) at += 1;
     }
     rows.throwViolation();
+  }
+
+  /** DO NOTHING under REPEATABLE READ: a row that this transaction cannot see must not decide what it does. */
+  #refuseUnseen(rid: number): void {
+    if (!this.#isRepeatableRead || this.#touched.has(rid)) return;
+    if (isVisible(this.#plan.table, rid, this.#context)) return;
+    throw new SqlError(SqlState.serializationFailure, "could not serialize access due to concurrent update");
   }
 
   /** DO UPDATE of the row in the way; false when it is gone and the insert has to be tried again. */

@@ -32,6 +32,7 @@ export const types: TypeContext = {
 
 const functionContext = {
   types,
+  session: { getSetting: () => undefined },
   catalog: { searchPath: () => ["pg_catalog"], snapshot: catalog },
 } as unknown as FunctionContext;
 
