@@ -94,7 +94,7 @@ function runGrammar(sql: string): GrammarResult {
   // The WASM side takes a NUL-terminated string and refuses text without a token.
   if (!/\S/.test(sql)) return {};
   try {
-    return parseSync(sql) as GrammarResult;
+    return parseSync(sql);
   } catch (error) {
     throw grammarError(error);
   }

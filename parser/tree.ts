@@ -116,7 +116,7 @@ export function expressionPosition(node: Node | undefined): number {
     return (node.FuncCall.args ?? []).reduce((left, arg) => leftmost(left, expressionPosition(arg)), own);
   }
   if ("List" in node) return expressionPosition(node.List.items?.[0]);
-  const inner = Object.values(node)[0] as { readonly location?: number } | undefined;
+  const inner: { readonly location?: number } | undefined = Object.values(node)[0];
   return positionOf(inner?.location);
 }
 

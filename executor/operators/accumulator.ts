@@ -171,7 +171,11 @@ class OrderedRows {
       (a, b) => (groups[a] as number) - (groups[b] as number) || byKeys(a, b),
       this.#context,
     );
-    for (const row of order) visit(args, row, groups[row] as number);
+    for (const row of order) {
+      const pending = visit(args, row, groups[row] as number);
+      // Most functions never wait, and a million rows should not take a million turns of the microtask queue.
+      if (pending !== undefined) await pending;
+    }
   }
 
   close(): void {

@@ -1,6 +1,6 @@
 // LIMIT, OFFSET and FETCH FIRST ... WITH TIES. Stops pulling as soon as it has its rows.
 import { must } from "../../common/assert.ts";
-import type { Batch, Vector } from "../../common/batch/vector.ts";
+import type { Batch } from "../../common/batch/vector.ts";
 import type { LimitPlan } from "../../planner/physical/plan.ts";
 import { rowComparator } from "../batch/compare.ts";
 import { sliceBatch } from "../batch/gather.ts";
@@ -86,7 +86,7 @@ export class LimitOperator implements Operator {
     return chain(evaluateAll(this.#tieKeys, batch, this.#context), (keys) => {
       const both = new RowStore(keys.length, this.#context);
       both.append(must(this.#lastKeys, "a last row").columns(), 1);
-      both.append(keys as Vector[], batch.rowCount);
+      both.append(keys, batch.rowCount);
       const orders = must(this.#plan.withTies, "sort keys").map((key) => ({
         ...key,
         type: key.expression.type,

@@ -272,14 +272,14 @@ test("a query of another dimension is pgvector's error", async () => {
     ...query,
     kind: "constant",
     value: Float32Array.of(1, 2),
-  } as BoundExpression;
+  };
   await expect(
     session.once(search(vectorBranch("l2", { query: wrong }), undefined, 3)),
   ).rejects.toMatchObject({ code: "22000", message: "different vector dimensions 6 and 2" });
 });
 
 test("a NULL query gives every row with a NULL value", async () => {
-  const none: BoundExpression = { ...query, kind: "constant", value: null } as BoundExpression;
+  const none: BoundExpression = { ...query, kind: "constant", value: null };
   const { rows } = await session.once(search(vectorBranch("l2", { query: none }), undefined, 3));
   expect(rows).toEqual([
     [0, null],
@@ -372,7 +372,7 @@ describe("hybrid_rrf", () => {
       ...weights,
       kind: "constant",
       value: SqlArray.of(float8, [1]),
-    } as BoundExpression;
+    };
     await expect(session.once(hybrid(undefined, 1, { weights: short }))).rejects.toMatchObject({
       code: "22023",
     });
@@ -427,7 +427,7 @@ test("a table large enough for the graph: its path is taken and the answer is ne
       ...query,
       kind: "constant",
       value: Float32Array.from({ length: 16 }, () => random() - 0.5),
-    } as BoundExpression;
+    };
     const branch: VectorBranch = { ...vectorBranch("l2"), index, attnum: 2, query: near };
     const plan: PhysicalPlan = {
       kind: "search",

@@ -54,7 +54,7 @@ function bytesBuffer(vector: Vector, codec: TypeCodec, from: number, to: number)
     const nulls = vector.nulls?.subarray(from, to) ?? new Uint8Array(to - from);
     return bytesBufferOver(offsets, bytes, nulls);
   }
-  return encodedBuffer(vector, from, to, codec.toStorage);
+  return encodedBuffer(vector, from, to, (value) => codec.toStorage(value));
 }
 
 function encodedBuffer(

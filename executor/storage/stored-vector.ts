@@ -43,8 +43,6 @@ export class StoredVector implements BoxedVector {
 
   #decode(row: number): Datum {
     // A copy, because the value may keep pointing at its bytes (bytea).
-    return this.#codec.fromStorage(
-      this.#bytes.slice(this.#offsets[row] as number, this.#offsets[row + 1] as number),
-    );
+    return this.#codec.fromStorage(this.#bytes.slice(this.#offsets[row], this.#offsets[row + 1]));
   }
 }

@@ -209,10 +209,11 @@ function convertLiteral(context: BindContext, e: ConstantExpression, target: Sql
   if (e.value === null) return { ...base, value: null };
   const codec = lookupCodec(target.oid);
   if (codec === undefined) throw notSupported(`type ${typeName(context, target.oid)}`, e.position);
+  const text = e.value as string;
   // The fields of INTERVAL '1' YEAR say what a bare number means, so they must be known when the text is read.
   const typmod = target.oid === Oid.interval ? target.typmod : -1;
   try {
-    return { ...base, value: codec.parse(String(e.value), typmod, context.planner.functionContext.types) };
+    return { ...base, value: codec.parse(text, typmod, context.planner.functionContext.types) };
   } catch (error) {
     throw error instanceof SqlError ? error.with({ position: e.position || undefined }) : error;
   }

@@ -6,7 +6,7 @@
 import { unreachable } from "../../common/assert.ts";
 import { quoteIdentifier } from "../../common/identifier.ts";
 import { Oid, elementOidOf } from "../../common/types/oid.ts";
-import { lookupCodec } from "../../common/types/registry.ts";
+import { codecOf, lookupCodec } from "../../common/types/registry.ts";
 import type { SqlType, TypeContext } from "../../common/types/type.ts";
 import type { TypeEntry } from "../../catalog/catalog.ts";
 import type {
@@ -151,8 +151,7 @@ function print(e: BoundExpression, o: DeparseOptions, showImplicit: boolean): st
 /** `bare`: without the type label, under a cast that says it anyway. */
 function printConstant(e: ConstantExpression, o: DeparseOptions, bare: boolean): string {
   if (e.value === null) return bare ? "NULL" : `NULL::${nameOfType(e.type)}`;
-  const codec = lookupCodec(e.type.oid);
-  const text = codec === undefined ? String(e.value) : codec.format(e.value, o.types);
+  const text = codecOf(e.type.oid).format(e.value, o.types);
   const quoted = `'${text.replaceAll("'", "''")}'`;
   // Backslashes need the E'' form, as PostgreSQL's simple_quote_literal writes them.
   const literal = quoted.includes("\\") ? `E${quoted.replaceAll("\\", "\\\\")}` : quoted;
@@ -208,8 +207,9 @@ function printCall(e: CallExpression, o: DeparseOptions, showImplicit: boolean):
       ? `(${e.operator} ${print(first, o, true)})`
       : `(${print(first, o, true)} ${e.operator} ${print(second, o, true)})`;
   }
-  if (e.function.name === "extract" && first?.kind === "constant" && second !== undefined) {
-    return `EXTRACT(${String(first.value)} FROM ${print(second, o, true)})`;
+  const field = e.function.name === "extract" && first?.kind === "constant" ? first.value : undefined;
+  if (typeof field === "string" && second !== undefined) {
+    return `EXTRACT(${field} FROM ${print(second, o, true)})`;
   }
   return `${quoteIdentifier(e.function.name)}(${e.args.map((arg) => print(arg, o, true)).join(", ")})`;
 }

@@ -14,6 +14,9 @@ const recorded = JSON.parse(
   readFileSync(new URL("recorded/joins.json", import.meta.url), "utf8"),
 ) as readonly Recorded[];
 
+/** What the generator's columns come back as. */
+type Scalar = string | number | bigint | boolean;
+
 let database: EmbeddedDatabase;
 
 beforeAll(async () => {
@@ -29,7 +32,7 @@ async function differing(): Promise<readonly string[]> {
   for (const { sql, rows } of recorded) {
     const result = await database.query(sql);
     const actual = result.rows.map((row) =>
-      Object.values(row).map((value) => (value === null ? null : String(value))),
+      Object.values(row).map((value) => (value === null ? null : String(value as Scalar))),
     );
     if (JSON.stringify(actual) !== JSON.stringify(rows)) wrong.push(sql);
   }

@@ -19,7 +19,9 @@ for (const sql of generate(SEED, COUNT)) {
   const { rows } = await client.query({ text: sql, rowMode: "array" });
   recorded.push({
     sql,
-    rows: rows.map((row: unknown[]) => row.map((value) => (value === null ? null : String(value)))),
+    rows: rows.map((row: (string | number | boolean | null)[]) =>
+      row.map((value) => (value === null ? null : String(value))),
+    ),
   });
 }
 await client.end();

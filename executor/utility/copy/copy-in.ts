@@ -133,7 +133,7 @@ export class CopyIn {
         values[row] = null;
         continue;
       }
-      const bytes = buffer.bytes.subarray(buffer.offsets[row] as number, buffer.offsets[row + 1] as number);
+      const bytes = buffer.bytes.subarray(buffer.offsets[row], buffer.offsets[row + 1]);
       try {
         values[row] = read(codec, bytes, type, types);
       } catch (thrown) {

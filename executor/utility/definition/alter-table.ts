@@ -12,7 +12,8 @@ import type {
 import { columnSpec } from "../../storage/column-spec.ts";
 import { singleValueBuffer } from "../../storage/column-buffer.ts";
 import type { DefinitionContext } from "./context.ts";
-import { addChecks, addKeys, attnumOf, makeColumn } from "./create-table.ts";
+import { attnumOf } from "./column-number.ts";
+import { addChecks, addKeys, makeColumn } from "./create-table.ts";
 import { removeIndex, removeSequence } from "./drop.ts";
 import { lockName } from "./name-lock.ts";
 import { relationExists } from "./names.ts";

@@ -7,7 +7,7 @@ import { codecOf } from "../../../common/types/registry.ts";
 import type { IndexColumnSpec, IndexSpec, Metric } from "../../../native/engine.ts";
 import type { CreateIndexPlan } from "../../../planner/physical/definition.ts";
 import type { DefinitionContext } from "./context.ts";
-import { attnumOf } from "./create-table.ts";
+import { attnumOf } from "./column-number.ts";
 import { lockName } from "./name-lock.ts";
 import { chooseRelationName, relationExists } from "./names.ts";
 import { duplicateKeyError } from "./duplicate-key.ts";

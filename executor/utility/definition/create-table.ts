@@ -11,6 +11,7 @@ import type {
 } from "../../../planner/physical/definition.ts";
 import { columnSpec } from "../../storage/column-spec.ts";
 import type { DefinitionContext } from "./context.ts";
+import { attnumOf } from "./column-number.ts";
 import { createKeyIndex } from "./create-index.ts";
 import { chooseRelationName, makeObjectName, relationExists } from "./names.ts";
 import { lockName } from "./name-lock.ts";
@@ -201,17 +202,6 @@ function checkName(table: TableEntry, check: CheckDefinition, taken: ReadonlySet
     const name = makeObjectName(table.name, column, attempt === 0 ? "check" : `check${attempt}`);
     if (!taken.has(name)) return name;
   }
-}
-
-export function attnumOf(table: TableEntry, name: string): number {
-  const column = table.columns.find((candidate) => candidate.name === name && !candidate.isDropped);
-  if (column === undefined) {
-    throw new SqlError(
-      SqlState.undefinedColumn,
-      `column "${name}" of relation "${table.name}" does not exist`,
-    );
-  }
-  return column.attnum;
 }
 
 /** True for schemas in which users may not create. */
