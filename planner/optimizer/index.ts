@@ -4,6 +4,7 @@ import type { PlannerContext } from "../context.ts";
 import type { LogicalColumn, LogicalPlan } from "../logical/plan.ts";
 import { Estimator } from "../physical/estimator.ts";
 import type { Rule, RuleContext } from "./rule.ts";
+import { factorOrs } from "./rules/factor-ors.ts";
 import { foldConstants } from "./rules/fold-constants.ts";
 import { inlineCtes } from "./rules/inline-ctes.ts";
 import { joinOrder } from "./rules/join-order.ts";
@@ -18,6 +19,7 @@ import { simplifyOuterJoins } from "./rules/simplify-outer-joins.ts";
 export const RULES: readonly Rule[] = [
   inlineCtes,
   foldConstants,
+  factorOrs,
   pushDown,
   simplifyOuterJoins,
   pullUpSubqueries,
