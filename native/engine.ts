@@ -232,7 +232,7 @@ export interface ScanCursor {
 /** Query terms with the statistics (N, average length, document frequencies) captured when it was made. */
 export interface TextQuery {
   readonly termCount: number;
-  /** Sum of document frequencies: an upper bound of the matches. */
+  /** Sum of document frequencies in the newest state: no bound for a transaction with rows or a snapshot of its own. */
   readonly matchBound: number;
   close(): void;
 }

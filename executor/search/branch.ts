@@ -194,22 +194,21 @@ export class BranchSearch {
     exact: boolean,
   ): Ranking {
     const captured = this.#context.textQuery(branch.index.storageId, query);
-    const limit = Math.min(count, captured.matchBound);
-    const rids = new Uint32Array(limit);
-    const scores = new Float64Array(limit);
-    if (limit === 0) return { rids, values: scores };
+    // The postings of the newest state bound nothing: rows of this transaction, and ones deleted after its snapshot, match too.
+    const rids = new Uint32Array(count);
+    const scores = new Float64Array(count);
     const { path } = choosePath({
       kind: "text",
       documentCount: this.#context.statistics.indexRows(branch.index.storageId).entryCount,
       postingCount: captured.matchBound,
       matchCount: filter?.count,
-      k: limit,
+      k: count,
       mustBeExact: exact,
     });
     const found = this.#context.transaction.textSearch(
       branch.index.storageId,
       captured,
-      limit,
+      count,
       filter?.bits,
       path === "text-exhaustive" ? SearchMode.exact : SearchMode.auto,
       rids,
