@@ -7,6 +7,7 @@ import { coerce } from "./coerce.ts";
 import type { BindContext, Env } from "./context.ts";
 import { lookupRelation } from "./relation.ts";
 import { columnDefault } from "./scalar.ts";
+import { bindRowSubLink } from "./subquery.ts";
 import { typeName } from "./types.ts";
 
 export interface Assignment {
@@ -88,6 +89,12 @@ export function bindSetList(
     if (assignments.some((known) => known.attnum === column.attnum)) {
       throw new SqlError(SqlState.syntaxError, `multiple assignments to same column "${column.name}"`);
     }
+    const selected = val === undefined ? undefined : bindSelected(context, val, env, position);
+    if (selected !== undefined) {
+      rejectGenerated(column, "updated", selected.position);
+      assignments.push({ attnum: column.attnum, expression: assign(context, selected, column) });
+      continue;
+    }
     const value = val === undefined ? undefined : sourceOf(val, position);
     if (value === undefined) throw notSupported("SET without a value", position);
     if ("SetToDefault" in value) {
@@ -109,24 +116,39 @@ export function bindSetList(
 function sourceOf(node: Node, position: number): Node {
   if (!("MultiAssignRef" in node)) return node;
   const { source, colno, ncolumns } = node.MultiAssignRef;
-  if (source !== undefined && !("RowExpr" in source) && !("SubLink" in source)) {
+  if (source === undefined || !("RowExpr" in source)) {
     throw new SqlError(
       SqlState.featureNotSupported,
       "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression",
-      { position: expressionPosition(source) || undefined },
+      { position: source === undefined ? undefined : expressionPosition(source) || undefined },
     );
-  }
-  if (source === undefined || !("RowExpr" in source)) {
-    throw notSupported("SET (a, b) = (SELECT ...)", position);
   }
   const args = source.RowExpr.args ?? [];
   const value = args[(colno ?? 1) - 1];
-  if (value === undefined || args.length !== ncolumns) {
-    throw new SqlError(SqlState.syntaxError, "number of columns does not match number of values", {
-      position,
-    });
-  }
+  if (value === undefined || args.length !== ncolumns) throw valueCount(position);
   return value;
+}
+
+/** The column's share of `(a, b) = (SELECT ...)`; undefined for every other kind of value. */
+function bindSelected(
+  context: BindContext,
+  node: Node,
+  env: Env,
+  position: number,
+): BoundExpression | undefined {
+  if (!("MultiAssignRef" in node)) return undefined;
+  const { source, colno, ncolumns } = node.MultiAssignRef;
+  if (source === undefined || !("SubLink" in source)) return undefined;
+  const values = bindRowSubLink(context, source.SubLink, env, (count) => {
+    if (count !== ncolumns) throw valueCount(position);
+  });
+  return values[(colno ?? 1) - 1];
+}
+
+function valueCount(position: number): SqlError {
+  return new SqlError(SqlState.syntaxError, "number of columns does not match number of values", {
+    position: position || undefined,
+  });
 }
 
 function rejectGenerated(column: ColumnEntry, verb: "updated", position: number): void {

@@ -13,6 +13,7 @@ import type { BoundExpression, RowCompareExpression } from "../logical/expressio
 import { coerce, commonType } from "./coerce.ts";
 import type { BindContext, Env } from "./context.ts";
 import { bindOperator, operatorFunction, resolveOperator, type OperatorName } from "./operator.ts";
+import { bindRowSubLink } from "./subquery.ts";
 import { bindTextScore, isTextScore } from "./text-score.ts";
 import { BOOL, arrayTypeOf, elementTypeOf } from "./types.ts";
 
@@ -94,9 +95,22 @@ function required(context: BindContext, node: Node | undefined, env: Env): Bound
 function bindOperation(context: BindContext, node: A_Expr, env: Env): BoundExpression {
   const name = nameOf(node);
   if (node.lexpr !== undefined && node.rexpr !== undefined && "RowExpr" in node.lexpr) {
-    if ("SubLink" in node.rexpr) throw notSupported("comparing a row with a sub-select", name.position);
+    const fields = node.lexpr.RowExpr.args ?? [];
+    if ("SubLink" in node.rexpr && node.rexpr.SubLink.subLinkType === "EXPR_SUBLINK") {
+      const right = bindRowSubLink(context, node.rexpr.SubLink, env, (count) => {
+        if (count === fields.length) return;
+        const text = `subquery has too ${count < fields.length ? "few" : "many"} columns`;
+        throw new SqlError(SqlState.syntaxError, text, { position: name.position || undefined });
+      });
+      return bindRowCompare(
+        context,
+        name,
+        fields.map((arg) => context.expression(arg, env)),
+        right,
+      );
+    }
     if ("RowExpr" in node.rexpr) {
-      const left = (node.lexpr.RowExpr.args ?? []).map((arg) => context.expression(arg, env));
+      const left = fields.map((arg) => context.expression(arg, env));
       const right = (node.rexpr.RowExpr.args ?? []).map((arg) => context.expression(arg, env));
       return bindRowCompare(context, name, left, right);
     }

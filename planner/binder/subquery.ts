@@ -3,6 +3,7 @@ import { SqlError, SqlState, notSupported } from "../../common/error.ts";
 import { Oid } from "../../common/types/oid.ts";
 import { positionOf, stringsOf, type Node, type SelectStmt, type SubLink } from "../../parser/tree.ts";
 import type { BoundExpression, CallExpression, SubqueryExpression } from "../logical/expression.ts";
+import { isVolatilePlan } from "../logical/map.ts";
 import type { BindContext, BoundQuery, Env } from "./context.ts";
 import { bindOperator, resolveOperator, type OperatorName } from "./operator.ts";
 import { BOOL, arrayTypeOf, collationOf, typeName } from "./types.ts";
@@ -65,6 +66,45 @@ export function bindSubLink(context: BindContext, node: SubLink, env: Env): Boun
     default:
       throw notSupported(String(node.subLinkType), position);
   }
+}
+
+/**
+ * `(SELECT a, b)` where a row is wanted: one expression for each column, NULLs when there is no row. Each is a sub-select of its
+ * own, bound apart, so what runs more than once must not be volatile (0A000). `check` is told the number of columns first.
+ */
+export function bindRowSubLink(
+  context: BindContext,
+  node: SubLink,
+  env: Env,
+  check: (columnCount: number) => void,
+): readonly BoundExpression[] {
+  const position = positionOf(node.location);
+  const select = selectOf(node.subselect);
+  if (node.subLinkType !== "EXPR_SUBLINK" || select === undefined)
+    throw notSupported("this sub-select as a row", position);
+  const first = context.query(select, env.scope);
+  check(first.columns.length);
+  if (first.columns.length > 1 && isVolatilePlan(first.plan))
+    throw notSupported("a volatile function in a sub-select of several columns", position);
+  return first.columns.map((_, i) => {
+    const query = i === 0 ? first : context.query(select, env.scope);
+    const column = query.columns[i] as BoundQuery["columns"][number];
+    const expression = context.reference(column, column.name, position);
+    const item = { column: context.outputColumn(column.name, expression), expression };
+    return {
+      kind: "subquery",
+      subqueryKind: "scalar",
+      logical: { kind: "project", input: query.plan, items: [item] },
+      plan: undefined,
+      testArgs: [],
+      test: undefined,
+      isHashable: false,
+      bindings: [],
+      type: column.type,
+      collation: column.collation,
+      position,
+    };
+  });
 }
 
 function onlyColumn(query: BoundQuery, position: number): BoundQuery["columns"][number] {

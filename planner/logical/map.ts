@@ -2,7 +2,15 @@
 import { unreachable } from "../../common/assert.ts";
 import type { AggregateCall, BoundExpression } from "./expression.ts";
 import { outputColumns, type LogicalPlan, type ProjectItem } from "./plan.ts";
-import { childrenOf, hasSubquery, mapExpression, mapList, mapSortKeys } from "./walk.ts";
+import {
+  childrenOf,
+  hasSubquery,
+  isVolatile,
+  mapExpression,
+  mapList,
+  mapSortKeys,
+  someExpression,
+} from "./walk.ts";
 
 /** The plans directly below a node (sub-selects inside expressions are not among them). */
 export function inputsOf(plan: LogicalPlan): readonly LogicalPlan[] {
@@ -67,6 +75,16 @@ export function mapInputs(plan: LogicalPlan, f: (input: LogicalPlan) => LogicalP
 export function mapPlan(plan: LogicalPlan, f: (node: LogicalPlan) => LogicalPlan): LogicalPlan {
   const below = mapInputs(plan, (input) => mapPlan(input, f));
   return f(mapNodeExpressions(below, (e) => mapSubplans(e, (subplan) => mapPlan(subplan, f))));
+}
+
+/** Volatile functions anywhere in the plan, sub-selects inside expressions included. */
+export function isVolatilePlan(plan: LogicalPlan): boolean {
+  const isVolatileSubplan = (node: BoundExpression): boolean =>
+    node.kind === "subquery" && node.logical !== undefined && isVolatilePlan(node.logical);
+  return (
+    nodeExpressions(plan).some((e) => isVolatile(e) || someExpression(e, isVolatileSubplan)) ||
+    inputsOf(plan).some(isVolatilePlan)
+  );
 }
 
 /** Applies `f` to the plan of every sub-select inside an expression. */

@@ -1,7 +1,6 @@
 // A WITH query that is read once becomes part of the plan that reads it, so that conditions and limits reach into it; one that
 // nobody reads and that writes nothing goes. MATERIALIZED, data-modifying, recursive and volatile ones stay apart.
-import { isVolatile } from "../../logical/walk.ts";
-import { inputsOf, mapPlan, nodeExpressions } from "../../logical/map.ts";
+import { inputsOf, isVolatilePlan, mapPlan, nodeExpressions } from "../../logical/map.ts";
 import { childrenOf } from "../../logical/walk.ts";
 import { outputColumns, type LogicalCte, type LogicalPlan, type ProjectItem } from "../../logical/plan.ts";
 import type { BoundExpression } from "../../logical/expression.ts";
@@ -18,7 +17,10 @@ function inline(node: Extract<LogicalPlan, { kind: "with" }>): LogicalPlan {
   for (const cte of [...node.ctes].reverse()) {
     if (result.kind !== "with") break;
     const references = countReferences(result, cte.id);
-    if (cte.modifies || (references > 0 && (cte.isMaterialized || references > 1 || anyVolatile(cte.plan))))
+    if (
+      cte.modifies ||
+      (references > 0 && (cte.isMaterialized || references > 1 || isVolatilePlan(cte.plan)))
+    )
       continue;
     const rest: readonly LogicalCte[] = result.ctes.filter((other) => other.id !== cte.id);
     const replace = (inner: LogicalPlan): LogicalPlan =>
@@ -62,8 +64,4 @@ function countInExpression(e: BoundExpression, id: number): number {
   let count = e.kind === "subquery" && e.logical !== undefined ? countReferences(e.logical, id) : 0;
   for (const child of childrenOf(e)) count += countInExpression(child, id);
   return count;
-}
-
-function anyVolatile(plan: LogicalPlan): boolean {
-  return nodeExpressions(plan).some(isVolatile) || inputsOf(plan).some(anyVolatile);
 }
