@@ -53,19 +53,81 @@ export function parseVector(text: string): Float32Array {
   const values: number[] = [];
   for (;;) {
     if (values.length === MAX_DIMENSIONS) checkDimensions(MAX_DIMENSIONS + 1);
-    ELEMENT.lastIndex = at;
-    const match = ELEMENT.exec(text);
-    if (match === null) throw invalid(text);
-    const word = match[1] as string;
-    values.push(parseElement(word));
-    at += match[0].length;
-    const symbol = text[at];
+    const end = numberEnd(text, at);
+    if (end > at) {
+      values.push(numberValue(text, at, end));
+      at = end;
+    } else {
+      ELEMENT.lastIndex = at;
+      const match = ELEMENT.exec(text);
+      if (match === null) throw invalid(text);
+      values.push(parseElement(match[1] as string));
+      at += match[0].length;
+    }
+    const symbol = text.charCodeAt(at);
     at += 1;
-    if (symbol === "]") break;
-    if (symbol !== ",") throw invalid(text);
+    if (symbol === CLOSE) break;
+    if (symbol !== COMMA) throw invalid(text);
   }
   if (/[^ \t\n\r\v\f]/.test(text.slice(at))) throw invalid(text, "Junk after closing right brace.");
   return Float32Array.from(values);
+}
+
+const COMMA = 0x2c;
+const CLOSE = 0x5d;
+const MINUS = 0x2d;
+const POINT = 0x2e;
+const ZERO = 0x30;
+/** Digits whose number a double holds exactly, whatever they are. */
+const MAX_EXACT_DIGITS = 15;
+/** Powers of ten that a double holds exactly. */
+const POWERS_OF_TEN = Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
+
+/**
+ * End of a number written as digits with an optional sign and point, followed by `,` or `]`; `at` when there is no such
+ * number. Nearly all elements are of this kind, and scanning them is several times faster than matching ELEMENT.
+ */
+function numberEnd(text: string, at: number): number {
+  let end = at;
+  if (text.charCodeAt(end) === MINUS) end += 1;
+  const wholeEnd = digitsEnd(text, end);
+  let digits = wholeEnd - end;
+  end = wholeEnd;
+  if (text.charCodeAt(end) === POINT) {
+    const fractionEnd = digitsEnd(text, end + 1);
+    digits += fractionEnd - end - 1;
+    end = fractionEnd;
+  }
+  const symbol = text.charCodeAt(end);
+  return digits > 0 && (symbol === COMMA || symbol === CLOSE) ? end : at;
+}
+
+function digitsEnd(text: string, at: number): number {
+  let end = at;
+  for (let code = text.charCodeAt(end); code >= ZERO && code <= ZERO + 9; code = text.charCodeAt(end))
+    end += 1;
+  return end;
+}
+
+/**
+ * The number that numberEnd found, as float4. With few digits it is one division of two exact doubles, which rounds as
+ * reading the decimal does.
+ */
+function numberValue(text: string, from: number, end: number): number {
+  if (end - from > MAX_EXACT_DIGITS) {
+    const single = Math.fround(Number(text.slice(from, end)));
+    return Number.isFinite(single) ? single : parseElement(text.slice(from, end));
+  }
+  let digits = 0;
+  let scale = 0;
+  const isNegative = text.charCodeAt(from) === MINUS;
+  for (let at = isNegative ? from + 1 : from; at < end; at++) {
+    const code = text.charCodeAt(at);
+    if (code === POINT) scale = end - at - 1;
+    else digits = digits * 10 + (code - ZERO);
+  }
+  const value = digits / (POWERS_OF_TEN[scale] as number);
+  return Math.fround(isNegative ? -value : value);
 }
 
 function parseElement(word: string): number {
