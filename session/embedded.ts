@@ -10,7 +10,8 @@ import { type ConnectRequest, connect } from "./connect.ts";
 import type { Database } from "./database.ts";
 import type { CopySource, FormatCodes, ResultColumn, ResultReceiver, SessionClient } from "./result.ts";
 import type { Session } from "./session.ts";
-import { attachDatabase, startEngine, stopEngine } from "./start.ts";
+import { attachDatabase } from "./attach.ts";
+import { startEngine, stopEngine } from "./start.ts";
 
 export interface OpenOptions {
   /** Data folder, made when missing. */

@@ -1,10 +1,8 @@
-// The process's engine for those who start it: open (main thread), attach (workers), and the entries a new folder begins
-// with. Everything about the addon that wire/ and bin/ need comes through here.
+// The process's engine for those who start it: opened and stopped by the main thread, with the entries a new folder begins
+// with. The threads that run sessions attach to it (attach.ts). Imports little: a server's start waits for it.
 import { bootstrapEntries, storedEntry } from "../catalog/bootstrap.ts";
 import type { Engine, EngineOptions } from "../native/engine.ts";
-import { attachEngine, openEngine } from "../native/index.ts";
-import { Database } from "./database.ts";
-import { useNativeFunctions } from "./native-functions.ts";
+import { openEngine } from "../native/index.ts";
 import { Waits } from "./waits.ts";
 
 export interface StartOptions extends EngineOptions {
@@ -20,12 +18,6 @@ export async function startEngine(options: StartOptions): Promise<Engine> {
   });
   if (engine.catalogVersion() === 0) await writeFirstEntries(engine, options.superuser);
   return engine;
-}
-
-/** This thread's share of the engine that the main thread has opened. */
-export function attachDatabase(): Promise<Database> {
-  useNativeFunctions();
-  return Database.attach(attachEngine());
 }
 
 /** Flushes, checkpoints and stops the engine. Every session must be closed. */

@@ -7,7 +7,7 @@ import { must } from "../common/assert.ts";
 import { SqlError, SqlState } from "../common/error.ts";
 import { connect, findRole } from "../session/connect.ts";
 import type { Database } from "../session/database.ts";
-import { attachDatabase } from "../session/start.ts";
+import { attachDatabase } from "../session/attach.ts";
 import { parseVerifier } from "./auth/scram.ts";
 import { ADMIN_SHUTDOWN, Connection } from "./connection.ts";
 import type { ConnectionHost } from "./startup.ts";

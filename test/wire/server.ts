@@ -2,7 +2,8 @@
 // threads, so that a failure shows its stack.
 import { type AddressInfo, createServer } from "node:net";
 import { connect } from "../../session/connect.ts";
-import { attachDatabase, startEngine, stopEngine } from "../../session/start.ts";
+import { attachDatabase } from "../../session/attach.ts";
+import { startEngine, stopEngine } from "../../session/start.ts";
 import { Connection } from "../../wire/connection.ts";
 import type { ConnectionHost } from "../../wire/startup.ts";
 import type { Address } from "./transcript.ts";
