@@ -4,11 +4,13 @@ import { Oid } from "../../common/types/oid.ts";
 import { positionOf, stringsOf, type FuncCall, type Node } from "../../parser/tree.ts";
 import type { AggregateCall, BoundExpression, SortKey } from "../logical/expression.ts";
 import { columnsIn } from "../logical/map.ts";
+import type { LogicalColumn } from "../logical/plan.ts";
 import { sameExpression, someExpression } from "../logical/walk.ts";
 import { coerce, coerceOrThrow, coerceToBoolean } from "./coerce.ts";
 import type { BindContext, Clause, Env } from "./context.ts";
 import { bindHybrid } from "./hybrid.ts";
 import {
+  functionColumns,
   resolveFunction,
   type Argument,
   type DefaultBinder,
@@ -58,7 +60,15 @@ export function bindCall(context: BindContext, node: FuncCall, env: Env): BoundE
   }
   const call = plainCall(context, resolved, position);
   if (!resolved.entry.returnsSet || env.clause === "from-function") return call;
-  return extractSetCall(context, call, name, env);
+  const column = extractSetCall(context, call, name, env);
+  const fields = functionColumns(context, resolved) ?? [];
+  if (resolved.resultType.oid === Oid.record && fields.length > 0) {
+    context.setFields(
+      column,
+      fields.map((field) => ({ name: field.name, type: { oid: field.type, typmod: -1 } })),
+    );
+  }
+  return context.reference(column, name.name, position);
 }
 
 /** The call resolved, or the cast that a type's name used as a function means. */
@@ -238,7 +248,7 @@ function extractSetCall(
   call: BoundExpression,
   name: FunctionName,
   env: Env,
-): BoundExpression {
+): LogicalColumn {
   const at = { position: call.position || undefined };
   if (!SET_CLAUSES.has(env.clause)) {
     const clause = CLAUSE_NAMES[env.clause] ?? env.clause.toUpperCase();
@@ -254,5 +264,5 @@ function extractSetCall(
     throw notSupported("nesting set-returning functions", call.position);
   const column = context.newColumn(name.name, call.type, call.collation);
   setCalls.push({ column, expression: call });
-  return context.reference(column, name.name, call.position);
+  return column;
 }

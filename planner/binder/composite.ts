@@ -11,7 +11,7 @@ import {
 } from "../../parser/tree.ts";
 import type { BoundExpression, SubscriptExpression } from "../logical/expression.ts";
 import { coerce, coerceToCommon, coerceToSpecific, commonType } from "./coerce.ts";
-import type { BindContext, Env } from "./context.ts";
+import type { BindContext, Env, RecordField } from "./context.ts";
 import { INT4, TEXT, arrayTypeOf, collationOf, elementTypeOf, typeName } from "./types.ts";
 
 /** ARRAY[...]; `target`: the array type of a cast around it, whose elements then convert explicitly. */
@@ -123,7 +123,9 @@ export function bindIndirection(context: BindContext, node: A_Indirection, env: 
 export function bindField(context: BindContext, input: BoundExpression, name: string): BoundExpression {
   const fields = fieldsOf(context, input);
   const at = { position: input.position || undefined };
-  if (fields === undefined) {
+  const fieldIndex = fields?.findIndex((field) => field.name === name) ?? -1;
+  const field = fields?.[fieldIndex];
+  if (field === undefined) {
     const type = typeName(context, input.type.oid);
     if (input.type.oid === Oid.record) {
       throw new SqlError(
@@ -132,20 +134,14 @@ export function bindField(context: BindContext, input: BoundExpression, name: st
         at,
       );
     }
-    throw new SqlError(
-      SqlState.wrongObjectType,
-      `column notation .${name} applied to type ${type}, which is not a composite type`,
-      at,
-    );
-  }
-  const fieldIndex = fields.findIndex((field) => field.name === name);
-  const field = fields[fieldIndex];
-  if (field === undefined) {
-    throw new SqlError(
-      SqlState.undefinedColumn,
-      `column "${name}" not found in data type ${typeName(context, input.type.oid)}`,
-      at,
-    );
+    if (fields === undefined) {
+      throw new SqlError(
+        SqlState.wrongObjectType,
+        `column notation .${name} applied to type ${type}, which is not a composite type`,
+        at,
+      );
+    }
+    throw new SqlError(SqlState.undefinedColumn, `column "${name}" not found in data type ${type}`, at);
   }
   if (input.kind === "row") return input.fields[fieldIndex] as BoundExpression;
   return {
@@ -160,15 +156,13 @@ export function bindField(context: BindContext, input: BoundExpression, name: st
 }
 
 /** Columns of a composite value; undefined = not composite, or a record whose shape is not known. */
-export function fieldsOf(
-  context: BindContext,
-  e: BoundExpression,
-): readonly { readonly name: string; readonly type: SqlType }[] | undefined {
+export function fieldsOf(context: BindContext, e: BoundExpression): readonly RecordField[] | undefined {
   if (e.kind === "row")
     return e.fields.map((field, i) => ({ name: e.names[i] ?? `f${i + 1}`, type: field.type }));
   const relation = context.catalog.relationByOid(context.typeByOid(e.type.oid)?.relationOid ?? 0);
   if (relation?.kind === "table") return relation.table.columns.filter((column) => !column.isDropped);
   if (relation?.kind === "virtual") return relation.virtual.columns;
+  if (e.kind === "column") return context.fieldsOfColumn(e.index);
   if (e.kind !== "call" || e.function.argumentModes === undefined) return undefined;
   const types = e.function.allArgumentTypes ?? [];
   return e.function.argumentModes.flatMap((mode, i) =>

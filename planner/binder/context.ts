@@ -40,6 +40,12 @@ export type Clause =
   | "generated"
   | "conflict";
 
+/** A field of a composite value. */
+export interface RecordField {
+  readonly name: string;
+  readonly type: SqlType;
+}
+
 export interface ColumnOrigin {
   readonly tableOid: number;
   readonly attnum: number;
@@ -87,6 +93,8 @@ export class BindContext implements TypeLookup {
   readonly locks = new Map<number, number>();
   /** Column id -> base table column, for columns that are plain copies of one. */
   readonly #origins = new Map<number, ColumnOrigin>();
+  /** Column id -> the fields of its values, for columns of type record whose shape is known. */
+  readonly #fields = new Map<number, readonly RecordField[]>();
   readonly #entryPoints: BindEntryPoints;
   #nextId = 1;
   #depth = 0;
@@ -125,6 +133,13 @@ export class BindContext implements TypeLookup {
   /** An output column for an expression; a plain column reference keeps its origin. */
   outputColumn(name: string, e: BoundExpression): LogicalColumn {
     const column = this.newColumn(name, e.type, e.collation);
+    const fields =
+      e.kind === "row"
+        ? e.fields.map((field, i) => ({ name: e.names[i] ?? `f${i + 1}`, type: field.type }))
+        : e.kind === "column"
+          ? this.#fields.get(e.index)
+          : undefined;
+    if (fields !== undefined) this.#fields.set(column.id, fields);
     const origin = e.kind === "column" ? this.#origins.get(e.index) : undefined;
     if (origin === undefined) return column;
     this.#origins.set(column.id, origin);
@@ -135,6 +150,15 @@ export class BindContext implements TypeLookup {
   setOrigin(column: LogicalColumn): void {
     if (column.tableOid !== 0)
       this.#origins.set(column.id, { tableOid: column.tableOid, attnum: column.attnum });
+  }
+
+  /** Says what the records of a column hold. */
+  setFields(column: LogicalColumn, fields: readonly RecordField[]): void {
+    this.#fields.set(column.id, fields);
+  }
+
+  fieldsOfColumn(id: number): readonly RecordField[] | undefined {
+    return this.#fields.get(id);
   }
 
   originOf(id: number): ColumnOrigin | undefined {

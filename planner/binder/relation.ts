@@ -59,11 +59,10 @@ export function bindRangeVar(context: BindContext, node: RangeVar, scope: Scope)
         filter: [],
       };
       const item = makeItem(context, alias, columns, node.alias, relation.virtual.name);
-      const tableoid = (): BoundExpression => context.constant(relation.virtual.oid, Oid.oid);
       return fromItem(plan, {
         ...item,
         schemaName: schemaName(context, relation.virtual.schema),
-        systemColumn: (column) => (column === "tableoid" ? tableoid() : undefined),
+        systemColumn: (column) => constantSystemColumn(context, relation.virtual.oid, column),
       });
     }
     case "view": {
@@ -156,7 +155,6 @@ export function tableItem(
   };
 }
 
-/** xmin and its kind show constants: row versions are not numbered by transaction here. ctid packs the row id. */
 function systemColumn(
   context: BindContext,
   table: TableEntry,
@@ -164,17 +162,32 @@ function systemColumn(
   alias: string,
   name: string,
 ): BoundExpression | undefined {
+  return name === "ctid"
+    ? ctidOf(context, context.reference(rid, `${alias}.ctid`, 0))
+    : constantSystemColumn(context, table.oid, name);
+}
+
+/**
+ * xmin and its kind show constants: row versions are not numbered by transaction here. 2 is PostgreSQL's frozen transaction,
+ * older than every other. Computed relations have no ctid.
+ */
+function constantSystemColumn(
+  context: BindContext,
+  relationOid: number,
+  name: string,
+): BoundExpression | undefined {
   switch (name) {
     case "tableoid":
-      return context.constant(table.oid, Oid.oid);
-    case "ctid":
-      return ctidOf(context, context.reference(rid, `${alias}.ctid`, 0));
+      return context.constant(relationOid, Oid.oid);
     case "xmin":
       return context.constant(2, Oid.xid);
     case "xmax":
       return context.constant(0, Oid.xid);
-    default:
+    case "cmin":
+    case "cmax":
       return context.constant(0, Oid.cid);
+    default:
+      return undefined;
   }
 }
 
