@@ -84,7 +84,7 @@ class Describer {
     return {
       ...below,
       estimate: below.estimate === undefined ? undefined : { ...below.estimate, width: plan.estimate.width },
-      properties: [{ name: "Output", value: output, verboseOnly: true }, ...properties],
+      properties: [{ name: "Output", value: output, needs: "verbose" }, ...properties],
       subplans: [...pending, ...below.subplans],
     };
   }
@@ -285,7 +285,7 @@ class Describer {
     const filter = this.#searchFilter(plan.filter, plan);
     const paths = plan.paths.map((path) => `${path.path} ${path.totalCost.toFixed(2)}`);
     const order: ExplainProperty = { name: "Order By", value: this.#branch(branch) };
-    const extra: ExplainProperty = { name: "Search Paths", value: paths, verboseOnly: true };
+    const extra: ExplainProperty = { name: "Search Paths", value: paths, needs: "verbose" };
     if (branch.index === undefined) {
       return make(plan, `Custom Scan (ExactKnn) on ${target(plan.target)}`, "Custom Scan", {
         attributes: { "Custom Plan Provider": "ExactKnn", ...relation(plan.target) },
@@ -337,6 +337,12 @@ class Describer {
     const indexes = filter.bitmap === undefined ? [] : bitmapNames(filter.bitmap);
     const lines: ExplainProperty[] = [...this.#conditions("Filter", filter.text, plan)];
     if (indexes.length > 0) lines.push({ name: "Filter Bitmap", value: indexes });
+    // What the paths were priced with; EXPLAIN ANALYZE sets the share that was found beside it.
+    lines.push({
+      name: "Estimated Selectivity",
+      value: Number(filter.selectivity.toPrecision(3)),
+      needs: "costs",
+    });
     return lines;
   }
 

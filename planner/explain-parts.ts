@@ -6,7 +6,8 @@ import type { BitmapSource, Estimate, PhysicalPlan, ScanTarget } from "./physica
 export interface ExplainProperty {
   readonly name: string;
   readonly value: string | number | readonly string[];
-  readonly verboseOnly?: boolean;
+  /** Shown under this option alone; absent = always. */
+  readonly needs?: "verbose" | "costs";
 }
 
 export interface ExplainNode {

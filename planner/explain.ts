@@ -70,7 +70,7 @@ function properties(
   actual: ActualNode | undefined,
   options: ExplainOptions,
 ): readonly ExplainProperty[] {
-  const shown = node.properties.filter((property) => options.verbose || property.verboseOnly !== true);
+  const shown = node.properties.filter(({ needs }) => needs === undefined || options[needs]);
   if (actual === undefined) return shown;
   const removed: ExplainProperty[] =
     actual.rowsRemovedByFilter > 0

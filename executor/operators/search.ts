@@ -75,7 +75,11 @@ export class SearchOperator implements Operator {
         ? ["graph", "graph, then exact", "exact"]
         : ["pruned", "pruned", "exhaustive"];
     extra.set("Search Path", paths[stats[SearchStat.path] as number] ?? "unknown");
-    if (matching !== undefined) extra.set("Rows Matching Filter", String(matching));
+    if (matching !== undefined) {
+      extra.set("Rows Matching Filter", String(matching));
+      const { rowCount } = this.#context.engine.relationStatistics(this.#plan.target.table.storageId);
+      if (rowCount > 0) extra.set("Actual Selectivity", String(Number((matching / rowCount).toPrecision(3))));
+    }
     if (this.#plan.branch.kind === "vector") {
       extra.set("Nodes Visited", count(SearchStat.visited));
       extra.set("Distances", count(SearchStat.distances));
