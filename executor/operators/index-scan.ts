@@ -4,13 +4,15 @@ import type { IndexCursor, IndexRange } from "../../native/engine.ts";
 import type { IndexScanPlan } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
 import { chain, type MaybePromise } from "../maybe-promise.ts";
+import { POOLED_RIDS } from "../storage/buffer-pool.ts";
 import { RowFetcher } from "../storage/fetch-rows.ts";
 import { indexRanges } from "../storage/index-range.ts";
 import type { Operator } from "./operator.ts";
 import { type BatchFilter, batchFilter, pullUntil } from "./pull.ts";
 
 /** The first look is small and needs no cursor, because most index scans find few rows; then full batches follow. */
-const FIRST_ROWS = 16;
+const FIRST_ROWS = POOLED_RIDS;
+const NO_RIDS: Uint32Array = new Uint32Array(0);
 
 export class IndexScanOperator implements Operator {
   readonly #plan: IndexScanPlan;
@@ -19,7 +21,7 @@ export class IndexScanOperator implements Operator {
   #ranges: IndexRange[] = [];
   #cursor: IndexCursor | undefined;
   #fetcher: RowFetcher | undefined;
-  #rids = new Uint32Array(0);
+  #rids: Uint32Array = NO_RIDS;
   /** The range whose first look came back full: its walk goes on with a cursor, should anybody ask for more. */
   #unfinished: IndexRange | undefined;
 
@@ -46,6 +48,8 @@ export class IndexScanOperator implements Operator {
     this.#closeCursor();
     this.#fetcher?.close();
     this.#fetcher = undefined;
+    this.#context.buffers.releaseRids(this.#rids);
+    this.#rids = NO_RIDS;
     this.#ranges = [];
   }
 
@@ -96,6 +100,7 @@ export class IndexScanOperator implements Operator {
     if (this.#rids.length === Math.min(rows, this.#context.batchRows)) return;
     this.#fetcher?.close();
     this.#fetcher = new RowFetcher(this.#plan.target, Math.min(rows, this.#context.batchRows), this.#context);
-    this.#rids = new Uint32Array(this.#fetcher.capacity);
+    this.#context.buffers.releaseRids(this.#rids);
+    this.#rids = this.#context.buffers.takeRids(this.#fetcher.capacity);
   }
 }

@@ -6,6 +6,8 @@ import type { ColumnBuffer, ColumnSpec, StorageKind } from "../../native/engine.
 const MAX_POOLED_PER_SHAPE = 16;
 /** A buffer with more bytes than this is not kept: one wide row must not pin memory for good. */
 const MAX_POOLED_BYTES = 1 << 20;
+/** Rows of an index scan's first look. */
+export const POOLED_RIDS = 16;
 const NO_WIDE = new BigInt64Array(0);
 const NO_OFFSETS = new Uint32Array(0);
 const NO_BYTES = new Uint8Array(0);
@@ -83,12 +85,24 @@ export function growBytes(buffer: ColumnBuffer, size: number): void {
 
 export class BufferPool {
   readonly #free = new Map<string, ColumnBuffer[]>();
+  readonly #freeRids: Uint32Array[] = [];
 
   take(spec: ColumnSpec, capacity: number): ColumnBuffer {
     return (
       this.#free.get(shape(spec.kind, spec.dim, capacity))?.pop() ??
       allocateBuffer(spec.kind, spec.dim, capacity)
     );
+  }
+
+  /** Room for the row ids of a small look-up; larger ones are not worth keeping. */
+  takeRids(count: number): Uint32Array {
+    return (count === POOLED_RIDS ? this.#freeRids.pop() : undefined) ?? new Uint32Array(count);
+  }
+
+  /** Gives row ids back; nobody may look at them afterwards. */
+  releaseRids(rids: Uint32Array): void {
+    if (rids.length === POOLED_RIDS && this.#freeRids.length < MAX_POOLED_PER_SHAPE)
+      this.#freeRids.push(rids);
   }
 
   /** Gives buffers back; nobody may look at them (or at Vectors over them) afterwards. */

@@ -33,10 +33,16 @@ export function toBuffer(vector: Vector, type: SqlType, from: number, to: number
   return buffer;
 }
 
-/** One value as a one-row buffer: index bounds, initial values of added columns. */
+/** One value as a one-row buffer: index bounds, initial values of added columns. To be read only. */
 export function singleValueBuffer(type: SqlType, value: Datum): ColumnBuffer {
+  // The bound of most look-ups. A small typed array costs more than what it holds once the engine looks into it.
+  if (typeof value === "number" && columnSpec(type).kind === "i32") {
+    return { ...INT32_SHAPE, values: Int32Array.of(value) };
+  }
   return toBuffer(new BoxedVector([value]), type, 0, 1);
 }
+
+const INT32_SHAPE = allocateBuffer("i32", 0, 1);
 
 /** Texts as a bytes column; a TextVector lends its own arrays. */
 export function textBuffer(texts: Vector, count: number): ColumnBuffer {
