@@ -402,19 +402,19 @@ export interface EngineTransaction {
 /** What the addon exports. */
 export interface EngineBinding {
   /** Opens the process's only engine: throws when one is open, 55006 when another process holds the folder. */
-  openEngine(options: EngineOptions): Engine;
+  readonly openEngine: (options: EngineOptions) => Engine;
   /** The engine opened by another thread of this process. */
-  attachEngine(): Engine;
+  readonly attachEngine: () => Engine;
   /** Duplicates a file descriptor (socket hand-off between threads). */
-  dup(fd: number): number;
+  readonly dup: (fd: number) => number;
   /** Incremental decoder of COPY data (see CopyDecoder). */
-  createCopyDecoder(options: CopyDecoderOptions): CopyDecoder;
+  readonly createCopyDecoder: (options: CopyDecoderOptions) => CopyDecoder;
   /** Exact distances of two embeddings with the kernels the index uses. */
-  distance(metric: Metric, a: Float32Array, b: Float32Array): number;
+  readonly distance: (metric: Metric, a: Float32Array, b: Float32Array) => number;
   /** Which kernels run: "avx2+fma", "scalar", ... */
-  simdName(): string;
+  readonly simdName: () => string;
   /** Regular expression in linear time (no back-references or look-around: 0A000). */
-  compileRegex(pattern: string, caseInsensitive: boolean): CompiledRegex;
+  readonly compileRegex: (pattern: string, caseInsensitive: boolean) => CompiledRegex;
 }
 
 export interface CompiledRegex {

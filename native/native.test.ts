@@ -36,7 +36,8 @@ function thrown(body: () => unknown): Record<string, unknown> {
   try {
     body();
   } catch (error) {
-    if (error instanceof Error) return { ...error, message: error.message };
+    if (error instanceof Error)
+      return { ...Object.fromEntries(Object.entries(error)), message: error.message };
   }
   throw new Error("nothing was thrown");
 }

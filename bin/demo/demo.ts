@@ -139,7 +139,7 @@ const shorten = (line: string): string => line.replace(/\[(-?[\d.e-]+,-?[\d.e-]+
 function tableText(result: QueryResult): string {
   const names = result.fields.map((field) => field.name);
   const rows = result.rows.map((row) =>
-    (row as unknown[]).map((value) => (value === null ? "" : String(value))),
+    (row as (string | number | null)[]).map((value) => (value === null ? "" : String(value))),
   );
   const widths = names.map((name, column) =>
     Math.max(name.length, ...rows.map((row) => row[column]?.length ?? 0)),
