@@ -21,6 +21,13 @@ use crate::value::Value;
 /// Exact distances between two looks at the interrupt flag.
 const INTERRUPT_DISTANCES: u64 = 16_384;
 
+/// A neighbourhood is rejected when fewer of its nodes than this share of the expected number pass the filter. Random
+/// filters stay within a few percent of what is expected.
+const REJECTED_SHARE: f64 = 0.7;
+/// How much wider the beam then is: 30,000 x 128 clustered vectors without the query's own cluster had recall .81 with
+/// 100, .905 with 200, .975 with 400.
+const WIDER_BEAM: usize = 4;
+
 /// A graph search with few accepted nodes visits about 1 / selectivity as many; beyond this it bridges instead.
 const MAX_SELECTIVITY_FACTOR: f64 = 8.0;
 
@@ -87,7 +94,7 @@ impl Transaction {
             search.tail(self, linked)?;
             let before = search.found.clone();
             let budget = if max_distances == 0 { u64::MAX } else { max_distances };
-            if !search.graph(k, ef, linked, budget) {
+            if !search.graph(k, ef, linked, allowed, budget) {
                 // The graph ran dry or out of budget: only looking at everything tells what it missed.
                 search.found = before;
                 search.found.retain(|(_, rid)| {
@@ -264,27 +271,59 @@ impl Search<'_> {
         self.exact_range(transaction, linked.min(end), end)
     }
 
-    /// Searches the graph; false when it gave fewer rows than there may be.
-    fn graph(&mut self, k: usize, ef: usize, linked: u32, budget: u64) -> bool {
+    /// Searches the graph; false when it gave fewer rows than there may be. `allowed`: rows the filter lets through.
+    ///
+    /// Where the filter rejects the query's own neighbourhood, a beam of `ef` finds the rows of its first neighbours
+    /// outside, not of the nearest: the search is repeated with a wider beam.
+    fn graph(
+        &mut self,
+        k: usize,
+        ef: usize,
+        linked: u32,
+        allowed: Option<u64>,
+        budget: u64,
+    ) -> bool {
         let mut hits: Vec<Hit> = Vec::new();
+        let mut stats = self.beam(k, ef, linked, budget, &mut hits);
+        if !stats.budget_exceeded && allowed.is_some_and(|n| is_rejected_here(&stats, n, linked)) {
+            stats = self.beam(k, ef.max(k) * WIDER_BEAM, linked, budget, &mut hits);
+        }
+        let complete = hits.len() >= k && !stats.budget_exceeded;
+        for hit in hits {
+            if let Some(rid) = self.accept(hit.node) {
+                self.stats.distances -= 1;
+                self.add(rid, self.hnsw.vectors.vector(hit.node));
+            }
+        }
+        complete
+    }
+
+    /// One traversal; `hits` is replaced.
+    fn beam(
+        &mut self,
+        k: usize,
+        ef: usize,
+        linked: u32,
+        budget: u64,
+        hits: &mut Vec<Hit>,
+    ) -> omen_hnsw::SearchStats {
         let hnsw = self.hnsw;
         let accepts = |vid: u32| vid < linked && self.accept(vid).is_some();
         let budget = SearchBudget { max_distance_computations: budget };
         let stats = hnsw.with_scratch(|scratch| {
             let (graph, vectors) = (&hnsw.graph, &*hnsw.vectors);
-            graph.search(vectors, self.query, k, ef, &accepts, budget, scratch, &mut hits)
+            graph.search(vectors, self.query, k, ef, &accepts, budget, scratch, hits)
         });
         self.stats.visited += stats.visited;
         self.stats.distances += stats.distances;
-        let complete = hits.len() >= k && !stats.budget_exceeded;
-        for hit in hits {
-            if let Some(rid) = self.accept(hit.node) {
-                self.stats.distances -= 1;
-                self.add(rid, hnsw.vectors.vector(hit.node));
-            }
-        }
-        complete
+        stats
     }
+}
+
+/// Whether the nodes met passed the filter clearly less often than rows do on the whole.
+fn is_rejected_here(stats: &omen_hnsw::SearchStats, allowed: u64, linked: u32) -> bool {
+    let expected = allowed as f64 / f64::from(linked.max(1)) * stats.visited as f64;
+    (stats.accepted_seen as f64) < expected * REJECTED_SHARE
 }
 
 pub(super) fn bit(bits: &[u8], rid: u32) -> bool {
