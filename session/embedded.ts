@@ -71,6 +71,24 @@ export async function open(options: OpenOptions): Promise<EmbeddedDatabase> {
   });
 }
 
+/** Statements of a loop may run this long before timers, sockets and the engine's tokens get their turn. */
+const TURN_MS = 4;
+let turnStart = 0;
+
+/**
+ * A statement that waits for nothing resolves in the microtask queue; a loop of them would never let the event loop turn, and
+ * every other session of the thread would starve. All sessions of the process share the slice.
+ */
+function turnIfDue(): Promise<void> | undefined {
+  if (performance.now() - turnStart < TURN_MS) return undefined;
+  return new Promise((resolve) => {
+    setImmediate(() => {
+      turnStart = performance.now();
+      resolve();
+    });
+  });
+}
+
 class EmbeddedSession implements EmbeddedDatabase, SessionClient {
   readonly #database: Database;
   readonly #request: ConnectRequest;
@@ -98,7 +116,10 @@ class EmbeddedSession implements EmbeddedDatabase, SessionClient {
   }
 
   query<Row>(sql: string, parameters: readonly SqlValue[] = []): Promise<QueryResult<Row>> {
-    const result = this.#last.then(() => this.#run<Row>(sql, parameters));
+    const result = this.#last.then(async () => {
+      await turnIfDue();
+      return this.#run<Row>(sql, parameters);
+    });
     this.#last = result.catch(() => undefined);
     return result;
   }
