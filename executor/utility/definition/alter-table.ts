@@ -198,7 +198,7 @@ function droppedColumn(column: ColumnEntry): ColumnEntry {
   };
 }
 
-/** CHECK and DEFAULT texts name columns: those that name this one would go stale, so they are refused rather than broken. */
+/** CHECK texts name columns, so they are rewritten; DEFAULTs cannot name any. Generated columns' texts are not followed. */
 function renameColumn(table: TableEntry, name: string, to: string): TableEntry {
   const attnum = attnumOf(table, name);
   if (table.columns.some((column) => column.name === to && !column.isDropped)) {

@@ -41,7 +41,10 @@ export function bindDefinition(node: Node, context: DefinitionBindContext): Defi
     }
     return { kind: "create-schema", name, ifNotExists: statement.if_not_exists === true };
   }
-  if ("CreatedbStmt" in node) return { kind: "create-database", name: node.CreatedbStmt.dbname ?? "" };
+  if ("CreatedbStmt" in node) {
+    refuseOtherTemplates(node.CreatedbStmt.options ?? []);
+    return { kind: "create-database", name: node.CreatedbStmt.dbname ?? "" };
+  }
   if ("DropdbStmt" in node) {
     return {
       kind: "drop-database",
@@ -51,6 +54,17 @@ export function bindDefinition(node: Node, context: DefinitionBindContext): Defi
   }
   if ("CreateExtensionStmt" in node) return bindCreateExtension(node.CreateExtensionStmt, context);
   return undefined;
+}
+
+/** A new database is empty, as one from template0 or template1 is: a copy of another would be missing its contents. */
+function refuseOtherTemplates(options: readonly Node[]): void {
+  for (const option of options) {
+    if (!("DefElem" in option) || option.DefElem.defname !== "template") continue;
+    const { arg, location } = option.DefElem;
+    const template = arg !== undefined && "String" in arg ? arg.String.sval : undefined;
+    if (template === "template0" || template === "template1" || template === undefined) continue;
+    throw notSupported(`CREATE DATABASE from template "${template}"`, positionOf(location));
+  }
 }
 
 function bindCreateExtension(
