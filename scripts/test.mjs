@@ -14,7 +14,7 @@ setup();
 requireCargo();
 const cargo = ["--manifest-path", "native/Cargo.toml", "--workspace"];
 if (process.argv[2] === "slow") {
-  step("Rust, slow", "cargo", ["test", "--release", ...cargo, "--", "--ignored"]);
+  step("Rust, slow", "cargo", ["test", "--profile", "checked", ...cargo, "--", "--ignored"]);
   step("whole system, slow", "npx", ["vitest", "run", "--config", "vitest.slow.config.ts"]);
 } else {
   step("format", "npx", ["biome", "format", "."]);
@@ -22,8 +22,8 @@ if (process.argv[2] === "slow") {
   step("lint", "npx", ["oxlint", "--type-aware", "."]);
   step("imports", "npx", ["depcruise", "--config", ".dependency-cruiser.cjs", "common", "parser", "catalog", "planner", "executor", "session", "native/index.ts", "native/engine.ts", "wire", "bin", "index.ts"]);
   step("Rust format", "cargo", ["fmt", "--manifest-path", "native/Cargo.toml", "--all", "--check"]);
-  step("Rust lint", "cargo", ["clippy", "--release", ...cargo, "--all-targets", "--", "-D", "warnings"]);
-  step("Rust tests", "cargo", ["test", "--release", ...cargo]);
+  step("Rust lint", "cargo", ["clippy", "--profile", "checked", ...cargo, "--all-targets", "--", "-D", "warnings"]);
+  step("Rust tests", "cargo", ["test", "--profile", "checked", ...cargo]);
   step("TypeScript, SQL, plan and wire tests", "npx", ["vitest", "run"]);
 }
 console.log(`\nall passed in ${((Date.now() - started) / 1000).toFixed(0)} s`);
