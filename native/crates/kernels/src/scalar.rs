@@ -3,9 +3,16 @@
 //! Sums run in [`LANES`] independent accumulators, which the compiler may turn into vector instructions of the baseline
 //! target; a single accumulator would force one addition after another, since `f32` addition may not be reordered.
 
+use std::marker::PhantomData;
+
+use crate::forms::{Pair, forms};
+use crate::half::F16;
+use crate::table::{Bits, Dense, PLANES};
 use crate::{DotAndNorms, Kernels};
 
 const LANES: usize = 8;
+
+forms!();
 
 pub(crate) static KERNELS: Kernels = Kernels {
     name: "scalar",
@@ -14,11 +21,150 @@ pub(crate) static KERNELS: Kernels = Kernels {
     dot_and_norms,
     l2_squared_many: |query, rows, out| many(l2_squared, query, rows, out),
     dot_many: |query, rows, out| many(dot, query, rows, out),
+    f32: floats(),
+    f16: floats(),
+    f32_f16: floats(),
+    f32_i8: floats(),
+    f32_u8: floats(),
+    i8: integers(),
+    u7: integers(),
+    i8_u7_dot: kernel::<Integers<Product, i8, u8>, 1>(),
+    bits: Bits {
+        hamming: kernel::<Hamming, 1>(),
+        jaccard: kernel::<Jaccard, 1>(),
+        planes: kernel::<Planes, PLANES>(),
+    },
 };
+
+const fn floats<Q: Number, R: Number>() -> Dense<Q, R, f32> {
+    Dense {
+        l2_squared: kernel::<Floats<SquaredDifference, Q, R>, 1>(),
+        dot: kernel::<Floats<Product, Q, R>, 1>(),
+        l1: kernel::<Floats<AbsoluteDifference, Q, R>, 1>(),
+    }
+}
+
+const fn integers<Q: Code, R: Code>() -> Dense<Q, R, i32> {
+    Dense {
+        l2_squared: kernel::<Integers<SquaredDifference, Q, R>, 1>(),
+        dot: kernel::<Integers<Product, Q, R>, 1>(),
+        l1: kernel::<Integers<AbsoluteDifference, Q, R>, 1>(),
+    }
+}
+
+/// What a kernel adds up.
+trait Term: 'static {
+    fn of_floats(a: f32, b: f32) -> f32;
+    fn of_integers(a: i32, b: i32) -> i32;
+}
+
+struct SquaredDifference;
+struct Product;
+struct AbsoluteDifference;
+
+impl Term for SquaredDifference {
+    #[inline(always)]
+    fn of_floats(a: f32, b: f32) -> f32 {
+        (a - b) * (a - b)
+    }
+
+    #[inline(always)]
+    fn of_integers(a: i32, b: i32) -> i32 {
+        (a - b) * (a - b)
+    }
+}
+
+impl Term for Product {
+    #[inline(always)]
+    fn of_floats(a: f32, b: f32) -> f32 {
+        a * b
+    }
+
+    #[inline(always)]
+    fn of_integers(a: i32, b: i32) -> i32 {
+        a * b
+    }
+}
+
+impl Term for AbsoluteDifference {
+    #[inline(always)]
+    fn of_floats(a: f32, b: f32) -> f32 {
+        (a - b).abs()
+    }
+
+    #[inline(always)]
+    fn of_integers(a: i32, b: i32) -> i32 {
+        (a - b).abs()
+    }
+}
+
+/// An element that becomes an `f32` exactly.
+trait Number: Copy + 'static {
+    fn number(self) -> f32;
+}
+
+impl Number for f32 {
+    #[inline(always)]
+    fn number(self) -> f32 {
+        self
+    }
+}
+
+impl Number for F16 {
+    #[inline(always)]
+    fn number(self) -> f32 {
+        self.to_f32()
+    }
+}
+
+impl Number for i8 {
+    #[inline(always)]
+    fn number(self) -> f32 {
+        self as f32
+    }
+}
+
+impl Number for u8 {
+    #[inline(always)]
+    fn number(self) -> f32 {
+        self as f32
+    }
+}
+
+/// A quantised element.
+trait Code: Copy + Into<i32> + 'static {}
+impl Code for i8 {}
+impl Code for u8 {}
+
+struct Floats<T, Q, R>(PhantomData<(T, Q, R)>);
+
+impl<T: Term, Q: Number, R: Number> Pair for Floats<T, Q, R> {
+    type Query = Q;
+    type Row = R;
+    type Sum = f32;
+
+    #[inline(always)]
+    unsafe fn sum(query: &[Q], row: &[R]) -> f32 {
+        sum(query, row, |q, r| T::of_floats(q.number(), r.number()))
+    }
+}
+
+struct Integers<T, Q, R>(PhantomData<(T, Q, R)>);
+
+impl<T: Term, Q: Code, R: Code> Pair for Integers<T, Q, R> {
+    type Query = Q;
+    type Row = R;
+    type Sum = i32;
+
+    #[inline(always)]
+    unsafe fn sum(query: &[Q], row: &[R]) -> i32 {
+        query.iter().zip(row).map(|(&q, &r)| T::of_integers(q.into(), r.into())).sum()
+    }
+}
 
 /// Adds `term(a[i], b[i])` over both slices, lane by lane.
 #[inline(always)]
-fn sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+fn sum<A: Copy, B: Copy>(a: &[A], b: &[B], term: impl Fn(A, B) -> f32) -> f32 {
     assert_eq!(a.len(), b.len(), "vectors of one dimension");
     let mut lanes = [0f32; LANES];
     let (chunks_a, chunks_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
@@ -32,6 +178,58 @@ fn sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
         *lane += term(x, y);
     }
     lanes.iter().sum()
+}
+
+struct Hamming;
+
+impl Pair for Hamming {
+    type Query = u64;
+    type Row = u64;
+    type Sum = u32;
+
+    #[inline(always)]
+    unsafe fn sum(query: &[u64], row: &[u64]) -> u32 {
+        query.iter().zip(row).map(|(q, r)| (q ^ r).count_ones()).sum()
+    }
+}
+
+struct Jaccard;
+
+impl Pair for Jaccard {
+    type Query = u64;
+    type Row = u64;
+    type Sum = f32;
+
+    #[inline(always)]
+    unsafe fn sum(query: &[u64], row: &[u64]) -> f32 {
+        let count = |of: fn(u64, u64) -> u64| -> u32 {
+            query.iter().zip(row).map(|(&q, &r)| of(q, r).count_ones()).sum()
+        };
+        jaccard_of(count(|q, r| q & r), count(|q, r| q | r))
+    }
+}
+
+/// The Jaccard distance of two strings that share `both` bits out of `either`.
+#[inline(always)]
+pub(crate) fn jaccard_of(both: u32, either: u32) -> f32 {
+    if both == 0 { 1.0 } else { 1.0 - both as f32 / either as f32 }
+}
+
+struct Planes;
+
+impl Pair for Planes {
+    type Query = u64;
+    type Row = u64;
+    type Sum = u32;
+
+    #[inline(always)]
+    unsafe fn sum(query: &[u64], row: &[u64]) -> u32 {
+        let of_plane = |plane: usize| -> u32 {
+            let query = &query[plane * row.len()..][..row.len()];
+            query.iter().zip(row).map(|(q, r)| (q & r).count_ones()).sum()
+        };
+        (0..PLANES).map(|plane| of_plane(plane) << plane).sum()
+    }
 }
 
 pub(crate) fn l2_squared(a: &[f32], b: &[f32]) -> f32 {

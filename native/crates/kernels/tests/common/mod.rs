@@ -1,0 +1,128 @@
+//! Seeded numbers and sums in `f64` to hold kernels against.
+
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use omen_kernels::F16;
+
+/// SplitMix64: the same seed gives the same vectors.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in -1..1.
+    pub fn unit(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+}
+
+/// An element of a vector that a kernel reads.
+pub trait Element: Copy + PartialEq + std::fmt::Debug + 'static {
+    const ONE: Self;
+    /// A value that would show in any sum.
+    const LOUD: Self;
+
+    fn random(random: &mut Random) -> Self;
+    /// A small whole number, so that sums are exact in `f32`; negative where the type has signs.
+    fn whole(random: &mut Random) -> Self;
+    fn exact(self) -> f64;
+}
+
+impl Element for f32 {
+    const ONE: Self = 1.0;
+    const LOUD: Self = f32::NAN;
+
+    fn random(random: &mut Random) -> Self {
+        random.unit()
+    }
+
+    fn whole(random: &mut Random) -> Self {
+        (random.next() % 17) as f32 - 8.0
+    }
+
+    fn exact(self) -> f64 {
+        self as f64
+    }
+}
+
+impl Element for F16 {
+    const ONE: Self = F16(0x3c00);
+    const LOUD: Self = F16(0x7e00);
+
+    fn random(random: &mut Random) -> Self {
+        F16::from_f32(random.unit())
+    }
+
+    fn whole(random: &mut Random) -> Self {
+        F16::from_f32(f32::whole(random))
+    }
+
+    fn exact(self) -> f64 {
+        self.to_f32() as f64
+    }
+}
+
+impl Element for i8 {
+    const ONE: Self = 1;
+    const LOUD: Self = -128;
+
+    fn random(random: &mut Random) -> Self {
+        random.next() as i8
+    }
+
+    fn whole(random: &mut Random) -> Self {
+        (random.next() % 17) as i8 - 8
+    }
+
+    fn exact(self) -> f64 {
+        self as f64
+    }
+}
+
+impl Element for u8 {
+    const ONE: Self = 1;
+    const LOUD: Self = 255;
+
+    fn random(random: &mut Random) -> Self {
+        random.next() as u8
+    }
+
+    fn whole(random: &mut Random) -> Self {
+        (random.next() % 17) as u8
+    }
+
+    fn exact(self) -> f64 {
+        self as f64
+    }
+}
+
+pub fn vector<E: Element>(random: &mut Random, dim: usize) -> Vec<E> {
+    (0..dim).map(|_| E::random(random)).collect()
+}
+
+/// What a kernel adds up, by name.
+pub const TERMS: [(&str, fn(f64, f64) -> f64); 3] =
+    [("l2", |a, b| (a - b) * (a - b)), ("dot", |a, b| a * b), ("l1", |a, b| (a - b).abs())];
+
+/// Sum of `term` in `f64`, and a bound on what `f32` may lose: the sum of magnitudes times a few units in the last place.
+pub fn reference<Q: Element, R: Element>(
+    a: &[Q],
+    b: &[R],
+    term: impl Fn(f64, f64) -> f64,
+) -> (f64, f64) {
+    let terms = || a.iter().zip(b).map(|(&x, &y)| term(x.exact(), y.exact()));
+    let magnitude: f64 = terms().map(f64::abs).sum();
+    let roundings = 2.0 + (a.len() as f64) / 8.0;
+    (terms().sum(), magnitude * f32::EPSILON as f64 * roundings)
+}
+
+#[track_caller]
+pub fn assert_near(actual: f64, (expected, bound): (f64, f64), what: &str) {
+    assert!((actual - expected).abs() <= bound, "{what}: {actual} against {expected}");
+}
