@@ -16,6 +16,7 @@ import { IndexScanOperator } from "./operators/index-scan.ts";
 import { InsertOperator } from "./operators/insert.ts";
 import { emptyStatistics, InstrumentedOperator } from "./operators/instrument.ts";
 import { LimitOperator } from "./operators/limit.ts";
+import { LockRowsOperator } from "./operators/lock-rows.ts";
 import { NestedLoopOperator } from "./operators/nested-loop.ts";
 import type { Operator } from "./operators/operator.ts";
 import { ProjectOperator } from "./operators/project.ts";
@@ -76,6 +77,8 @@ function build(plan: PhysicalPlan, context: ExecutionContext): Operator {
       return new ProjectSetOperator(plan, input(plan.input), context);
     case "limit":
       return new LimitOperator(plan, input(plan.input), context);
+    case "lock-rows":
+      return new LockRowsOperator(plan, input(plan.input), context);
     case "sort":
       return new SortOperator(plan, input(plan.input), context);
     case "distinct":

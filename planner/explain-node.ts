@@ -166,6 +166,8 @@ class Describer {
         return make(plan, "ProjectSet", "ProjectSet", { children: [this.node(plan.input)] });
       case "limit":
         return make(plan, "Limit", "Limit", { children: [this.node(plan.input)] });
+      case "lock-rows":
+        return make(plan, "LockRows", "LockRows", { children: [this.node(plan.input)] });
       case "sort":
         return make(plan, "Sort", "Sort", {
           properties: [this.#sortKey(plan.keys, plan.input)],
@@ -436,6 +438,7 @@ class Describer {
       case "filter":
       case "sort":
       case "limit":
+      case "lock-rows":
       case "distinct":
       case "with":
         return this.#column(plan.input, index, inBrackets);

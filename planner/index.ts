@@ -41,5 +41,6 @@ export function planStatement(statement: RawStatement, context: PlannerContext):
     dependencies: [...bound.dependencies.values()],
     locks: [...bound.locks].map(([oid, mode]) => ({ oid, mode })),
     isReadOnly: bound.isReadOnly,
+    rowLock: bound.rowLock,
   };
 }

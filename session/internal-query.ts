@@ -47,6 +47,7 @@ export async function evaluate(core: SessionCore, expression: BoundExpression): 
       dependencies: [],
       locks: [],
       isReadOnly: true,
+      rowLock: undefined,
     },
     core.executionOptions([]),
   );

@@ -48,6 +48,7 @@ export function openPlan(
   portal: Portal | undefined,
   instrument?: Map<number, NodeStatistics>,
 ): MaybePromise<ResultStream> {
+  if (planned.rowLock !== undefined) core.refuseReadOnly(planned.rowLock);
   if (!planned.isReadOnly) core.refuseReadOnly(planned.commandType.toUpperCase());
   return chain(core.holdPortals(portal), () => {
     const options = core.executionOptions(parameters, instrument);

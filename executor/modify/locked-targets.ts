@@ -35,7 +35,7 @@ export class TargetLocker {
   /** Locks the targets of an input batch; gives groups of rows to work on (none, one, or two with re-evaluated rows). */
   async lock(batch: Batch): Promise<LockedTargets[]> {
     const first = this.#firstNamed(batch);
-    const outcomes = await lockRows(this.#plan.table.storageId, first.rids, this.#mode, this.#context);
+    const outcomes = await lockRows(this.#plan.table, first.rids, this.#mode, this.#context);
     const groups: LockedTargets[] = [];
     const asSeen = pick(first, outcomes, RowLockOutcome.locked);
     if (asSeen !== undefined) groups.push(asSeen);

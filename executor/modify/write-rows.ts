@@ -1,6 +1,8 @@
 // The engine's write and lock calls with their waits: a call does as many rows as it can and says why it stopped; a wait
 // token is awaited and the call repeated from there. See native/engine.ts, WriteStatus.
 import { assert } from "../../common/assert.ts";
+import { SqlError, SqlState, toSqlError } from "../../common/error.ts";
+import type { TableEntry } from "../../catalog/entries.ts";
 import { type ColumnBuffer, LockPolicy, WriteReason, WriteStatus } from "../../native/engine.ts";
 import type { ExecutionContext } from "../context.ts";
 
@@ -68,31 +70,42 @@ async function writeRows(
   return undefined;
 }
 
-/** Locks all rows in order, waiting where somebody else holds them; `outcomes` says per row what was found. */
+/** Locks all rows in order; `outcomes` says per row what was found. 55P03 names the table where `policy` is not to wait. */
 export async function lockRows(
-  relationId: number,
+  table: TableEntry,
   rids: Uint32Array,
   mode: number,
   context: ExecutionContext,
+  policy: number = LockPolicy.wait,
 ): Promise<Uint8Array> {
   const outcomes = new Uint8Array(rids.length);
   const status = new Int32Array(4);
   let at = 0;
   while (at < rids.length) {
     status.fill(0);
-    at += context.transaction.lockRows(
-      relationId,
-      rids,
-      at,
-      rids.length - at,
-      mode,
-      LockPolicy.wait,
-      outcomes,
-      status,
-    );
+    try {
+      at += context.transaction.lockRows(
+        table.storageId,
+        rids,
+        at,
+        rids.length - at,
+        mode,
+        policy,
+        outcomes,
+        status,
+      );
+    } catch (error) {
+      throw named(table, toSqlError(error));
+    }
     if (at >= rids.length) break;
     await context.wait((status[WriteStatus.token] as number) >>> 0);
     context.checkInterrupt();
   }
   return outcomes;
+}
+
+/** The engine knows tables by number only. */
+function named(table: TableEntry, error: SqlError): SqlError {
+  if (error.code !== SqlState.lockNotAvailable) return error;
+  return new SqlError(error.code, `could not obtain lock on row in relation "${table.name}"`);
 }

@@ -130,7 +130,7 @@ export class InsertOperator implements Operator {
       );
     }
     const target = Uint32Array.of(rid);
-    const [outcome] = await lockRows(table.storageId, target, RowLock.update, this.#context);
+    const [outcome] = await lockRows(table, target, RowLock.update, this.#context);
     if (outcome === RowLockOutcome.gone) {
       this.#goneRid = rid;
       return false;

@@ -198,6 +198,7 @@ export function planned(plan: PhysicalPlan): PlannedStatement {
     dependencies: [],
     locks: [],
     isReadOnly: true,
+    rowLock: undefined,
   };
 }
 

@@ -100,6 +100,8 @@ export class BindContext implements TypeLookup {
   #depth = 0;
   /** The statement writes, or calls something that does. */
   isReadOnly = true;
+  /** "SELECT FOR UPDATE" when the statement has a locking clause anywhere: the first one met. */
+  rowLock: string | undefined;
 
   constructor(planner: PlannerContext, entryPoints: BindEntryPoints) {
     this.planner = planner;

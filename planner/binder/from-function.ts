@@ -56,7 +56,7 @@ export function bindRangeFunction(context: BindContext, node: RangeFunction, sco
       withOrdinality,
       columns,
     },
-    { ...item, isScalarFunction: isScalar && !withOrdinality },
+    { ...item, isScalarFunction: isScalar && !withOrdinality, fromKind: "a function" },
   );
 }
 

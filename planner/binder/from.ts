@@ -15,6 +15,7 @@ import type { JoinType } from "../physical/plan.ts";
 import { coerceToBoolean, coerceToCommon, commonType } from "./coerce.ts";
 import type { BindContext } from "./context.ts";
 import { bindRangeFunction } from "./from-function.ts";
+import { withOuterLocks } from "./locking.ts";
 import { bindOperator } from "./operator.ts";
 import { bindRangeVar, fromItem, makeItem, type FromItem } from "./relation.ts";
 import { Scope, type ScopeColumn, type ScopeItem } from "./scope.ts";
@@ -80,8 +81,12 @@ function bindSubselect(
       },
     );
   }
-  const query = context.query(select, innerScope(scope, before, node.lateral === true));
-  return fromItem(query.plan, makeItem(context, alias, query.columns, node.alias, undefined));
+  const locked = withOuterLocks(scope, alias, select);
+  const query = context.query(locked, innerScope(scope, before, node.lateral === true));
+  return fromItem(query.plan, {
+    ...makeItem(context, alias, query.columns, node.alias, undefined),
+    fromKind: "sub-select",
+  });
 }
 
 const JOIN_TYPES: Readonly<Record<string, JoinType>> = {
@@ -152,6 +157,7 @@ function bindUsing(
     rowType: { oid: Oid.record, typmod: -1 },
     systemColumn: undefined,
     isScalarFunction: false,
+    fromKind: "a join",
   };
   const rest = (side: FromItem): readonly ScopeColumn[] =>
     side.star.filter((column) => !used.has(column.name));
@@ -213,6 +219,10 @@ function aliased(context: BindContext, node: JoinExpr, joined: FromItem): FromIt
   if (alias === undefined) return joined;
   const names = stringsOf(node.alias?.colnames);
   const columns = joined.star.map((column, i) => ({ ...column, name: names[i] ?? column.name }));
-  const item: ScopeItem = { ...makeItem(context, alias, [], undefined, undefined), columns };
+  const item: ScopeItem = {
+    ...makeItem(context, alias, [], undefined, undefined),
+    columns,
+    fromKind: "a join",
+  };
   return { plan: joined.plan, items: [item], star: columns };
 }

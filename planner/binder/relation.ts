@@ -22,6 +22,7 @@ export interface FromItem {
 
 /** PostgreSQL's lock modes by number. */
 export const ACCESS_SHARE = 1;
+export const ROW_SHARE = 2;
 export const ROW_EXCLUSIVE = 3;
 
 const NO_NAMES: ReadonlySet<string> = new Set();
@@ -33,16 +34,21 @@ export function bindRangeVar(context: BindContext, node: RangeVar, scope: Scope)
   const alias = node.alias?.aliasname ?? name;
   if (cte !== undefined) {
     const { plan, columns } = cte.reference(alias);
-    return fromItem(plan, makeItem(context, alias, columns, node.alias, undefined));
+    return fromItem(plan, {
+      ...makeItem(context, alias, columns, node.alias, undefined),
+      fromKind: "a WITH query",
+    });
   }
   const relation = lookupRelation(context, node);
   switch (relation.kind) {
     case "table": {
       context.dependOn(relation.table, ACCESS_SHARE);
       const scan = scanTable(context, relation.table, alias);
+      scope.lockable.push({ table: relation.table, alias, rid: scan.rid, columns: scan.columns });
       return fromItem(scan.plan, tableItem(context, scan, relation.table, alias, node));
     }
     case "virtual": {
+      scope.systemRelations.push(alias);
       const columns = relation.virtual.columns.map(
         (column, i): LogicalColumn => ({
           ...context.newColumn(column.name, column.type, collationOf(context, column.type.oid)),
@@ -66,6 +72,7 @@ export function bindRangeVar(context: BindContext, node: RangeVar, scope: Scope)
       });
     }
     case "view": {
+      scope.systemRelations.push(alias);
       const statement = must(parse(relation.view.sql)[0], "a view's text is one statement").node;
       if (!("SelectStmt" in statement)) throw notSupported("this view", position);
       const select = statement.SelectStmt;
@@ -261,5 +268,6 @@ export function makeItem(
     rowType: { oid: Oid.record, typmod: -1 },
     systemColumn: undefined,
     isScalarFunction: false,
+    fromKind: "a table",
   };
 }

@@ -114,6 +114,7 @@ function rowItem(columns: readonly ScalarColumn[], relationName: string): ScopeI
     rowType: { oid: Oid.record, typmod: -1 },
     systemColumn: undefined,
     isScalarFunction: false,
+    fromKind: "a table",
   };
 }
 

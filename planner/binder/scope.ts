@@ -5,6 +5,7 @@
 // alias hides its inputs altogether.
 import { SqlError, SqlState } from "../../common/error.ts";
 import type { SqlType } from "../../common/types/type.ts";
+import type { Node } from "../../parser/tree.ts";
 import type { TableEntry } from "../../catalog/entries.ts";
 import type { AggregateCall, BoundExpression } from "../logical/expression.ts";
 import type { LogicalColumn, LogicalPlan, ProjectItem } from "../logical/plan.ts";
@@ -35,7 +36,32 @@ export interface ScopeItem {
   readonly systemColumn: ((name: string) => BoundExpression | undefined) | undefined;
   /** A function that returns one plain value: the alias names that value and not a row. */
   readonly isScalarFunction: boolean;
+  /** What it is where a locking clause cannot name it. */
+  readonly fromKind: FromKind;
 }
+
+/** FOR UPDATE and the like as the grammar gives it. */
+export interface LockingClause {
+  readonly lockedRels?: readonly Node[];
+  readonly strength?: string;
+  readonly waitPolicy?: string;
+}
+
+/** A table of FROM whose rows can be locked. */
+export interface LockableTable {
+  readonly table: TableEntry;
+  readonly alias: string;
+  readonly rid: LogicalColumn;
+  readonly columns: readonly LogicalColumn[];
+}
+
+export type FromKind =
+  | "a table"
+  | "sub-select"
+  | "a join"
+  | "a function"
+  | "a WITH query"
+  | "a system catalog";
 
 /** What a query collects while its expressions are bound. */
 export interface QueryState {
@@ -60,6 +86,11 @@ export class Scope {
   readonly unreachable: ScopeItem[] = [];
   readonly ctes = new Map<string, CteBinding>();
   readonly state: QueryState = { aggregates: [], setCalls: [] };
+  /** The query's FOR UPDATE and the like, known before FROM is bound; */
+  locking: readonly LockingClause[] = [];
+  /** and what they may apply to, filled while FROM is bound. */
+  readonly lockable: LockableTable[] = [];
+  readonly systemRelations: string[] = [];
 
   constructor(parent: Scope | undefined) {
     this.parent = parent;

@@ -22,6 +22,7 @@ import type { BindContext, BoundQuery, Env } from "./context.ts";
 import { bindFrom } from "./from.ts";
 import { Grouping } from "./grouping.ts";
 import { bindLimit } from "./limit.ts";
+import { bindRowMarks, lockingClauses, recheckOf, refuseLocking } from "./locking.ts";
 import { bindOrderItem } from "./order.ts";
 import type { Scope } from "./scope.ts";
 import { assertHashable, bindSortKey } from "./sort-key.ts";
@@ -35,6 +36,7 @@ export function bindSelect(
   resolveUnknown: boolean,
 ): BoundQuery {
   rejectUnsupported(statement);
+  scope.locking = lockingClauses(statement);
   const from = bindFrom(context, statement.fromClause, scope);
   let plan = bindWhere(context, statement.whereClause, { scope, clause: "where" }, from.plan);
   const env: Env = { scope, clause: "select" };
@@ -65,6 +67,10 @@ export function bindSelect(
     bindOrderItem(context, node, { scope, clause: "distinct-on" }, targets, "DISTINCT ON"),
   );
 
+  if (scope.locking.length > 0) {
+    refuseLocks(statement, scope);
+    return lockedProject(context, statement, scope, plan, targets, keys);
+  }
   if (scope.state.aggregates.length > 0 || groupKeys.length > 0 || having !== undefined) {
     rejectAggregatedKeys(scope, groupKeys);
     const grouping = new Grouping(context, scope, from.plan, groupKeys);
@@ -85,8 +91,16 @@ export function bindSelect(
 function rejectUnsupported(statement: SelectStmt): void {
   if (statement.intoClause !== undefined) throw notSupported("SELECT INTO");
   if ((statement.windowClause ?? []).length > 0) throw notSupported("the WINDOW clause");
-  if ((statement.lockingClause ?? []).length > 0) throw notSupported("SELECT FOR UPDATE");
   if (statement.groupDistinct === true) throw notSupported("GROUP BY DISTINCT");
+}
+
+/** Locks need result rows that stand for rows of tables. */
+function refuseLocks(statement: SelectStmt, scope: Scope): void {
+  if (statement.distinctClause !== undefined) refuseLocking(statement, "DISTINCT clause");
+  if (statement.groupClause !== undefined) refuseLocking(statement, "GROUP BY clause");
+  if (statement.havingClause !== undefined) refuseLocking(statement, "HAVING clause");
+  if (scope.state.aggregates.length > 0) refuseLocking(statement, "aggregate functions");
+  if (scope.state.setCalls.length > 0) refuseLocking(statement, "set-returning functions in the target list");
 }
 
 export function bindWhere(
@@ -133,6 +147,29 @@ function rewriteSetCalls(scope: Scope, rewrite: (e: BoundExpression) => BoundExp
     if (call.kind === "call")
       setCalls[i] = { ...item, expression: { ...call, args: call.args.map(rewrite) } };
   }
+}
+
+/** ORDER BY, the locks, LIMIT, and the select list over the rows as they were locked (see locking.ts). */
+function lockedProject(
+  context: BindContext,
+  statement: SelectStmt,
+  scope: Scope,
+  input: LogicalPlan,
+  targets: readonly Target[],
+  keys: readonly SortKey[],
+): BoundQuery {
+  const marks = bindRowMarks(context, scope.locking, scope);
+  let plan = input;
+  if (keys.length > 0) plan = { kind: "sort", input: plan, keys };
+  if (marks.length > 0) plan = { kind: "lock-rows", input: plan, marks, recheck: recheckOf(input) };
+  plan = bindLimit(context, statement, scope, plan, keys);
+  const items = targets.map(
+    (target): ProjectItem => ({
+      column: context.outputColumn(target.name, target.expression),
+      expression: target.expression,
+    }),
+  );
+  return { plan: { kind: "project", input: plan, items }, columns: items.map((item) => item.column) };
 }
 
 /** Select list, DISTINCT, ORDER BY and LIMIT over a plan whose columns the expressions read. */

@@ -10,6 +10,7 @@ import { coerceToCommon, commonModifier, commonType } from "./coerce.ts";
 import type { BindContext, BoundQuery, Env } from "./context.ts";
 import { bindLimit } from "./limit.ts";
 import { integerLiteral } from "./literal.ts";
+import { refuseLocking, refuseLockingValues } from "./locking.ts";
 import { Scope } from "./scope.ts";
 import { assertHashable, bindSortKey } from "./sort-key.ts";
 import { collationOf } from "./types.ts";
@@ -17,7 +18,7 @@ import { collationOf } from "./types.ts";
 export function bindSetOperation(context: BindContext, statement: SelectStmt, scope: Scope): BoundQuery {
   const word =
     statement.op === "SETOP_UNION" ? "UNION" : statement.op === "SETOP_INTERSECT" ? "INTERSECT" : "EXCEPT";
-  if ((statement.lockingClause ?? []).length > 0) throw notSupported("SELECT FOR UPDATE");
+  refuseLocking(statement, "UNION/INTERSECT/EXCEPT");
   const left = bindBranch(context, statement.larg as SelectStmt, scope);
   const right = bindBranch(context, statement.rarg as SelectStmt, scope);
   const { leftPlan, rightPlan, columns } = unify(context, left, right, word, statement.rarg);
@@ -123,6 +124,7 @@ export function convertOutput(
 
 /** VALUES (..), (..): columns column1, column2, ... */
 export function bindValues(context: BindContext, statement: SelectStmt, scope: Scope): BoundQuery {
+  refuseLockingValues(statement);
   const env: Env = { scope, clause: "values" };
   const rows = (statement.valuesLists ?? []).map((list) =>
     listItems(list).map((item) => bindValue(context, item, env)),

@@ -155,6 +155,13 @@ export function mapNodeExpressions(
       const keys = mapSortKeys(plan.keys, f);
       return keys === plan.keys ? plan : { ...plan, keys };
     }
+    case "lock-rows": {
+      const recheck = mapList(plan.recheck, (old) => {
+        const condition = f(old.condition);
+        return condition === old.condition ? old : { ...old, condition };
+      });
+      return recheck === plan.recheck ? plan : { ...plan, recheck };
+    }
     case "limit": {
       const count = maybe(plan.count);
       const skip = maybe(plan.skip);

@@ -163,6 +163,33 @@ export interface LogicalSetOperation {
   readonly columns: readonly LogicalColumn[];
 }
 
+/** One table whose rows a SELECT locks. */
+export interface LogicalRowMark {
+  readonly table: TableEntry;
+  readonly alias: string;
+  readonly rid: LogicalColumn;
+  readonly columns: readonly LogicalColumn[];
+  /** RowLock and LockPolicy of native/engine.ts. */
+  readonly mode: number;
+  readonly policy: number;
+  /** "FOR UPDATE", for errors. */
+  readonly words: string;
+}
+
+/** A condition a row must pass again; where it fails the row goes, or the columns of `nullable` become NULL. */
+export interface LogicalRecheck {
+  readonly condition: BoundExpression;
+  readonly nullable: readonly LogicalColumn[] | undefined;
+}
+
+/** SELECT ... FOR UPDATE and its kind. `recheck` is as written, before rules. */
+export interface LogicalLockRows {
+  readonly kind: "lock-rows";
+  readonly input: LogicalPlan;
+  readonly marks: readonly LogicalRowMark[];
+  readonly recheck: readonly LogicalRecheck[];
+}
+
 export interface LogicalRecursiveUnion {
   readonly kind: "recursive-union";
   readonly cteId: number;
@@ -255,6 +282,7 @@ export type LogicalPlan =
   | LogicalLimit
   | LogicalAppend
   | LogicalSetOperation
+  | LogicalLockRows
   | LogicalRecursiveUnion
   | LogicalSearch
   | LogicalHybrid
@@ -285,6 +313,7 @@ export function outputColumns(plan: LogicalPlan): readonly LogicalColumn[] {
     case "distinct":
     case "sort":
     case "limit":
+    case "lock-rows":
       return outputColumns(plan.input);
     case "project":
       return plan.items.map((item) => item.column);

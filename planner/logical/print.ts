@@ -105,6 +105,8 @@ class Printer {
         return `Sort ${plan.keys.map((key) => deparseSortKey(key, this.#options)).join(", ")}`;
       case "limit":
         return `Limit${plan.count === undefined ? "" : ` ${this.#text(plan.count)}`}${plan.skip === undefined ? "" : ` offset ${this.#text(plan.skip)}`}${plan.withTies === undefined ? "" : " with ties"}`;
+      case "lock-rows":
+        return `LockRows ${plan.marks.map((mark) => `${mark.words} OF ${mark.alias}`).join(", ")}`;
       case "append":
         return "Append";
       case "set-operation":

@@ -11,7 +11,8 @@ import { Builder, ids, type Built } from "./builder.ts";
 import { Cost, estimate } from "./cost.ts";
 import { buildJoin } from "./join.ts";
 import { buildDelete, buildInsert, buildUpdate } from "./modify.ts";
-import { buildOrdered } from "./ordered.ts";
+import { buildLockRows } from "./lock-rows.ts";
+import { buildOrdered, type Wanted } from "./ordered.ts";
 import { buildScan, buildVirtualScan } from "./scan.ts";
 import { buildHybrid, buildSearch } from "./search.ts";
 
@@ -68,6 +69,8 @@ function buildNode(builder: Builder, plan: LogicalPlan): Built {
       return buildOrdered(builder, plan, undefined);
     case "limit":
       return buildLimit(builder, plan);
+    case "lock-rows":
+      return buildLockRows(builder, plan, undefined);
     case "append":
       return buildAppend(builder, plan);
     case "set-operation": {
@@ -306,8 +309,7 @@ function buildLimit(builder: Builder, plan: Extract<LogicalPlan, { kind: "limit"
     count === undefined || plan.withTies !== undefined
       ? undefined
       : { count, skip, rows: wantedRows(builder, plan) };
-  const input =
-    plan.input.kind === "sort" ? buildOrdered(builder, plan.input, wanted) : builder.build(plan.input);
+  const input = buildLimited(builder, plan.input, wanted);
   const own = input.plan.estimate;
   const rows = builder.estimator.rows(plan);
   const share = own.rows > 0 ? Math.min(1, wantedRows(builder, plan) / own.rows) : 1;
@@ -331,6 +333,18 @@ function buildLimit(builder: Builder, plan: Extract<LogicalPlan, { kind: "limit"
     },
     layout: input.layout,
   };
+}
+
+/** The input of a Limit, told how many rows are wanted where that helps. */
+function buildLimited(builder: Builder, input: LogicalPlan, wanted: Wanted | undefined): Built {
+  switch (input.kind) {
+    case "sort":
+      return buildOrdered(builder, input, wanted);
+    case "lock-rows":
+      return buildLockRows(builder, input, wanted);
+    default:
+      return builder.build(input);
+  }
 }
 
 function wantedRows(builder: Builder, plan: Extract<LogicalPlan, { kind: "limit" }>): number {

@@ -121,6 +121,7 @@ export class Estimator implements ColumnFacts {
         return this.groups(keys, this.rows(plan.input));
       }
       case "sort":
+      case "lock-rows":
         return this.rows(plan.input);
       case "limit": {
         const rows = this.rows(plan.input);

@@ -8,7 +8,8 @@ import { orderedScan, type ScanOrder } from "./scan.ts";
 
 /** How many rows whoever is above will take. */
 export interface Wanted {
-  readonly count: BoundExpression;
+  /** undefined: only the estimate is known, and rows may be left out on the way up. */
+  readonly count: BoundExpression | undefined;
   readonly skip: BoundExpression | undefined;
   readonly rows: number;
 }

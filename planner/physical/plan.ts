@@ -323,7 +323,35 @@ export interface RecursiveUnionPlan extends PlanBase {
   readonly recursive: PhysicalPlan;
 }
 
-/** Locks the rows of base tables (SELECT FOR ...), rechecking `recheck` on changed rows. */
+/** One table whose rows SELECT ... FOR locks. */
+export interface RowMark {
+  readonly table: TableEntry;
+  /** Where the input row has the table's row id; */
+  readonly ridIndex: number;
+  /** and its columns. */
+  readonly targetColumns: readonly { readonly index: number; readonly attnum: number }[];
+  /** RowLock and LockPolicy of native/engine.ts. */
+  readonly mode: number;
+  readonly policy: number;
+}
+
+/**
+ * SELECT ... FOR UPDATE and its kind: locks the rows of base tables in input order. A row that a concurrent commit changed
+ * goes on with its newest version if it passes `recheck`; where `nullable` is given a failed condition only makes those
+ * columns NULL (an outer join without a partner). At most count + skip rows are locked and given.
+ */
+export interface LockRowsPlan extends PlanBase {
+  readonly kind: "lock-rows";
+  readonly input: PhysicalPlan;
+  readonly marks: readonly RowMark[];
+  readonly recheck: readonly {
+    readonly condition: BoundExpression;
+    readonly nullable: readonly number[] | undefined;
+  }[];
+  readonly count: BoundExpression | undefined;
+  readonly skip: BoundExpression | undefined;
+}
+
 export interface CheckConstraintPlan {
   readonly name: string;
   readonly expression: BoundExpression;
@@ -415,6 +443,7 @@ export type PhysicalPlan =
   | LimitPlan
   | SortPlan
   | DistinctPlan
+  | LockRowsPlan
   | AggregatePlan
   | HashJoinPlan
   | NestedLoopPlan
@@ -441,6 +470,8 @@ export interface PlannedStatement {
   /** Tables to lock before running: PostgreSQL's mode numbers (1 ACCESS SHARE, 3 ROW EXCLUSIVE ...). */
   readonly locks: readonly { readonly oid: number; readonly mode: number }[];
   readonly isReadOnly: boolean;
+  /** "SELECT FOR UPDATE": the statement locks rows, which a READ ONLY transaction must not. */
+  readonly rowLock: string | undefined;
 }
 
 /** A constant folded or given, kept for cost estimates. */

@@ -19,7 +19,8 @@ function inline(node: Extract<LogicalPlan, { kind: "with" }>): LogicalPlan {
     const references = countReferences(result, cte.id);
     if (
       cte.modifies ||
-      (references > 0 && (cte.isMaterialized || references > 1 || isVolatilePlan(cte.plan)))
+      (references > 0 &&
+        (cte.isMaterialized || references > 1 || isVolatilePlan(cte.plan) || locksRows(cte.plan)))
     )
       continue;
     const rest: readonly LogicalCte[] = result.ctes.filter((other) => other.id !== cte.id);
@@ -32,6 +33,11 @@ function inline(node: Extract<LogicalPlan, { kind: "with" }>): LogicalPlan {
     result = ctes.length === 0 ? input : { kind: "with", ctes, input };
   }
   return result;
+}
+
+/** SELECT ... FOR UPDATE locks what it was written over, whatever the query around it asks for. */
+function locksRows(plan: LogicalPlan): boolean {
+  return plan.kind === "lock-rows" || inputsOf(plan).some(locksRows);
 }
 
 function instead(cte: LogicalCte, scan: Extract<LogicalPlan, { kind: "cte-scan" }>): LogicalPlan {

@@ -54,6 +54,11 @@ function prune(written: LogicalPlan, needed: ReadonlySet<number>): LogicalPlan {
     case "sort":
     case "limit":
       return { ...plan, input: prune(plan.input, withColumns(needed, nodeExpressions(plan))) };
+    case "lock-rows": {
+      const used = withColumns(needed, nodeExpressions(plan));
+      for (const mark of plan.marks) used.add(mark.rid.id);
+      return { ...plan, input: prune(plan.input, used) };
+    }
     case "distinct":
       // Plain DISTINCT compares every column it has.
       return {
