@@ -232,6 +232,9 @@ fn metric_code(metric: Metric) -> u8 {
         Metric::L2 => 0,
         Metric::InnerProduct => 1,
         Metric::Cosine => 2,
+        Metric::L1 => 3,
+        Metric::Hamming => 4,
+        Metric::Jaccard => 5,
     }
 }
 
@@ -256,6 +259,7 @@ fn read_header(header: &[u8; HEADER_BYTES]) -> Result<(HnswGraph, u32, u32), Che
         0 => Metric::L2,
         1 => Metric::InnerProduct,
         2 => Metric::Cosine,
+        3 => Metric::L1,
         _ => return Err(corrupt),
     };
     let sound = fields.u32()? == crc32c::crc32c(body)

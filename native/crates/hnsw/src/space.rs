@@ -54,6 +54,8 @@ impl<'a, S: VectorSource> Space<'a, S> {
         let raw = match self.metric {
             Metric::L2 => (self.kernels.l2_squared)(self.query, vector),
             Metric::InnerProduct | Metric::Cosine => (self.kernels.dot)(self.query, vector),
+            Metric::L1 => self.kernels.f32.l1.pair(self.query, vector),
+            Metric::Hamming | Metric::Jaccard => panic!("a metric of numbers"),
         };
         self.finish(node, raw)
     }
@@ -69,6 +71,8 @@ impl<'a, S: VectorSource> Space<'a, S> {
         match self.metric {
             Metric::L2 => (self.kernels.l2_squared_many)(self.query, rows, out),
             Metric::InnerProduct | Metric::Cosine => (self.kernels.dot_many)(self.query, rows, out),
+            Metric::L1 => self.kernels.f32.l1.list(self.query, rows, out),
+            Metric::Hamming | Metric::Jaccard => panic!("a metric of numbers"),
         }
         for (slot, &node) in out.iter_mut().zip(nodes) {
             *slot = self.finish(node, *slot);
@@ -78,7 +82,7 @@ impl<'a, S: VectorSource> Space<'a, S> {
     #[inline]
     fn finish(&self, node: u32, raw: f32) -> f32 {
         let distance = match self.metric {
-            Metric::L2 => raw,
+            Metric::L2 | Metric::L1 | Metric::Hamming | Metric::Jaccard => raw,
             // Subtracted, not negated: no negative zero.
             Metric::InnerProduct => 0.0 - raw,
             Metric::Cosine => 1.0 - raw * self.query_scale * self.scale(node),

@@ -3,6 +3,8 @@
 //! Conversion from `f32` rounds to nearest, ties to even, as pgvector's and every CPU's does; what exceeds the largest
 //! half becomes infinite, and the caller decides whether that is an error.
 
+use crate::kernels;
+
 /// A half-precision number as its sixteen bits: one sign, five of exponent, ten of fraction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(transparent)]
@@ -81,15 +83,13 @@ fn round_off(bits: u32, count: u32) -> u32 {
 /// Converts a whole vector; see [`F16::from_f32`]. Panics when lengths differ.
 pub fn to_f16(from: &[f32], into: &mut [F16]) {
     assert_eq!(from.len(), into.len(), "vectors of one dimension");
-    for (half, &value) in into.iter_mut().zip(from) {
-        *half = F16::from_f32(value);
-    }
+    // SAFETY: lengths agree; the CPU has the table's instructions (invariant of `table`).
+    unsafe { (kernels().to_f16)(from, into) }
 }
 
 /// Converts a whole vector, exactly. Panics when lengths differ.
 pub fn from_f16(from: &[F16], into: &mut [f32]) {
     assert_eq!(from.len(), into.len(), "vectors of one dimension");
-    for (value, half) in into.iter_mut().zip(from) {
-        *value = half.to_f32();
-    }
+    // SAFETY: as above.
+    unsafe { (kernels().from_f16)(from, into) }
 }

@@ -11,9 +11,11 @@
 //!   i8, 7-bit the same   L2^2, dot, L1       i32        exact
 //!   1 bit     1 bit      Hamming, Jaccard    u32, f32
 //!   1 bit     4 bits     dot                 u32        the query in bit planes
+//!   f32       f32        L2^2, dot           f32        matrices
 //! ```
 //!
-//! [`distance`] gives the values a user sees, computed as pgvector computes them: sums in `f32`, the last step in `f64`.
+//! Beside the table stand [`Sparse`] vectors, whose kernels are the same on every CPU, and [`distance`] with its siblings,
+//! which give the values a user sees, computed as pgvector computes them: sums in `f32`, the last step in `f64`.
 //!
 //! Not here: storage, ids, how codes are made. Adding an instruction set means adding a module with one [`Kernels`]
 //! constant and a line in `tables`; `scalar` stays as the fallback and as the oracle of the tests.
@@ -26,15 +28,21 @@ mod forms;
 mod half;
 mod prefetch;
 mod scalar;
+mod sparse;
 mod table;
+mod tile;
 
 use std::sync::OnceLock;
 
 pub use bits::{pack_bits, pack_planes, words};
-pub use distance::{Metric, distance};
+pub use distance::{Metric, distance, distance_bits, distance_f16, distance_sparse};
 pub use half::{F16, from_f16, to_f16};
 pub use prefetch::prefetch;
-pub use table::{Bits, Dense, DotAndNorms, Kernel, Kernels, MAX_INTEGER_DIM, PLANES, Pool};
+pub use sparse::Sparse;
+pub use table::{
+    Bits, Dense, DotAndNorms, Kernel, Kernels, MAX_INTEGER_DIM, Overlap, PLANES, Pool,
+};
+pub use tile::Tile;
 
 /// The kernels for this CPU. Detection runs on the first call only.
 pub fn kernels() -> &'static Kernels {

@@ -7,7 +7,8 @@ use std::marker::PhantomData;
 
 use crate::forms::{Pair, forms};
 use crate::half::F16;
-use crate::table::{Bits, Dense, PLANES};
+use crate::table::{Bits, Dense, Overlap, PLANES};
+use crate::tile::{Tile, each_block};
 use crate::{DotAndNorms, Kernels};
 
 const LANES: usize = 8;
@@ -18,11 +19,12 @@ pub(crate) static KERNELS: Kernels = Kernels {
     name: "scalar",
     l2_squared,
     dot,
-    dot_and_norms,
     l2_squared_many: |query, rows, out| many(l2_squared, query, rows, out),
     dot_many: |query, rows, out| many(dot, query, rows, out),
     f32: floats(),
     f16: floats(),
+    dot_and_norms: kernel::<Norms<f32>, 1>(),
+    f16_dot_and_norms: kernel::<Norms<F16>, 1>(),
     f32_f16: floats(),
     f32_i8: floats(),
     f32_u8: floats(),
@@ -31,8 +33,16 @@ pub(crate) static KERNELS: Kernels = Kernels {
     i8_u7_dot: kernel::<Integers<Product, i8, u8>, 1>(),
     bits: Bits {
         hamming: kernel::<Hamming, 1>(),
-        jaccard: kernel::<Jaccard, 1>(),
+        jaccard: kernel::<Jaccard<Both>, 1>(),
+        overlap: kernel::<Both, 1>(),
         planes: kernel::<Planes, PLANES>(),
+    },
+    tile: Tile { l2_squared: tile::<SquaredDifference>, dot: tile::<Product> },
+    to_f16: |from, into| {
+        into.iter_mut().zip(from).for_each(|(half, &value)| *half = F16::from_f32(value));
+    },
+    from_f16: |from, into| {
+        into.iter_mut().zip(from).for_each(|(value, half)| *value = half.to_f32());
     },
 };
 
@@ -149,6 +159,24 @@ impl<T: Term, Q: Number, R: Number> Pair for Floats<T, Q, R> {
     }
 }
 
+struct Norms<E>(PhantomData<E>);
+
+impl<E: Number> Pair for Norms<E> {
+    type Query = E;
+    type Row = E;
+    type Sum = DotAndNorms;
+
+    #[inline(always)]
+    unsafe fn sum(query: &[E], row: &[E]) -> DotAndNorms {
+        let dot = |a: &[E], b: &[E]| sum(a, b, |x, y| x.number() * y.number());
+        DotAndNorms { dot: dot(query, row), norm_a: dot(query, query), norm_b: dot(row, row) }
+    }
+}
+
+fn tile<T: Term>(queries: &[&[f32]], rows: &[&[f32]], out: &mut [f32]) {
+    each_block(queries, rows, out, |[query], [row]| [[sum(query, row, T::of_floats)]]);
+}
+
 struct Integers<T, Q, R>(PhantomData<(T, Q, R)>);
 
 impl<T: Term, Q: Code, R: Code> Pair for Integers<T, Q, R> {
@@ -193,26 +221,35 @@ impl Pair for Hamming {
     }
 }
 
-struct Jaccard;
+struct Both;
 
-impl Pair for Jaccard {
+impl Pair for Both {
+    type Query = u64;
+    type Row = u64;
+    type Sum = Overlap;
+
+    #[inline(always)]
+    unsafe fn sum(query: &[u64], row: &[u64]) -> Overlap {
+        let count = |of: fn(u64, u64) -> u64| -> u32 {
+            query.iter().zip(row).map(|(&q, &r)| of(q, r).count_ones()).sum()
+        };
+        Overlap { both: count(|q, r| q & r), either: count(|q, r| q | r) }
+    }
+}
+
+/// The Jaccard distance, given how an instruction set counts the overlap.
+pub(crate) struct Jaccard<P>(PhantomData<P>);
+
+impl<P: Pair<Query = u64, Row = u64, Sum = Overlap>> Pair for Jaccard<P> {
     type Query = u64;
     type Row = u64;
     type Sum = f32;
 
     #[inline(always)]
     unsafe fn sum(query: &[u64], row: &[u64]) -> f32 {
-        let count = |of: fn(u64, u64) -> u64| -> u32 {
-            query.iter().zip(row).map(|(&q, &r)| of(q, r).count_ones()).sum()
-        };
-        jaccard_of(count(|q, r| q & r), count(|q, r| q | r))
+        // SAFETY: the contract is the same.
+        unsafe { P::sum(query, row) }.jaccard()
     }
-}
-
-/// The Jaccard distance of two strings that share `both` bits out of `either`.
-#[inline(always)]
-pub(crate) fn jaccard_of(both: u32, either: u32) -> f32 {
-    if both == 0 { 1.0 } else { 1.0 - both as f32 / either as f32 }
 }
 
 struct Planes;
@@ -232,16 +269,12 @@ impl Pair for Planes {
     }
 }
 
-pub(crate) fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
+fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
     sum(a, b, |x, y| (x - y) * (x - y))
 }
 
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+fn dot(a: &[f32], b: &[f32]) -> f32 {
     sum(a, b, |x, y| x * y)
-}
-
-pub(crate) fn dot_and_norms(a: &[f32], b: &[f32]) -> DotAndNorms {
-    DotAndNorms { dot: dot(a, b), norm_a: dot(a, a), norm_b: dot(b, b) }
 }
 
 fn many(kernel: fn(&[f32], &[f32]) -> f32, query: &[f32], rows: &[&[f32]], out: &mut [f32]) {

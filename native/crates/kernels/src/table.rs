@@ -8,6 +8,7 @@
 //! found on this CPU. That is what makes the safe methods here safe; the function pointers stay private to the crate.
 
 use crate::half::F16;
+use crate::tile::Tile;
 
 /// One implementation of every kernel.
 ///
@@ -20,8 +21,6 @@ pub struct Kernels {
     pub l2_squared: fn(&[f32], &[f32]) -> f32,
     /// `sum(a * b)`.
     pub dot: fn(&[f32], &[f32]) -> f32,
-    /// Dot product and both squared norms together: cosine of vectors nobody has normalised.
-    pub dot_and_norms: fn(&[f32], &[f32]) -> DotAndNorms,
     /// `out[i] = l2_squared(query, rows[i])`; `out` is as long as `rows`.
     pub l2_squared_many: fn(&[f32], &[&[f32]], &mut [f32]),
     /// `out[i] = dot(query, rows[i])`; `out` is as long as `rows`.
@@ -30,6 +29,10 @@ pub struct Kernels {
     pub f32: Dense<f32, f32, f32>,
     /// Half-precision vectors among themselves; products and sums in `f32`.
     pub f16: Dense<F16, F16, f32>,
+    /// Dot product and both squared norms together: cosine of vectors nobody has normalised.
+    pub dot_and_norms: Kernel<f32, f32, DotAndNorms>,
+    /// The same of half-precision vectors.
+    pub f16_dot_and_norms: Kernel<F16, F16, DotAndNorms>,
     /// A full-precision query against half-precision rows.
     pub f32_f16: Dense<f32, F16, f32>,
     /// A full-precision query, already moved to the codes' scale, against signed codes.
@@ -46,6 +49,11 @@ pub struct Kernels {
     pub i8_u7_dot: Kernel<i8, u8, i32>,
     /// Bit strings.
     pub bits: Bits,
+    /// Distance matrices.
+    pub tile: Tile,
+    /// Conversion of equally long slices.
+    pub(crate) to_f16: unsafe fn(&[f32], &mut [F16]),
+    pub(crate) from_f16: unsafe fn(&[F16], &mut [f32]),
 }
 
 /// The three sums every metric over numbers is made from.
@@ -64,6 +72,8 @@ pub struct Bits {
     pub hamming: Kernel<u64, u64, u32>,
     /// `1 - |a & b| / |a | b|` in `f32`; one when nothing is shared, two empty strings included.
     pub jaccard: Kernel<u64, u64, f32>,
+    /// What [`Bits::jaccard`] is made of.
+    pub overlap: Kernel<u64, u64, Overlap>,
     /// `sum over set bits of the row of level(bit)`, where levels of the query lie in [`PLANES`] bit planes, plane 0 the
     /// least significant: `query[plane * row.len() + word]`. The query is therefore [`PLANES`] times as long as a row;
     /// [`crate::pack_planes`] makes it.
@@ -82,6 +92,21 @@ pub struct DotAndNorms {
     pub dot: f32,
     pub norm_a: f32,
     pub norm_b: f32,
+}
+
+/// Bits set in both strings, and in either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overlap {
+    pub both: u32,
+    pub either: u32,
+}
+
+impl Overlap {
+    /// The Jaccard distance in `f32`.
+    #[inline(always)]
+    pub fn jaccard(self) -> f32 {
+        if self.both == 0 { 1.0 } else { 1.0 - self.both as f32 / self.either as f32 }
+    }
 }
 
 /// One kernel in its three forms. `STRETCH` is how many elements of the query belong to one of a row.

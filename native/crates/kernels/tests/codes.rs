@@ -3,7 +3,7 @@
 mod common;
 
 use common::Random;
-use omen_kernels::{PLANES, Pool, pack_bits, pack_planes, tables, words};
+use omen_kernels::{Overlap, PLANES, Pool, pack_bits, pack_planes, tables, words};
 
 fn dims() -> impl Iterator<Item = usize> {
     (0..=130).chain([255, 256, 257, 383, 384, 511, 767, 768, 1000, 1536, 1999, 16000])
@@ -19,7 +19,7 @@ fn wide<T: Copy + Into<i32>>(codes: &[T]) -> Vec<i32> {
     codes.iter().map(|&code| code.into()).collect()
 }
 
-/// Codes of three kinds: all at one end of the range, all at the other, and anything.
+/// Codes of four kinds: all at one end of the range, all at the other, at both ends, and anything.
 fn fill<T>(random: &mut Random, dim: usize, low: T, high: T, any: fn(u64) -> T) -> Vec<T>
 where
     T: Copy,
@@ -27,9 +27,8 @@ where
     let kind = random.next() % 4;
     let mut code = || match kind {
         0 => low,
-        1 => high,
-        2 if random.next() % 2 == 0 => low,
-        2 => high,
+        2 if random.next() & 1 == 0 => low,
+        1 | 2 => high,
         _ => any(random.next()),
     };
     (0..dim).map(|_| code()).collect()
@@ -99,6 +98,7 @@ fn bit_strings_are_counted_exactly() {
                 let what = format!("{} {words} words", table.name);
                 assert_eq!(table.bits.hamming.pair(&a, &b), count(|x, y| x ^ y), "{what}");
                 assert_eq!(table.bits.jaccard.pair(&a, &b), jaccard, "{what}");
+                assert_eq!(table.bits.overlap.pair(&a, &b), Overlap { both, either }, "{what}");
             }
         }
     }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Element, Random, TERMS, assert_near, reference, vector};
-use omen_kernels::{Dense, F16, Kernel, Kernels, Pool, tables};
+use omen_kernels::{Dense, DotAndNorms, F16, Kernel, Kernels, Pool, tables};
 
 /// The kernels of one pair of formats, in the order of [`TERMS`].
 fn kernels_of<Q, R, S>(dense: &Dense<Q, R, S>) -> [&Kernel<Q, R, S>; 3] {
@@ -47,16 +47,20 @@ fn every_dimension_agrees_with_the_sum_in_f64() {
 
 #[test]
 fn dot_and_norms_agree_with_the_sums_in_f64() {
-    let mut random = Random(2);
-    for dim in 0..=300 {
-        let (a, b): (Vec<f32>, Vec<f32>) = (vector(&mut random, dim), vector(&mut random, dim));
-        for table in tables() {
-            let what = format!("{} dim {dim}", table.name);
-            let sums = (table.dot_and_norms)(&a, &b);
+    fn check<E: Element>(name: &str, kernel: &Kernel<E, E, DotAndNorms>) {
+        let mut random = Random(2);
+        for dim in 0..=300 {
+            let (a, b): (Vec<E>, Vec<E>) = (vector(&mut random, dim), vector(&mut random, dim));
+            let what = format!("{name} dim {dim}");
+            let sums = kernel.pair(&a, &b);
             assert_near(sums.dot as f64, reference(&a, &b, |x, y| x * y), &what);
             assert_near(sums.norm_a as f64, reference(&a, &a, |x, y| x * y), &what);
             assert_near(sums.norm_b as f64, reference(&b, &b, |x, y| x * y), &what);
         }
+    }
+    for table in tables() {
+        check(table.name, &table.dot_and_norms);
+        check(table.name, &table.f16_dot_and_norms);
     }
 }
 
@@ -157,7 +161,7 @@ fn overflow_and_nan_come_out_as_in_plain_arithmetic() {
             }
             a[at] = 3e38;
             assert_eq!(table.f32.l2_squared.pair(&a, &b), f32::INFINITY);
-            assert_eq!((table.dot_and_norms)(&a, &b).norm_a, f32::INFINITY);
+            assert_eq!(table.dot_and_norms.pair(&a, &b).norm_a, f32::INFINITY);
             a[at] = f32::NEG_INFINITY;
             assert_eq!(table.f32.dot.pair(&a, &b), f32::NEG_INFINITY);
             assert_eq!(table.f32.l1.pair(&a, &b), f32::INFINITY);

@@ -22,7 +22,8 @@ fn every_half_has_its_value_and_survives_the_round_trip() {
         let value = F16(bits).to_f32();
         match (bits >> 10 & 31, bits & 1023) {
             (31, 0) => {
-                assert_eq!(value, if bits >> 15 == 0 { f32::INFINITY } else { f32::NEG_INFINITY })
+                let infinity = if bits >> 15 == 0 { f32::INFINITY } else { f32::NEG_INFINITY };
+                assert_eq!(value, infinity);
             }
             (31, _) => assert!(value.is_nan()),
             _ => assert_eq!(value as f64, definition(bits), "{bits:#06x}"),

@@ -10,8 +10,7 @@ use std::arch::x86_64::{
 };
 
 use crate::forms::Pair;
-use crate::scalar::jaccard_of;
-use crate::table::PLANES;
+use crate::table::{Overlap, PLANES};
 
 /// Words in a register.
 const LANES: usize = 4;
@@ -107,20 +106,20 @@ impl Pair for Hamming {
     }
 }
 
-pub(super) struct Jaccard;
+pub(super) struct Both;
 
-impl Pair for Jaccard {
+impl Pair for Both {
     type Query = u64;
     type Row = u64;
-    type Sum = f32;
+    type Sum = Overlap;
 
     #[inline(always)]
-    unsafe fn sum(query: &[u64], row: &[u64]) -> f32 {
+    unsafe fn sum(query: &[u64], row: &[u64]) -> Overlap {
         // SAFETY: contract of the trait.
         unsafe {
             let both = count(query, row, |q, r| _mm256_and_si256(q, r), |q, r| q & r);
             let either = count(query, row, |q, r| _mm256_or_si256(q, r), |q, r| q | r);
-            jaccard_of(both, either)
+            Overlap { both, either }
         }
     }
 }

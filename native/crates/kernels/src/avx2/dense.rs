@@ -17,7 +17,7 @@ use crate::DotAndNorms;
 use crate::forms::Pair;
 use crate::half::F16;
 
-const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 
 /// An element of which eight become eight floats.
 pub(super) trait Lanes: Copy + Default + 'static {
@@ -107,7 +107,7 @@ impl Term for AbsoluteDifference {
 /// # Safety
 /// The CPU has AVX2 and F16C.
 #[inline(always)]
-unsafe fn load_tail<E: Lanes>(vector: &[E]) -> __m256 {
+pub(super) unsafe fn load_tail<E: Lanes>(vector: &[E]) -> __m256 {
     // A window into this table selects the last `count` lanes.
     const WINDOW: [i32; 16] = [0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1];
     let count = vector.len() % LANES;
@@ -175,42 +175,43 @@ impl<T: Term, Q: Lanes, R: Lanes> Pair for Floats<T, Q, R> {
     }
 }
 
-/// See [`crate::Kernels::dot_and_norms`]. Reached through the table alone.
-pub(super) fn dot_and_norms(a: &[f32], b: &[f32]) -> DotAndNorms {
-    assert_eq!(a.len(), b.len(), "vectors of one dimension");
-    // SAFETY: lengths agree; the table was given out on a CPU with its features.
-    unsafe { three_sums(a, b) }
-}
+/// The dot product of two vectors and the squared norms of both.
+pub(super) struct Norms<E>(PhantomData<E>);
 
-#[target_feature(enable = "avx2,fma,f16c")]
-fn three_sums(a: &[f32], b: &[f32]) -> DotAndNorms {
-    let length = a.len();
-    let zero = _mm256_setzero_ps();
-    let (mut dot, mut norm_a, mut norm_b) = ([zero; 2], [zero; 2], [zero; 2]);
-    let mut add = |half: usize, x: __m256, y: __m256| {
-        dot[half] = _mm256_fmadd_ps(x, y, dot[half]);
-        norm_a[half] = _mm256_fmadd_ps(x, x, norm_a[half]);
-        norm_b[half] = _mm256_fmadd_ps(y, y, norm_b[half]);
-    };
-    let mut at = 0;
-    // SAFETY: `a` and `b` are equally long; every load starts at `at` and covers at most `length - at` floats.
-    unsafe {
-        let load = |at: usize| (f32::load(a.as_ptr().add(at)), f32::load(b.as_ptr().add(at)));
-        while at + 2 * LANES <= length {
-            let (first, second) = (load(at), load(at + LANES));
-            add(0, first.0, first.1);
-            add(1, second.0, second.1);
-            at += 2 * LANES;
-        }
-        if at + LANES <= length {
-            let (x, y) = load(at);
-            add(0, x, y);
-            at += LANES;
-        }
-        if at < length {
-            add(1, load_tail(a), load_tail(b));
+impl<E: Lanes> Pair for Norms<E> {
+    type Query = E;
+    type Row = E;
+    type Sum = DotAndNorms;
+
+    #[inline(always)]
+    unsafe fn sum(query: &[E], row: &[E]) -> DotAndNorms {
+        let (length, q, r) = (row.len(), query.as_ptr(), row.as_ptr());
+        // SAFETY: query and row are equally long (contract of the trait); every load starts at `at` and covers at most
+        // `length - at` elements.
+        unsafe {
+            let zero = _mm256_setzero_ps();
+            let mut sums = [[zero; 3]; 2];
+            let add = |[dot, norm_q, norm_r]: &mut [__m256; 3], x: __m256, y: __m256| {
+                *dot = Product::add(*dot, x, y);
+                *norm_q = Product::add(*norm_q, x, x);
+                *norm_r = Product::add(*norm_r, y, y);
+            };
+            let mut at = 0;
+            while at + 2 * LANES <= length {
+                add(&mut sums[0], E::load(q.add(at)), E::load(r.add(at)));
+                let second = at + LANES;
+                add(&mut sums[1], E::load(q.add(second)), E::load(r.add(second)));
+                at += 2 * LANES;
+            }
+            if at + LANES <= length {
+                add(&mut sums[0], E::load(q.add(at)), E::load(r.add(at)));
+                at += LANES;
+            }
+            if at < length {
+                add(&mut sums[1], load_tail(query), load_tail(row));
+            }
+            let total = |i: usize| horizontal_sum(_mm256_add_ps(sums[0][i], sums[1][i]));
+            DotAndNorms { dot: total(0), norm_a: total(1), norm_b: total(2) }
         }
     }
-    let total = |halves: [__m256; 2]| horizontal_sum(_mm256_add_ps(halves[0], halves[1]));
-    DotAndNorms { dot: total(dot), norm_a: total(norm_a), norm_b: total(norm_b) }
 }

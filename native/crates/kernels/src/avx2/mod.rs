@@ -2,11 +2,16 @@
 
 mod bits;
 mod dense;
+mod half;
 mod integers;
+mod tile;
 
 use crate::Kernels;
 use crate::forms::forms;
+use crate::half::F16;
+use crate::scalar::Jaccard;
 use crate::table::{Bits, Dense, PLANES};
+use crate::tile::Tile;
 use dense::{AbsoluteDifference, Floats, Product, SquaredDifference};
 
 forms!("avx2,fma,f16c,popcnt");
@@ -15,11 +20,12 @@ static KERNELS: Kernels = Kernels {
     name: "avx2+fma",
     l2_squared: |a, b| F32.l2_squared.pair(a, b),
     dot: |a, b| F32.dot.pair(a, b),
-    dot_and_norms: dense::dot_and_norms,
     l2_squared_many: |query, rows, out| F32.l2_squared.list(query, rows, out),
     dot_many: |query, rows, out| F32.dot.list(query, rows, out),
     f32: floats(),
     f16: floats(),
+    dot_and_norms: kernel::<dense::Norms<f32>, 1>(),
+    f16_dot_and_norms: kernel::<dense::Norms<F16>, 1>(),
     f32_f16: floats(),
     f32_i8: floats(),
     f32_u8: floats(),
@@ -36,9 +42,13 @@ static KERNELS: Kernels = Kernels {
     i8_u7_dot: kernel::<integers::MixedProduct, 1>(),
     bits: Bits {
         hamming: kernel::<bits::Hamming, 1>(),
-        jaccard: kernel::<bits::Jaccard, 1>(),
+        jaccard: kernel::<Jaccard<bits::Both>, 1>(),
+        overlap: kernel::<bits::Both, 1>(),
         planes: kernel::<bits::Planes, PLANES>(),
     },
+    tile: Tile { l2_squared: tile::l2_squared, dot: tile::dot },
+    to_f16: half::to_f16,
+    from_f16: half::from_f16,
 };
 
 static F32: Dense<f32, f32, f32> = floats();

@@ -107,7 +107,9 @@ pub fn vector<E: Element>(random: &mut Random, dim: usize) -> Vec<E> {
 }
 
 /// What a kernel adds up, by name.
-pub const TERMS: [(&str, fn(f64, f64) -> f64); 3] =
+pub type Term = (&'static str, fn(f64, f64) -> f64);
+
+pub const TERMS: [Term; 3] =
     [("l2", |a, b| (a - b) * (a - b)), ("dot", |a, b| a * b), ("l1", |a, b| (a - b).abs())];
 
 /// Sum of `term` in `f64`, and a bound on what `f32` may lose: the sum of magnitudes times a few units in the last place.

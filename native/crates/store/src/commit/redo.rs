@@ -124,6 +124,9 @@ impl Writer {
                     Metric::L2 => 0,
                     Metric::InnerProduct => 1,
                     Metric::Cosine => 2,
+                    Metric::L1 => 3,
+                    Metric::Hamming => 4,
+                    Metric::Jaccard => 5,
                 });
             }
             IndexMethod::Bm25 { config, k1, b } => {
@@ -304,6 +307,9 @@ impl<'a> Reader<'a> {
                     0 => Metric::L2,
                     1 => Metric::InnerProduct,
                     2 => Metric::Cosine,
+                    3 => Metric::L1,
+                    4 => Metric::Hamming,
+                    5 => Metric::Jaccard,
                     _ => return Err(damaged()),
                 },
             },
