@@ -85,7 +85,7 @@ describe("built-in objects", () => {
     const plus = snapshot.operatorsByName(undefined, "+", PATH);
     expect(plus.find((entry) => entry.leftType === 23 && entry.rightType === 23)?.functionOid).toBe(177);
     const distance = snapshot.operatorsByName("public", "<->", PATH).map((entry) => entry.leftType);
-    expect(distance).toEqual([Oid.vector]);
+    expect(distance).toEqual([Oid.vector, Oid.halfvec, Oid.sparsevec]);
     expect(snapshot.cast(Oid.int4, Oid.int8)).toMatchObject({ context: "i", method: "f" });
     expect(snapshot.cast(Oid.varchar, Oid.text)).toMatchObject({ context: "i", method: "b" });
     expect(snapshot.cast(Oid.vector, 1021)).toMatchObject({ context: "i", method: "f" });

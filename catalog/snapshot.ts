@@ -16,7 +16,7 @@ import { builtinCast, builtinOperator, builtinOperatorsNamed } from "./builtin/o
 import { systemRef, systemRefByOid, systemRefs } from "./builtin/relations.ts";
 import { generatedTable, rowsBy } from "./builtin/tables.ts";
 import { builtinType, builtinTypes, builtinTypesNamed } from "./builtin/types.ts";
-import { isOwnObject } from "./builtin/vector-objects.ts";
+import { isOwnObject } from "./builtin/own-objects.ts";
 import {
   CatalogOid,
   type CatalogSnapshot,

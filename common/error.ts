@@ -30,6 +30,7 @@ export const SqlState = {
   arraySubscriptError: "2202E",
   invalidEscapeSequence: "22025",
   dataException: "22000",
+  stringDataLengthMismatch: "22026",
   invalidTextRepresentation: "22P02",
   invalidBinaryRepresentation: "22P03",
   badCopyFileFormat: "22P04",

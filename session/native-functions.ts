@@ -1,7 +1,7 @@
 // Puts the native engine behind the seams that catalog/functions keeps for it: distance kernels (so that exact scans and
 // indexes agree to the last bit) and regular expressions in linear time. Once per thread, before any session runs.
 import { setRegexEngine } from "../catalog/functions/regex-engine.ts";
-import { setVectorKernels } from "../catalog/functions/vector.ts";
+import { setVectorKernels } from "../catalog/functions/vector-distance.ts";
 import { compileRegex, distance } from "../native/index.ts";
 
 export function useNativeFunctions(): void {

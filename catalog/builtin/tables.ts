@@ -27,19 +27,17 @@ import { pgTsTemplate } from "../generated/pg-ts-template.ts";
 import { pgType } from "../generated/pg-type.ts";
 import { systemRelations } from "../generated/system-relations.ts";
 import { GeneratedTable, type OwnRow } from "./generated-table.ts";
+import { OWN_AGGREGATES, OWN_FUNCTIONS } from "./own-functions.ts";
 import {
   OWN_ACCESS_METHODS,
-  OWN_AGGREGATES,
-  OWN_CASTS,
   OWN_DESCRIPTIONS,
-  OWN_FUNCTIONS,
   OWN_OPERATOR_CLASSES,
   OWN_OPERATOR_FAMILIES,
   OWN_OPERATOR_MEMBERS,
-  OWN_OPERATORS,
   OWN_SUPPORT_FUNCTIONS,
-  OWN_TYPES,
-} from "./vector-objects.ts";
+} from "./own-operator-classes.ts";
+import { OWN_OPERATORS } from "./own-operators.ts";
+import { OWN_CASTS, OWN_TYPES } from "./own-types.ts";
 
 const SOURCES = {
   pg_aggregate: [pgAggregate, OWN_AGGREGATES],

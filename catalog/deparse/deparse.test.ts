@@ -1,6 +1,7 @@
 // Against PostgreSQL's answers (test/catalog/record.ts).
 import { expect, test } from "vitest";
 import { SqlError } from "../../common/error.ts";
+import { Oid } from "../../common/types/oid.ts";
 import { codecOf } from "../../common/types/registry.ts";
 import checks from "../../test/catalog/recorded/checks.json" with { type: "json" };
 import functions from "../../test/catalog/recorded/functions.json" with { type: "json" };
@@ -31,8 +32,8 @@ test("format_type of every type, with and without modifiers", () => {
   for (const [oid, typmod, text] of types as [number, number | null, string][]) {
     expect([oid, typmod, formatType(scope, oid, typmod ?? undefined)]).toEqual([oid, typmod, text]);
   }
-  expect(formatType(scope, 8000, 3)).toBe("vector(3)");
-  expect(formatType(scope, 8001, 3)).toBe("vector(3)[]");
+  expect(formatType(scope, Oid.vector, 3)).toBe("vector(3)");
+  expect(formatType(scope, Oid.vectorArray, 3)).toBe("vector(3)[]");
   expect(formatType(scope, docs.arrayTypeOid, -1)).toBe("docs[]");
   expect(formatType({ catalog, searchPath: ["pg_catalog"] }, docs.rowTypeOid, -1)).toBe("public.docs");
   expect(formatType(scope, 99, -1)).toBe("???");

@@ -134,7 +134,11 @@ const joined: readonly (readonly [string, number])[] = [
   ["jsonb_", Oid.jsonb],
   ["record_", Oid.record],
   ["record_image_", Oid.record],
+  // bit and varbit share one set.
+  ["bit", Oid.bit],
   ["vector_", Oid.vector],
+  ["halfvec_", Oid.halfvec],
+  ["sparsevec_", Oid.sparsevec],
 ];
 
 export const comparisonFunctions: BodyTable = {
@@ -196,7 +200,10 @@ export const comparisonFunctions: BodyTable = {
   interval_cmp: cmp(ofType(Oid.interval)),
   uuid_cmp: cmp(ofType(Oid.uuid)),
   jsonb_cmp: cmp(ofType(Oid.jsonb)),
+  bitcmp: cmp(ofType(Oid.bit)),
   vector_cmp: cmp(ofType(Oid.vector)),
+  halfvec_cmp: cmp(ofType(Oid.halfvec)),
+  sparsevec_cmp: cmp(ofType(Oid.sparsevec)),
   date_cmp: cmp(compareNumbers),
   time_cmp: cmp(compareNumbers),
   timestamp_cmp: cmp(compareNumbers),

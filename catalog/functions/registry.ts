@@ -6,6 +6,7 @@
 import { aggregateFunctions } from "./aggregates.ts";
 import { arrayFunctions } from "./array.ts";
 import type { BodyTable } from "./body.ts";
+import { bitFunctions } from "./bit.ts";
 import { byteaFunctions } from "./bytea.ts";
 import { comparisonFunctions } from "./comparison.ts";
 import { datePartFunctions } from "./date-part.ts";
@@ -20,12 +21,14 @@ import { likeFunctions } from "./like.ts";
 import { numericFunctions } from "./numeric.ts";
 import { regexFunctions } from "./regex.ts";
 import { setReturningFunctions } from "./set-returning.ts";
+import { sparsevecFunctions } from "./sparsevec.ts";
 import { statisticsFunctions } from "./statistics.ts";
 import { systemFunctions } from "./system.ts";
 import { textFunctions } from "./text.ts";
 import { toCharDateFunctions } from "./to-char-date.ts";
 import { toCharNumberFunctions } from "./to-char-number.ts";
 import { vectorFunctions } from "./vector.ts";
+import { vectorDistances } from "./vector-distance.ts";
 
 const TABLES: readonly BodyTable[] = [
   comparisonFunctions,
@@ -34,6 +37,7 @@ const TABLES: readonly BodyTable[] = [
   numericFunctions,
   textFunctions,
   byteaFunctions,
+  bitFunctions,
   likeFunctions,
   regexFunctions,
   dateTimeFunctions,
@@ -48,6 +52,8 @@ const TABLES: readonly BodyTable[] = [
   aggregateFunctions,
   statisticsFunctions,
   vectorFunctions,
+  vectorDistances,
+  sparsevecFunctions,
   systemFunctions,
 ];
 

@@ -8,7 +8,7 @@ import type { Datum } from "../../common/types/type.ts";
 import type { AggregateBody, ScalarBody } from "./function.ts";
 import { functionBody } from "./registry.ts";
 import { testCall } from "./test-call.ts";
-import { setVectorKernels } from "./vector.ts";
+import { setVectorKernels } from "./vector-distance.ts";
 
 const call = testCall([Oid.vector, Oid.vector], Oid.float8);
 const vector = (text: string): Datum => codecOf(Oid.vector).parse(text, -1, call.context.types);

@@ -1,247 +1,267 @@
-// pgvector's functions and operators on `vector`. Distances go through a seam: start-up puts the native kernels in, so that
-// an exact scan and the index give the same numbers to the last bit. The plain ones here accumulate in float8.
-import { type EmbeddingVector, Float64Vector, type Vector } from "../../common/batch/vector.ts";
+// pgvector's functions on `vector` and `halfvec` but the distances (vector-distance.ts): arithmetic, parts, casts, averages
+// and sums. Both types are Float32Array; every result is rounded as its type keeps elements, and checked after that.
 import { SqlError, SqlState } from "../../common/error.ts";
 import { SqlArray } from "../../common/types/array.ts";
+import { BitString } from "../../common/types/bit.ts";
+import {
+  checkDimensions,
+  checkElement,
+  checkModifier,
+  elementOutOfRange,
+  type EmbeddingKind,
+  HALFVEC,
+  VECTOR,
+} from "../../common/types/embedding.ts";
+import { formatFloat4, parseFloat4 } from "../../common/types/float.ts";
 import type { Numeric } from "../../common/types/numeric.ts";
 import { Oid } from "../../common/types/oid.ts";
 import type { Datum } from "../../common/types/type.ts";
-import { applyVectorModifier, checkDimensions, checkElement } from "../../common/types/vector.ts";
 import { aggregate } from "./aggregates.ts";
-import { nullConstant } from "./batch.ts";
 import { type BodyTable, binary, ternary, unary } from "./body.ts";
 import { floatOverflow, floatUnderflow } from "./float.ts";
 import type { FunctionBody, ScalarBody } from "./function.ts";
+import { differentDimensions, norm } from "./vector-distance.ts";
 
 type Embedding = Float32Array;
-export type Distance = (a: Embedding, b: Embedding) => number;
 
-/** User-visible distances of equally long vectors; inner product is the plain one, not negated. */
-export interface VectorKernels {
-  readonly l2: Distance;
-  readonly innerProduct: Distance;
-  readonly cosine: Distance;
-}
-
-const plainKernels: VectorKernels = {
-  l2: (a, b) => Math.sqrt(squaredDistance(a, b)),
-  innerProduct,
-  cosine: (a, b) => {
-    let dot = 0;
-    let normA = 0;
-    let normB = 0;
-    for (let i = 0; i < a.length; i++) {
-      dot += a[i]! * b[i]!;
-      normA += a[i]! * a[i]!;
-      normB += b[i]! * b[i]!;
-    }
-    // NaN for a zero vector, as pgvector has it; rounding must not leave [-1, 1].
-    const similarity = dot / Math.sqrt(normA * normB);
-    return 1 - Math.min(Math.max(similarity, -1), 1);
-  },
-};
-
-let kernels = plainKernels;
-
-/** For start-up only. */
-export function setVectorKernels(replacement: VectorKernels): void {
-  kernels = replacement;
-}
-
-function squaredDistance(a: Embedding, b: Embedding): number {
-  let sum = 0;
+/** `fn` on each pair of elements, in float4 and then rounded to the type; 22003 when a result leaves its range. */
+function addElements(
+  kind: EmbeddingKind,
+  a: Embedding,
+  b: Embedding,
+  fn: (a: number, b: number) => number,
+): Embedding {
+  if (a.length !== b.length) throw differentDimensions(kind.typeName, a.length, b.length);
+  const out = new Float32Array(a.length);
   for (let i = 0; i < a.length; i++) {
-    const difference = a[i]! - b[i]!;
-    sum += difference * difference;
+    out[i] = kind.round(Math.fround(fn(a[i]!, b[i]!)));
+    if (!Number.isFinite(out[i]!)) throw floatOverflow();
   }
-  return sum;
+  return out;
 }
 
-function innerProduct(a: Embedding, b: Embedding): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
+function elementwise(kind: EmbeddingKind, fn: (a: number, b: number) => number): ScalarBody {
+  return binary<Embedding, Embedding>((a, b) => addElements(kind, a, b, fn));
 }
 
-function manhattan(a: Embedding, b: Embedding): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += Math.abs(a[i]! - b[i]!);
-  return sum;
-}
-
-function checkSame(a: Embedding, b: Embedding): void {
-  if (a.length !== b.length) {
-    throw new SqlError(SqlState.dataException, `different vector dimensions ${a.length} and ${b.length}`);
-  }
-}
-
-/** A distance between two columns, or a column and a constant query. */
-function distance(kernel: Distance): FunctionBody {
-  const checked = (a: Embedding, b: Embedding): number => {
-    checkSame(a, b);
-    return kernel(a, b);
-  };
-  return {
-    ...binary<Embedding, Embedding>(checked),
-    batch: (args, rowCount) => distanceBatch(kernel, args, rowCount),
-  };
-}
-
-function distanceBatch(kernel: Distance, args: readonly Vector[], rowCount: number): Vector | undefined {
-  const absent = nullConstant(args, rowCount);
-  if (absent !== undefined) return absent;
-  const [left, right] = args as readonly [Vector, Vector];
-  const column = left.kind === "embedding" ? left : right.kind === "embedding" ? right : undefined;
-  const query = column === left ? right : left;
-  if (column === undefined || query.kind !== "constant") return undefined;
-  return columnDistances(kernel, column, query.value as Embedding, rowCount);
-}
-
-function columnDistances(
-  kernel: Distance,
-  column: EmbeddingVector,
-  query: Embedding,
-  rowCount: number,
-): Vector {
-  if (rowCount > 0 && column.dim !== query.length) {
-    const anyRow = column.nulls === undefined || column.nulls.subarray(0, rowCount).includes(0);
-    if (anyRow)
-      throw new SqlError(
-        SqlState.dataException,
-        `different vector dimensions ${column.dim} and ${query.length}`,
-      );
-  }
-  const out = new Float64Array(rowCount);
-  for (let row = 0; row < rowCount; row++) {
-    if (column.nulls?.[row] === 1) continue;
-    out[row] = kernel(column.values.subarray(row * column.dim, (row + 1) * column.dim), query);
-  }
-  return new Float64Vector(out, column.nulls, rowCount);
-}
-
-function elementwise(fn: (a: number, b: number) => number, isProduct: boolean): ScalarBody {
+function multiply(kind: EmbeddingKind): ScalarBody {
   return binary<Embedding, Embedding>((a, b) => {
-    checkSame(a, b);
-    const out = new Float32Array(a.length);
-    for (let i = 0; i < a.length; i++) {
-      out[i] = fn(a[i]!, b[i]!);
-      if (!Number.isFinite(out[i]!)) throw floatOverflow();
-      if (isProduct && out[i] === 0 && a[i] !== 0 && b[i] !== 0) throw floatUnderflow();
+    const out = addElements(kind, a, b, (x, y) => x * y);
+    for (let i = 0; i < out.length; i++) {
+      if (out[i] === 0 && a[i] !== 0 && b[i] !== 0) throw floatUnderflow();
     }
     return out;
   });
 }
 
-function norm(a: Embedding): number {
-  return Math.sqrt(innerProduct(a, a));
-}
-
-function normalize(a: Embedding): Embedding {
+/** Divided by its length; the zero vector stays. */
+function normalize(kind: EmbeddingKind, a: Embedding): Embedding {
   const length = norm(a);
   const out = new Float32Array(a.length);
-  if (length > 0) {
-    for (let i = 0; i < a.length; i++) {
-      out[i] = a[i]! / length;
-      if (!Number.isFinite(out[i]!)) throw floatOverflow();
-    }
+  if (length === 0) return out;
+  for (let i = 0; i < a.length; i++) {
+    out[i] = kind.round(Math.fround(a[i]! / length));
+    if (!Number.isFinite(out[i]!)) throw floatOverflow();
   }
   return out;
 }
 
-function subvector(a: Embedding, start: number, count: number): Embedding {
-  if (count < 1) throw new SqlError(SqlState.dataException, "vector must have at least 1 dimension");
+/** Elements from `start` (1 = the first) on, `count` of them or as many as there are. */
+function subvector(kind: EmbeddingKind, a: Embedding, start: number, count: number): Embedding {
+  if (count < 1) checkDimensions(kind, 0);
   const end = Math.min(start + count, a.length + 1);
   const from = Math.max(start, 1);
-  checkDimensions(Math.max(end - from, 0));
+  checkDimensions(kind, Math.max(end - from, 0));
   return a.slice(from - 1, end - 1);
 }
 
-function concat(a: Embedding, b: Embedding): Embedding {
-  checkDimensions(a.length + b.length);
+function concat(kind: EmbeddingKind, a: Embedding, b: Embedding): Embedding {
+  checkDimensions(kind, a.length + b.length);
   const out = new Float32Array(a.length + b.length);
   out.set(a);
   out.set(b, a.length);
   return out;
 }
 
-/** int4[], float4[], float8[] and numeric[] to vector(n). */
-function fromArray(array: SqlArray, typmod: number): Embedding {
-  if (array.dimensions.length > 1) throw new SqlError(SqlState.dataException, "array must be 1-D");
-  if (array.elements.includes(null))
-    throw new SqlError(SqlState.nullValueNotAllowed, "array must not contain nulls");
-  checkDimensions(array.elements.length);
-  if (typmod >= 0 && typmod !== array.elements.length) {
-    throw new SqlError(SqlState.dataException, `expected ${typmod} dimensions, not ${array.elements.length}`);
-  }
-  const out = new Float32Array(array.elements.length);
-  array.elements.forEach((element, i) => {
-    out[i] = array.elementOid === Oid.numeric ? (element as Numeric).toNumber() : (element as number);
-    checkElement(out[i]);
-  });
+/** One bit for each element: 1 where it is above zero. */
+function binaryQuantize(a: Embedding): BitString {
+  const out = BitString.zeros(a.length);
+  for (let i = 0; i < a.length; i++) if (a[i]! > 0) out.bytes[i >> 3]! |= 0x80 >> (i & 7);
   return out;
 }
 
-interface VectorSum {
-  sum: Float64Array | undefined;
-  count: number;
+/** What pgvector asks of an array that is to become a vector: one dimension, no NULLs. The elements as float4. */
+export function arrayElements(array: SqlArray): Float32Array {
+  if (array.dimensions.length > 1) throw new SqlError(SqlState.dataException, "array must be 1-D");
+  if (array.elements.includes(null))
+    throw new SqlError(SqlState.nullValueNotAllowed, "array must not contain nulls");
+  const isNumeric = array.elementOid === Oid.numeric;
+  return Float32Array.from(array.elements, (element) =>
+    isNumeric ? parseFloat4((element as Numeric).toString()) : (element as number),
+  );
 }
 
-/** Sums in float8; avg and sum both come back as float4 values. */
-function vectorSum(
-  finish: (sum: Float64Array, count: number) => Float64Array,
-  mismatch: (expected: number, found: number) => string,
-): FunctionBody {
-  return aggregate<VectorSum>({
-    strict: true,
-    init: () => ({ sum: undefined, count: 0 }),
-    step: (state, args) => {
-      const value = args[0] as Embedding;
-      state.sum ??= new Float64Array(value.length);
-      if (state.sum.length !== value.length) {
-        throw new SqlError(SqlState.dataException, mismatch(state.sum.length, value.length));
-      }
-      for (let i = 0; i < value.length; i++) state.sum[i]! += value[i]!;
-      state.count += 1;
-    },
-    finish: (state): Datum => {
-      if (state.sum === undefined) return null;
-      const result = new Float32Array(finish(state.sum, state.count));
-      if (result.some((value) => !Number.isFinite(value))) throw floatOverflow();
-      return result;
-    },
+/** int4[], float4[], float8[] and numeric[] to vector(n) or halfvec(n). */
+function fromArray(kind: EmbeddingKind, array: SqlArray, typmod: number): Embedding {
+  const elements = arrayElements(array);
+  checkDimensions(kind, elements.length);
+  checkModifier(elements.length, typmod);
+  const out = narrowed(kind, elements);
+  for (const element of out) checkElement(kind.typeName, element);
+  return out;
+}
+
+/** Float4s as the type keeps them; 22003 for a finite one that the type cannot hold. */
+export function narrowed(kind: EmbeddingKind, elements: ArrayLike<number>): Embedding {
+  const out = new Float32Array(elements.length);
+  for (let i = 0; i < elements.length; i++) {
+    const element = elements[i] as number;
+    out[i] = kind.round(element);
+    if (!Number.isFinite(out[i]!) && Number.isFinite(element)) {
+      throw elementOutOfRange(kind.typeName, formatFloat4(element, 1));
+    }
+  }
+  return out;
+}
+
+function convert(kind: EmbeddingKind, a: Embedding, typmod: number): Embedding {
+  checkDimensions(kind, a.length);
+  checkModifier(a.length, typmod);
+  return kind === VECTOR ? a : narrowed(kind, a);
+}
+
+function toFloat4Array(a: Embedding): SqlArray {
+  return SqlArray.of(Oid.float4, Array.from(a));
+}
+
+/** float8[] {count, sum of the first elements, ...}: the state of avg as SQL sees it in vector_accum. */
+function stateOf(array: SqlArray, caller: string): number[] {
+  const isState =
+    array.dimensions.length === 1 && array.elements.length > 0 && !array.elements.includes(null);
+  if (!isState) throw new SqlError(SqlState.internalError, `${caller}: expected state array`);
+  return array.elements as number[];
+}
+
+const stateArray = (state: readonly number[]): SqlArray => SqlArray.of(Oid.float8, state);
+
+function accumulate(kind: EmbeddingKind): ScalarBody {
+  return binary<SqlArray, Embedding>((array, value) => {
+    const state = stateOf(array, `${kind.typeName}_accum`);
+    const isNew = state.length === 1;
+    if (!isNew) checkModifier(value.length, state.length - 1);
+    const sums = Array.from(value, (x, i) => (isNew ? x : finiteSum(state[i + 1]!, x)));
+    return stateArray([state[0]! + 1, ...sums]);
   });
 }
 
+function finiteSum(a: number, b: number): number {
+  const sum = a + b;
+  if (!Number.isFinite(sum)) throw floatOverflow();
+  return sum;
+}
+
+function combine(caller: string): ScalarBody {
+  return binary<SqlArray, SqlArray>((left, right) => {
+    const [a, b] = [stateOf(left, caller), stateOf(right, caller)];
+    if (a[0] === 0) return right;
+    if (b[0] === 0) return left;
+    checkModifier(b.length - 1, a.length - 1);
+    return stateArray(a.map((x, i) => finiteSum(x, b[i]!)));
+  });
+}
+
+function averageOfState(kind: EmbeddingKind): ScalarBody {
+  return unary<SqlArray>((array) => {
+    const [count, ...sums] = stateOf(array, `${kind.typeName}_avg`);
+    return count === 0 ? null : average(kind, sums, count!);
+  });
+}
+
+function average(kind: EmbeddingKind, sums: ArrayLike<number>, count: number): Embedding {
+  checkDimensions(kind, sums.length);
+  const singles = Float32Array.from(sums, (sum) => sum / count);
+  const out = narrowed(kind, singles);
+  for (const element of out) checkElement(kind.typeName, element);
+  return out;
+}
+
+/** The average: sums in float8. */
+function averageAggregate(kind: EmbeddingKind): FunctionBody {
+  return aggregate<{ sums: Float64Array | undefined; count: number }>({
+    strict: true,
+    init: () => ({ sums: undefined, count: 0 }),
+    step: (state, args) => {
+      const value = args[0] as Embedding;
+      state.sums ??= new Float64Array(value.length);
+      checkModifier(value.length, state.sums.length);
+      for (let i = 0; i < value.length; i++) state.sums[i] = finiteSum(state.sums[i]!, value[i]!);
+      state.count += 1;
+    },
+    finish: (state): Datum => (state.sums === undefined ? null : average(kind, state.sums, state.count)),
+  });
+}
+
+/** The sum: additions of the type one after the other, each rounded, as pgvector's aggregate over `+` makes them. */
+function sumAggregate(kind: EmbeddingKind): FunctionBody {
+  return aggregate<{ sum: Embedding | undefined }>({
+    strict: true,
+    init: () => ({ sum: undefined }),
+    step: (state, args) => {
+      const value = args[0] as Embedding;
+      state.sum =
+        state.sum === undefined ? value.slice() : addElements(kind, state.sum, value, (a, b) => a + b);
+    },
+    finish: (state): Datum => state.sum ?? null,
+  });
+}
+
+/** Functions under the type's own name. */
+function functionsOf(kind: EmbeddingKind): BodyTable {
+  const name = kind.typeName;
+  return {
+    [name]: ternary<Embedding, number, boolean>((a, typmod) => {
+      checkModifier(a.length, typmod);
+      return a;
+    }),
+    [`${name}_add`]: elementwise(kind, (a, b) => a + b),
+    [`${name}_sub`]: elementwise(kind, (a, b) => a - b),
+    [`${name}_mul`]: multiply(kind),
+    [`${name}_concat`]: binary<Embedding, Embedding>((a, b) => concat(kind, a, b)),
+    [`${name}_accum`]: accumulate(kind),
+    [`${name}_avg`]: averageOfState(kind),
+    [`${name}_to_float4`]: ternary<Embedding, number, boolean>(toFloat4Array),
+    [`array_to_${name}`]: ternary<SqlArray, number, boolean>((array, typmod) =>
+      fromArray(kind, array, typmod),
+    ),
+  };
+}
+
+const dimensions = unary<Embedding>((a) => a.length);
+const lengthOf = unary<Embedding>(norm);
+const quantize = unary<Embedding>(binaryQuantize);
+
 export const vectorFunctions: BodyTable = {
-  l2_distance: distance((a, b) => kernels.l2(a, b)),
-  vector_l2_squared_distance: distance(squaredDistance),
-  inner_product: distance((a, b) => kernels.innerProduct(a, b)),
-  vector_negative_inner_product: distance((a, b) => -kernels.innerProduct(a, b)),
-  cosine_distance: distance((a, b) => kernels.cosine(a, b)),
-  l1_distance: distance(manhattan),
-  vector_spherical_distance: distance(
-    (a, b) => Math.acos(Math.min(Math.max(innerProduct(a, b), -1), 1)) / Math.PI,
+  ...functionsOf(VECTOR),
+  ...functionsOf(HALFVEC),
+  vector_combine: combine("vector_combine"),
+  vector_dims: dimensions,
+  halfvec_vector_dims: dimensions,
+  vector_norm: lengthOf,
+  halfvec_l2_norm: lengthOf,
+  l2_normalize: unary<Embedding>((a) => normalize(VECTOR, a)),
+  halfvec_l2_normalize: unary<Embedding>((a) => normalize(HALFVEC, a)),
+  binary_quantize: quantize,
+  halfvec_binary_quantize: quantize,
+  subvector: ternary<Embedding, number, number>((a, start, count) => subvector(VECTOR, a, start, count)),
+  halfvec_subvector: ternary<Embedding, number, number>((a, start, count) =>
+    subvector(HALFVEC, a, start, count),
   ),
-  vector_dims: unary<Embedding>((a) => a.length),
-  vector_norm: unary<Embedding>(norm),
-  l2_norm: unary<Embedding>(norm),
-  l2_normalize: unary<Embedding>(normalize),
-  subvector: ternary<Embedding, number, number>(subvector),
-  vector_add: elementwise((a, b) => a + b, false),
-  vector_sub: elementwise((a, b) => a - b, false),
-  vector_mul: elementwise((a, b) => a * b, true),
-  vector_concat: binary<Embedding, Embedding>(concat),
-  vector: ternary<Embedding, number, boolean>((a, typmod) => applyVectorModifier(a, typmod)),
-  array_to_vector: ternary<SqlArray, number, boolean>(fromArray),
+  vector_to_halfvec: ternary<Embedding, number, boolean>((a, typmod) => convert(HALFVEC, a, typmod)),
+  halfvec_to_vector: ternary<Embedding, number, boolean>((a, typmod) => convert(VECTOR, a, typmod)),
+  [`agg:avg:${Oid.vector}`]: averageAggregate(VECTOR),
+  [`agg:avg:${Oid.halfvec}`]: averageAggregate(HALFVEC),
+  [`agg:sum:${Oid.vector}`]: sumAggregate(VECTOR),
+  [`agg:sum:${Oid.halfvec}`]: sumAggregate(HALFVEC),
   to_bm25query: unary<string>((query) => query),
   to_bm25query_index: binary<string, string>((query, index) => `${index}:${query}`),
-  vector_to_float4: ternary<Embedding, number, boolean>((a) => SqlArray.of(Oid.float4, Array.from(a))),
-  [`agg:avg:${Oid.vector}`]: vectorSum(
-    (sum, count) => sum.map((value) => value / count),
-    (expected, found) => `expected ${expected} dimensions, not ${found}`,
-  ),
-  [`agg:sum:${Oid.vector}`]: vectorSum(
-    (sum) => sum,
-    (expected, found) => `different vector dimensions ${expected} and ${found}`,
-  ),
 };

@@ -62,7 +62,7 @@ const columns = viewPart(
           CASE WHEN bt.typelem <> 0 AND bt.typlen = -1 THEN 'ARRAY'
             WHEN nbt.nspname = 'pg_catalog' THEN format_type(t.typbasetype, NULL) ELSE 'USER-DEFINED' END
         WHEN t.typelem <> 0 AND t.typlen = -1 THEN 'ARRAY'
-        WHEN nt.nspname = 'pg_catalog' AND t.oid < 8000 THEN format_type(a.atttypid, NULL) ELSE 'USER-DEFINED' END`,
+        WHEN nt.nspname = 'pg_catalog' AND t.oid < 16384 THEN format_type(a.atttypid, NULL) ELSE 'USER-DEFINED' END`,
     character_maximum_length: property("char_max_length"),
     character_octet_length: property("char_octet_length"),
     numeric_precision: property("numeric_precision"),
@@ -149,7 +149,7 @@ const elementTypes = viewPart(
     object_type: "'TABLE'",
     collection_type_identifier: "a.attnum::text",
     data_type:
-      "CASE WHEN nbt.nspname = 'pg_catalog' AND bt.oid < 8000 THEN format_type(bt.oid, NULL) ELSE 'USER-DEFINED' END",
+      "CASE WHEN nbt.nspname = 'pg_catalog' AND bt.oid < 16384 THEN format_type(bt.oid, NULL) ELSE 'USER-DEFINED' END",
     collation_catalog: "CASE WHEN co.oid IS NOT NULL THEN current_database() END",
     collation_schema: "nco.nspname",
     collation_name: "co.collname",

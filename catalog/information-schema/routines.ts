@@ -3,7 +3,7 @@ import { viewPart, yesNo, type ViewDefinition } from "./view.ts";
 
 /** Types of the product's own range are extensions' types to the standard, as vector is in PostgreSQL. */
 const DATA_TYPE = `CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN 'ARRAY'
-        WHEN nt.nspname = 'pg_catalog' AND t.oid < 8000 THEN format_type(t.oid, NULL) ELSE 'USER-DEFINED' END`;
+        WHEN nt.nspname = 'pg_catalog' AND t.oid < 16384 THEN format_type(t.oid, NULL) ELSE 'USER-DEFINED' END`;
 const MAY_CALL = "(pg_has_role(p.proowner, 'USAGE') OR has_function_privilege(p.oid, 'EXECUTE'))";
 
 const routines = viewPart(

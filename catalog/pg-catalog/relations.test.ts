@@ -1,6 +1,7 @@
 // Every relation of pg_catalog and information_schema: PostgreSQL's columns, and rows whose values fit them.
 import { expect, test } from "vitest";
 import { must } from "../../common/assert.ts";
+import { Oid } from "../../common/types/oid.ts";
 import { SqlArray } from "../../common/types/array.ts";
 import { codecOf } from "../../common/types/registry.ts";
 import columns from "../../test/catalog/recorded/columns.json" with { type: "json" };
@@ -118,7 +119,7 @@ test("a table, its columns, indexes, constraints and comment", () => {
   ).toEqual([
     ["id", "1", "23", "-1", "t", "t"],
     ["body", "2", "25", "-1", "f", "t"],
-    ["emb", "3", "8000", "3", "f", "f"],
+    ["emb", "3", String(Oid.vector), "3", "f", "f"],
     ["Odd name", "4", "1700", "655366", "f", "f"],
     ["tableoid", "-6", "26", "-1", "t", "f"],
     ["cmax", "-5", "29", "-1", "t", "f"],

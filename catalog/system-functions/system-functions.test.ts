@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { SqlArray } from "../../common/types/array.ts";
+import { Oid } from "../../common/types/oid.ts";
 import type { Datum } from "../../common/types/type.ts";
 import { call, docs, sampleContext, sampleEntries, sampleSnapshot } from "../../test/catalog/context.ts";
 import type { CatalogEntry } from "../entries.ts";
@@ -62,7 +63,7 @@ describe("names", () => {
     expect(run("pg_table_is_visible", [OID], 99999)).toBeNull();
     const elsewhere = sampleContext(catalog, ["other"]);
     expect(call(elsewhere, "pg_table_is_visible", [OID], [docs.oid])).toBe(false);
-    expect(run("pg_type_is_visible", [OID], 8000)).toBe(true);
+    expect(run("pg_type_is_visible", [OID], Oid.vector)).toBe(true);
     expect(run("pg_opclass_is_visible", [OID], 1978)).toBe(true);
     expect(run("pg_function_is_visible", [OID], 870)).toBe(true);
   });
@@ -70,7 +71,7 @@ describe("names", () => {
   test("to_reg*: NULL where there is nothing", () => {
     expect(run("to_regclass", [TEXT], "docs")).toBe(docs.oid);
     expect(run("to_regclass", [TEXT], "nope.docs")).toBeNull();
-    expect(run("to_regtype", [TEXT], "vector(3)")).toBe(8000);
+    expect(run("to_regtype", [TEXT], "vector(3)")).toBe(Oid.vector);
     expect(run("to_regtype", [TEXT], "nope.int4")).toBeNull();
     expect(run("to_regproc", [TEXT], "lower")).toBeNull();
     expect(() => run("to_regclass", [TEXT], "a b")).toThrow("invalid name syntax");

@@ -33,6 +33,10 @@ export class ByteWriter {
     const at = this.#reserve(8);
     this.#view.setBigInt64(at, value);
   }
+  float32(value: number): void {
+    const at = this.#reserve(4);
+    this.#view.setFloat32(at, value);
+  }
   bytes(value: Uint8Array): void {
     const at = this.#reserve(value.length);
     this.#bytes.set(value, at);
@@ -79,6 +83,9 @@ export class ByteReader {
   }
   int64(): bigint {
     return this.#view.getBigInt64(this.#take(8));
+  }
+  float32(): number {
+    return this.#view.getFloat32(this.#take(4));
   }
   bytes(length: number): Uint8Array {
     const at = this.#take(length);

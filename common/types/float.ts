@@ -46,8 +46,8 @@ function hasNonZeroDigit(text: string): boolean {
   return /[1-9]/.test(text.replace(/[eE].*$/, ""));
 }
 
-/** strtod reads hexadecimal floats, so PostgreSQL does too. */
-function parseHexFloat(text: string): number | undefined {
+/** strtod reads hexadecimal floats, so PostgreSQL does too; undefined = not one. */
+export function parseHexFloat(text: string): number | undefined {
   const match = /^([+-]?)0[xX]([0-9a-fA-F]+)(?:\.([0-9a-fA-F]*))?(?:[pP]([+-]?\d+))?$/.exec(text);
   if (match === null) return undefined;
   const fraction = match[3] ?? "";

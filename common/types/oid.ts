@@ -1,5 +1,7 @@
 // Type oids of PostgreSQL 15's pg_type, by typname. They are part of the wire protocol: drivers have them compiled in.
-// vector has no fixed oid in PostgreSQL (an extension's type gets one at CREATE EXTENSION); here it is built in.
+// vector, halfvec and sparsevec have no fixed oid in PostgreSQL: an extension's types get theirs at CREATE EXTENSION, from the
+// range of users' objects. Here they are built in, with oids of that range too, because programs tell by it what they cannot
+// know beforehand; at its upper end, where the counter of users' objects does not come.
 
 export const Oid = {
   bool: 16,
@@ -33,6 +35,8 @@ export const Oid = {
   timestamptz: 1184,
   interval: 1186,
   timetz: 1266,
+  bit: 1560,
+  varbit: 1562,
   numeric: 1700,
   refcursor: 1790,
   regprocedure: 2202,
@@ -66,9 +70,13 @@ export const Oid = {
   anycompatiblearray: 5078,
   anycompatiblenonarray: 5079,
   xid8: 5069,
-  vector: 8000,
-  vectorArray: 8001,
-  bm25query: 8002,
+  vector: 2_147_483_000,
+  vectorArray: 2_147_483_001,
+  bm25query: 2_147_483_002,
+  halfvec: 2_147_483_003,
+  halfvecArray: 2_147_483_004,
+  sparsevec: 2_147_483_005,
+  sparsevecArray: 2_147_483_006,
 } as const;
 
 /** Element oid by array oid: pg_type.typarray of PostgreSQL 15, turned round. */
@@ -101,6 +109,8 @@ export const ARRAY_ELEMENT: ReadonlyMap<number, number> = new Map([
   [1185, Oid.timestamptz],
   [1187, Oid.interval],
   [1231, Oid.numeric],
+  [1561, Oid.bit],
+  [1563, Oid.varbit],
   [1263, Oid.cstring],
   [199, Oid.json],
   [2207, Oid.regprocedure],
@@ -117,6 +127,8 @@ export const ARRAY_ELEMENT: ReadonlyMap<number, number> = new Map([
   [4097, Oid.regrole],
   [4192, Oid.regcollation],
   [Oid.vectorArray, Oid.vector],
+  [Oid.halfvecArray, Oid.halfvec],
+  [Oid.sparsevecArray, Oid.sparsevec],
 ]);
 
 const ELEMENT_ARRAY: ReadonlyMap<number, number> = new Map(

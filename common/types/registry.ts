@@ -2,11 +2,13 @@
 // a codec (the vector codec by the native one); that is the only change, before any session runs.
 import { must } from "../assert.ts";
 import { arrayCodec } from "./array-codec.ts";
+import { bitCodec, varbitCodec } from "./bit.ts";
 import { boolCodec } from "./bool.ts";
 import { byteaCodec } from "./bytea.ts";
 import { dateCodec } from "./date.ts";
 import { float4Codec, float8Codec } from "./float.ts";
 import { cidCodec, int2Codec, int4Codec, int8Codec, oidCodec, xid8Codec, xidCodec } from "./int.ts";
+import { halfvecCodec } from "./halfvec.ts";
 import { int2vectorCodec, oidvectorCodec } from "./int-vector.ts";
 import { cidrCodec, inetCodec } from "./inet.ts";
 import { intervalCodec } from "./interval-codec.ts";
@@ -30,6 +32,7 @@ import {
   varcharCodec,
   voidCodec,
 } from "./text.ts";
+import { sparsevecCodec } from "./sparsevec.ts";
 import { tidCodec } from "./tid.ts";
 import { timeCodec } from "./time.ts";
 import { timestampCodec, timestamptzCodec } from "./timestamp.ts";
@@ -81,7 +84,11 @@ for (const codec of [
   jsonCodec,
   jsonbCodec,
   tidCodec,
+  bitCodec,
+  varbitCodec,
   vectorCodec,
+  halfvecCodec,
+  sparsevecCodec,
   bm25queryCodec,
   ...REG_CODECS,
   rowCodec,

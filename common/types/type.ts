@@ -16,13 +16,17 @@
 //   uuid                        string, lower case canonical form
 //   arrays, int2vector, oidvector   SqlArray { elementOid, dimensions, lowerBounds, elements }
 //   record                      SqlRecord { typeOids, values }
-//   vector                      Float32Array
+//   vector, halfvec             Float32Array (of a halfvec: values that a half-precision float holds)
+//   sparsevec                   SparseVector { dimensions, indices, values }
+//   bit, varbit                 BitString { length, bytes }
 //   void, unknown               string
 // NULL is null everywhere.
+import type { BitString } from "./bit.ts";
 import type { Interval } from "./interval.ts";
 import type { Numeric } from "./numeric.ts";
 import type { SqlArray } from "./array.ts";
 import type { SqlRecord } from "./record.ts";
+import type { SparseVector } from "./sparsevec.ts";
 
 export type Datum =
   | null
@@ -35,7 +39,9 @@ export type Datum =
   | Numeric
   | Interval
   | SqlArray
-  | SqlRecord;
+  | SqlRecord
+  | BitString
+  | SparseVector;
 
 /** A type with its modifier, as a column or expression has it. `typmod` -1 = none. */
 export interface SqlType {

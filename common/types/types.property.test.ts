@@ -3,12 +3,15 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SqlArray } from "./array.ts";
 import { civilFromDays, daysFromCivil, joinTimestamp, splitTimestamp } from "./calendar.ts";
+import { parseBits } from "./bit.ts";
 import { compareBytes } from "./bytes.ts";
+import { halfTable } from "./half.ts";
 import { Interval } from "./interval.ts";
 import { Numeric } from "./numeric.ts";
 import { Oid } from "./oid.ts";
 import { codecOf } from "./registry.ts";
 import { int64Datum } from "./scalar.ts";
+import { SparseVector } from "./sparsevec.ts";
 import type { Datum, TypeContext } from "./type.ts";
 
 const context: TypeContext = {
@@ -72,6 +75,33 @@ const VALUES: readonly (readonly [number, string, fc.Arbitrary<Datum>])[] = [
     fc
       .array(fc.float({ noNaN: true, noDefaultInfinity: true }), { minLength: 1, maxLength: 20 })
       .map((values) => Float32Array.from(values)),
+  ],
+  [
+    Oid.halfvec,
+    "halfvec",
+    fc
+      .array(fc.integer({ min: 0, max: 0xffff }), { minLength: 1, maxLength: 20 })
+      .map((bits) =>
+        Float32Array.from(
+          bits,
+          (half) => halfTable()[(half & 0x7c00) === 0x7c00 ? half & 0x83ff : half] as number,
+        ),
+      ),
+  ],
+  [
+    Oid.sparsevec,
+    "sparsevec",
+    fc
+      .array(fc.oneof(fc.constant(0), fc.float({ noNaN: true, noDefaultInfinity: true })), {
+        minLength: 1,
+        maxLength: 20,
+      })
+      .map((values) => SparseVector.fromDense(Float32Array.from(values))),
+  ],
+  [
+    Oid.varbit,
+    "varbit",
+    fc.array(fc.constantFrom("0", "1"), { maxLength: 70 }).map((bits) => parseBits(bits.join(""))),
   ],
   [1009, "text[]", fc.array(fc.option(text)).map((values) => SqlArray.of(Oid.text, values))],
   [1231, "numeric[]", fc.array(fc.option(numeric)).map((values) => SqlArray.of(Oid.numeric, values))],

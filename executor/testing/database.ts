@@ -3,7 +3,7 @@
 import { must } from "../../common/assert.ts";
 import { Oid } from "../../common/types/oid.ts";
 import type { Datum, SqlType } from "../../common/types/type.ts";
-import { setVectorKernels } from "../../catalog/functions/vector.ts";
+import { setVectorKernels } from "../../catalog/functions/vector-distance.ts";
 import type { IndexEntry, TableEntry } from "../../catalog/entries.ts";
 import {
   type Engine,

@@ -1,5 +1,6 @@
 // Constants and parameters.
-import { notSupported } from "../../common/error.ts";
+import { SqlError } from "../../common/error.ts";
+import { parseBits } from "../../common/types/bit.ts";
 import { Numeric } from "../../common/types/numeric.ts";
 import { Oid } from "../../common/types/oid.ts";
 import { positionOf, type A_Const, type Node } from "../../parser/tree.ts";
@@ -18,7 +19,17 @@ export function bindConstant(context: BindContext, node: A_Const): BoundExpressi
   if (node.fval !== undefined) return bindNumber(context, node.fval.fval ?? "0", position);
   if (node.boolval !== undefined) return context.constant(node.boolval.boolval ?? false, Oid.bool, position);
   if (node.sval !== undefined) return context.constant(node.sval.sval ?? "", Oid.unknown, position);
-  throw notSupported("a bit string literal", position);
+  return bindBits(context, node.bsval?.bsval ?? "", position);
+}
+
+/** B'101' and X'1F': the parser gives b101 and x1F, which is bit's own text form. */
+function bindBits(context: BindContext, text: string, position: number): BoundExpression {
+  try {
+    return context.constant(parseBits(text), Oid.bit, position);
+  } catch (thrown) {
+    if (!(thrown instanceof SqlError)) throw thrown;
+    throw thrown.with({ position });
+  }
 }
 
 function bindNumber(context: BindContext, text: string, position: number): BoundExpression {

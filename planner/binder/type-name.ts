@@ -1,7 +1,10 @@
 // A type as written (varchar(3), numeric(10,2)[], pg_catalog.int4, vector(768)) -> SqlType. Modifiers become the packed
 // typmod that PostgreSQL's typmodin functions give.
 import { SqlError, SqlState, notSupported } from "../../common/error.ts";
+import { MAX_DIMENSIONS } from "../../common/types/embedding.ts";
+import { parseInteger } from "../../common/types/int.ts";
 import { Oid } from "../../common/types/oid.ts";
+import { MAX_SPARSE_DIMENSIONS } from "../../common/types/sparsevec.ts";
 import type { SqlType } from "../../common/types/type.ts";
 import { positionOf, stringsOf, type Node, type TypeName } from "../../parser/tree.ts";
 import type { CatalogSnapshot, TypeEntry } from "../../catalog/catalog.ts";
@@ -59,16 +62,33 @@ function modifierOf(context: TypeNameContext, type: TypeEntry, node: TypeName, p
   return packModifier(context, type, values, position);
 }
 
+/** Modifiers reach a type as words (integers, strings, identifiers); all types here read them as integers. */
 function modifierValue(node: Node, position: number): number {
-  if ("A_Const" in node) {
-    if (node.A_Const.ival !== undefined) return node.A_Const.ival.ival ?? 0;
-    if (node.A_Const.sval !== undefined && /^-?\d+$/.test(node.A_Const.sval.sval ?? ""))
-      return Number(node.A_Const.sval.sval);
+  const at = { position: position || undefined };
+  const word = modifierWord(node);
+  if (word === undefined) {
+    throw new SqlError(SqlState.syntaxError, "type modifiers must be simple constants or identifiers", at);
   }
-  throw new SqlError(SqlState.syntaxError, "type modifiers must be simple constants or identifiers", {
-    position: position || undefined,
-  });
+  try {
+    return parseInteger(word, "integer", -2147483648, 2147483647);
+  } catch (thrown) {
+    throw thrown instanceof SqlError ? thrown.with(at) : thrown;
+  }
 }
+
+function modifierWord(node: Node): string | undefined {
+  if ("A_Const" in node) {
+    const { ival, fval, sval } = node.A_Const;
+    if (ival !== undefined) return String(ival.ival ?? 0);
+    return fval?.fval ?? sval?.sval;
+  }
+  const names = "ColumnRef" in node ? (node.ColumnRef.fields ?? []) : [];
+  const [only] = names;
+  return names.length === 1 && only !== undefined && "String" in only ? only.String.sval : undefined;
+}
+
+/** MaxAttrSize * BITS_PER_BYTE. */
+const MAX_BIT_MODIFIER = 83_886_080;
 
 function packModifier(
   context: TypeNameContext,
@@ -108,14 +128,26 @@ function packModifier(
       const precision = values[1] ?? 0xffff;
       return ((first & 0x7fff) << 16) | (precision & 0xffff);
     }
+    case Oid.bit:
+    case Oid.varbit: {
+      if (values.length !== 1) throw invalid("invalid type modifier");
+      if (first < 1) throw invalid(`length for type ${type.name} must be at least 1`);
+      if (first > MAX_BIT_MODIFIER) {
+        throw invalid(`length for type ${type.name} cannot exceed ${MAX_BIT_MODIFIER}`);
+      }
+      return first;
+    }
+    case Oid.vector:
+    case Oid.halfvec:
+    case Oid.sparsevec: {
+      const most = type.oid === Oid.sparsevec ? MAX_SPARSE_DIMENSIONS : MAX_DIMENSIONS;
+      if (values.length !== 1) throw invalid("invalid type modifier");
+      if (first < 1) throw invalid(`dimensions for type ${type.name} must be at least 1`);
+      if (first > most) throw invalid(`dimensions for type ${type.name} cannot exceed ${most}`);
+      return first;
+    }
     default:
       break;
-  }
-  if (type.name === "vector") {
-    if (values.length !== 1) throw invalid("invalid type modifier");
-    if (first < 1) throw invalid("dimensions for type vector must be at least 1");
-    if (first > 16_000) throw invalid("dimensions for type vector cannot exceed 16000");
-    return first;
   }
   throw new SqlError(SqlState.syntaxError, `type modifier is not allowed for type "${type.name}"`, at);
 }

@@ -198,13 +198,8 @@ export function sameExpression(a: unknown, b: unknown): boolean {
   if (Array.isArray(a)) {
     return Array.isArray(b) && a.length === b.length && a.every((item, i) => sameExpression(item, b[i]));
   }
-  if (ArrayBuffer.isView(a)) {
-    return (
-      a instanceof Float32Array &&
-      b instanceof Float32Array &&
-      a.length === b.length &&
-      a.every((x, i) => x === b[i])
-    );
+  if (isElements(a)) {
+    return isElements(b) && a.length === b.length && a.every((x: number, i: number) => Object.is(x, b[i]));
   }
   const left = a as Record<string, unknown>;
   const right = b as Record<string, unknown>;
@@ -214,6 +209,11 @@ export function sameExpression(a: unknown, b: unknown): boolean {
   return keys.every(
     (key) => key === "position" || key === "name" || (key in right && sameExpression(left[key], right[key])),
   );
+}
+
+/** The memory of a bytea, vector, halfvec, sparsevec or bit string. */
+function isElements(value: object): value is Uint8Array | Float32Array | Int32Array {
+  return value instanceof Uint8Array || value instanceof Float32Array || value instanceof Int32Array;
 }
 
 /** The conjuncts of a condition: `a AND (b AND c)` gives three. */

@@ -1,6 +1,7 @@
 // A catalogue with a few objects and a function context over it, without engine and session: what tests of catalogue
 // relations and functions run against.
 import { must } from "../../common/assert.ts";
+import { Oid } from "../../common/types/oid.ts";
 import type { FunctionContext } from "../../common/function-context.ts";
 import type { Datum, TypeContext } from "../../common/types/type.ts";
 import { bootstrapEntries, storedEntry } from "../../catalog/bootstrap.ts";
@@ -77,7 +78,7 @@ export const docs: TableEntry = {
       ownedSequence: 16390,
     }),
     column(2, "body", 25, { default: "'x'::text" }),
-    column(3, "emb", 8000, { type: { oid: 8000, typmod: 3 } }),
+    column(3, "emb", Oid.vector, { type: { oid: Oid.vector, typmod: 3 } }),
     column(4, "Odd name", 1700, { type: { oid: 1700, typmod: 655366 } }),
   ],
   constraints: [

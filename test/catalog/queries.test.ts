@@ -174,7 +174,7 @@ describe("information_schema", () => {
     ).toEqual(["id|1"]);
     expect(
       await rows(`SELECT specific_schema, routine_type, data_type FROM information_schema.routines
-        WHERE routine_name = 'l2_distance'`),
+        WHERE routine_name = 'vector_norm'`),
     ).toEqual(["pg_catalog|FUNCTION|double precision"]);
     expect(await rows("SELECT sequence_name, data_type FROM information_schema.sequences")).toEqual([
       "docs_id_seq|integer",
