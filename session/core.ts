@@ -223,6 +223,9 @@ export class SessionCore {
 
   /** Before a statement starts: rows that open portals still have to give are kept, for they read an older snapshot. */
   holdPortals(except: Portal | undefined): MaybePromise<void> {
+    const { size } = this.portals;
+    if (size === 0 || (size === 1 && except !== undefined && this.portals.get(except.name) === except))
+      return;
     const open = Array.from(this.portals.values()).filter((portal) => portal !== except && portal.isOpen);
     if (open.length > 0) return holdAll(open);
   }
@@ -278,6 +281,7 @@ export class SessionCore {
   }
 
   #beforeCommit(): MaybePromise<void> {
+    if (this.portals.size === 0) return;
     const holdable = Array.from(this.portals.values()).filter((portal) => portal.isHoldable);
     if (holdable.length > 0) return holdAll(holdable);
   }

@@ -12,7 +12,7 @@ import { planStatement } from "../planner/index.ts";
 import type { OutputColumn } from "../planner/logical/expression.ts";
 import type { PlannedStatement } from "../planner/physical/plan.ts";
 import type { SessionCore } from "./core.ts";
-import type { PreparedStatement } from "./prepared-statement.ts";
+import type { PlanStamp, PreparedStatement } from "./prepared-statement.ts";
 import type { ResultColumn } from "./result.ts";
 
 /** Concurrent DDL can make a plan stale again and again; after this many rounds something else is wrong. */
@@ -27,18 +27,36 @@ export function planFor(
   statement: RawStatement,
 ): PlannedStatement {
   core.database.refresh();
-  const stamp = planStamp(core);
-  if (prepared.plan?.stamp === stamp) return prepared.plan.planned;
+  const kept = keptPlan(core, prepared);
+  if (kept !== undefined) return kept;
   const planned = sharedPlan(core, prepared, statement);
-  prepared.plan = { planned, stamp };
+  prepared.plan = { planned, stamp: planStamp(core) };
   return planned;
 }
 
-/** Plans with this stamp are right as they are: no name, setting or own object has changed. */
-function planStamp(core: SessionCore): string {
-  const { database, ownCatalog, settings, transactions } = core;
-  const stamp = `${database.namesVersion}/${ownCatalog.stamp}/${settings.version}`;
-  return isCatalogOfSnapshot(core) ? stamp : `${stamp}/${transactions.identity}`;
+/** The plan the statement ran with last, if nothing has changed as far as the catalogue was read. */
+function keptPlan(core: SessionCore, prepared: PreparedStatement): PlannedStatement | undefined {
+  const { plan } = prepared;
+  return plan !== undefined && isFresh(core, plan.stamp) ? plan.planned : undefined;
+}
+
+function planStamp(core: SessionCore): PlanStamp {
+  return {
+    names: core.database.namesVersion,
+    own: core.ownCatalog.stamp,
+    settings: core.settings.version,
+    transaction: isCatalogOfSnapshot(core) ? undefined : core.transactions.identity,
+  };
+}
+
+/** A plan with this stamp is right as it is: no name, setting or own object has changed. */
+function isFresh(core: SessionCore, stamp: PlanStamp): boolean {
+  return (
+    stamp.names === core.database.namesVersion &&
+    stamp.own === core.ownCatalog.stamp &&
+    stamp.settings === core.settings.version &&
+    stamp.transaction === (isCatalogOfSnapshot(core) ? undefined : core.transactions.identity)
+  );
 }
 
 /** False when the catalogue has moved since a REPEATABLE READ transaction took its snapshot: its plans are its own. */
@@ -111,15 +129,18 @@ export function lockedPlan(
   statement: RawStatement,
 ): MaybePromise<PlannedStatement> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    const planned = planFor(core, prepared, statement);
-    const stamp = planStamp(core);
+    // The plan of last time needs no look at the catalogue before the locks: the one after them tells whether it still serves.
+    const kept = attempt === 0 ? keptPlan(core, prepared) : undefined;
+    const planned = kept ?? planFor(core, prepared, statement);
     for (const { oid, mode } of planned.locks) {
       const waiting = core.lockRelation(oid, mode);
       // Afterwards from the start: what is locked by then costs nothing, and the catalogue may have moved.
       if (waiting !== undefined) return waiting.then(() => lockedPlan(core, prepared, statement));
     }
     core.database.refresh();
-    if (planStamp(core) === stamp || isCurrent(core, planned)) return planned;
+    if (keptPlan(core, prepared) === planned) return planned;
+    if (kept !== undefined) continue;
+    if (isCurrent(core, planned)) return planned;
     prepared.plan = undefined;
   }
   throw new SqlError(SqlState.objectInUse, "the tables of this statement keep changing");

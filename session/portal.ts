@@ -7,7 +7,7 @@ import type { Batch } from "../common/batch/vector.ts";
 import { must } from "../common/assert.ts";
 import { SqlError, SqlState } from "../common/error.ts";
 import type { Datum, TypeContext } from "../common/types/type.ts";
-import type { MaybePromise } from "../executor/maybe-promise.ts";
+import { chain, type MaybePromise } from "../executor/maybe-promise.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
 import type { FormatCodes, ResultColumn, ResultReceiver } from "./result.ts";
 import { ScrollRows } from "./scroll-rows.ts";
@@ -21,6 +21,9 @@ export interface Started {
   /** It changes rows: it must run to its end even when the client takes only some of the result. */
   readonly mustFinish: boolean;
 }
+
+/** Takes rows [from, to) of a batch; a promise holds the next ones back. */
+type TakeRows = (batch: Batch, from: number, to: number) => void | Promise<void>;
 
 /** Rows kept for portals beyond this end the statement: they live in memory. */
 const MAX_HELD_ROWS = 20_000_000;
@@ -77,31 +80,40 @@ export class Portal {
    * Gives at most `maxRows` rows (0 = all). "complete" came with its tag; "suspended" means more may follow. Calls
    * receiver.start, rows and nothing else: the caller completes, because a commit may have to come first.
    */
-  async run(maxRows: number, receiver: ResultReceiver, types: TypeContext): Promise<string | undefined> {
+  run(maxRows: number, receiver: ResultReceiver, types: TypeContext): MaybePromise<string | undefined> {
     if (this.#state === "done" && this.#started?.rows === undefined) {
       throw new SqlError(
         SqlState.objectNotInPrerequisiteState,
         `portal "${this.name}" cannot be run anymore`,
       );
     }
-    if (this.#state === "new") await this.open(receiver);
-    const started = this.#started as Started;
-    if (this.columns !== undefined) receiver.start(this.columns, this.formats, types);
-    const sent = await this.#send(maxRows, receiver);
-    if (sent.isLimited) return undefined;
-    return started.tag(sent.rowCount);
+    const opening = this.#state === "new" ? this.open(receiver) : undefined;
+    return chain(opening, () => {
+      if (this.columns !== undefined) receiver.start(this.columns, this.formats, types);
+      return this.#send(maxRows, receiver);
+    });
   }
 
   /** Runs the statement up to its first row. */
-  async open(receiver: ResultReceiver): Promise<void> {
+  open(receiver: ResultReceiver): MaybePromise<void> {
     this.#state = "open";
     try {
       const starting = this.#start(this, receiver);
-      this.#started = starting instanceof Promise ? await starting : starting;
+      if (starting instanceof Promise) {
+        return starting.then(
+          (started) => void (this.#started = started),
+          (error: unknown) => this.#startFailed(error),
+        );
+      }
+      this.#started = starting;
     } catch (error) {
-      this.#state = "done";
-      throw error;
+      this.#startFailed(error);
     }
+  }
+
+  #startFailed(error: unknown): never {
+    this.#state = "done";
+    throw error;
   }
 
   /** What opening it gave: EXECUTE hands the rows of an inner portal on as its own. */
@@ -110,22 +122,40 @@ export class Portal {
   }
 
   /** Gives up to `count` rows to `take`; the number given. FETCH and MOVE. */
-  async fetch(
-    count: number,
-    take: (batch: Batch, from: number, to: number) => void | Promise<void>,
-  ): Promise<number> {
+  fetch(count: number, take: TakeRows): MaybePromise<number> {
     let given = 0;
     while (given < count) {
-      const batch = await this.#current();
+      const batch = this.#current();
+      if (batch instanceof Promise) return this.#fetchOn(count, take, given, batch);
       if (batch === undefined) break;
-      const end = Math.min(batch.rowCount, this.#offset + count - given);
       const from = this.#offset;
-      this.#offset = end;
-      given += end - from;
-      const taken = take(batch, from, end);
-      if (taken !== undefined) await taken;
+      const taken = take(batch, from, this.#pass(batch, count - given));
+      given += this.#offset - from;
+      if (taken !== undefined) return this.#fetchOn(count, take, given, taken);
     }
     return given;
+  }
+
+  /** fetch() from the first wait on: `given` rows were given, and `waiting` is waited for. */
+  async #fetchOn(count: number, take: TakeRows, given: number, waiting: Promise<unknown>): Promise<number> {
+    await waiting;
+    let sum = given;
+    while (sum < count) {
+      const pulled = this.#current();
+      const batch = pulled instanceof Promise ? await pulled : pulled;
+      if (batch === undefined) break;
+      const from = this.#offset;
+      const taken = take(batch, from, this.#pass(batch, count - sum));
+      sum += this.#offset - from;
+      if (taken !== undefined) await taken;
+    }
+    return sum;
+  }
+
+  /** Moves on by at most `count` rows of the batch; the end of those passed. */
+  #pass(batch: Batch, count: number): number {
+    this.#offset = Math.min(batch.rowCount, this.#offset + count);
+    return this.#offset;
   }
 
   /** As fetch, but at most to the end of the present batch, which `take` gets cut to the rows given. */
@@ -133,8 +163,7 @@ export class Portal {
     const batch = await this.#current();
     if (batch === undefined) return 0;
     const from = this.#offset;
-    const end = Math.min(batch.rowCount, from + count);
-    this.#offset = end;
+    const end = this.#pass(batch, count);
     take(from === 0 && end === batch.rowCount ? batch : sliceBatch(batch, from, end));
     return end - from;
   }
@@ -189,27 +218,38 @@ export class Portal {
     this.isHeld = true;
   }
 
-  async #send(maxRows: number, receiver: ResultReceiver): Promise<{ rowCount: number; isLimited: boolean }> {
+  /** The tag when the end was reached, undefined when the limit was. */
+  #send(maxRows: number, receiver: ResultReceiver): MaybePromise<string | undefined> {
     const isLimited = maxRows > 0;
+    const { tag, mustFinish } = this.started;
     // INSERT ... RETURNING with a row limit: all rows are changed now, the client takes the answers as it likes.
-    if (isLimited && this.#started?.mustFinish === true) await this.hold();
+    const holding = isLimited && mustFinish ? this.hold() : undefined;
     const limit = isLimited ? maxRows : Number.POSITIVE_INFINITY;
-    const rowCount = await this.fetch(limit, (batch, from, to) => receiver.rows(batch, from, to));
-    return { rowCount, isLimited: isLimited && rowCount === maxRows };
+    return chain(holding, () =>
+      chain(
+        this.fetch(limit, (batch, from, to) => receiver.rows(batch, from, to)),
+        (rowCount) => (isLimited && rowCount === maxRows ? undefined : tag(rowCount)),
+      ),
+    );
   }
 
   /** The batch with unread rows; undefined at the end. */
-  async #current(): Promise<Batch | undefined> {
+  #current(): MaybePromise<Batch | undefined> {
     if (this.#batch !== undefined && this.#offset < this.#batch.rowCount) return this.#batch;
     if (this.#state !== "open") return undefined;
-    const source = this.#started?.rows;
-    const pulled = source?.next();
-    this.#batch = pulled instanceof Promise ? await pulled : pulled;
+    const pulled = this.#started?.rows?.next();
+    return pulled instanceof Promise
+      ? pulled.then((batch) => this.#keepBatch(batch))
+      : this.#keepBatch(pulled);
+  }
+
+  #keepBatch(batch: Batch | undefined): Batch | undefined {
+    this.#batch = batch;
     this.#offset = 0;
-    if (this.#batch === undefined) {
+    if (batch === undefined) {
       this.#state = "done";
-      source?.close();
+      this.#started?.rows?.close();
     }
-    return this.#batch;
+    return batch;
   }
 }

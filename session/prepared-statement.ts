@@ -6,6 +6,15 @@ import type { RawStatement } from "../parser/tree.ts";
 import type { PlannedStatement } from "../planner/physical/plan.ts";
 import type { ResultColumn } from "./result.ts";
 
+/** The state of catalogue and settings a plan was made for. */
+export interface PlanStamp {
+  readonly names: number;
+  readonly own: number;
+  readonly settings: number;
+  /** The one transaction it serves: one that reads an older catalogue. undefined = any. */
+  readonly transaction: number | undefined;
+}
+
 export class PreparedStatement {
   readonly name: string;
   /** undefined = the empty statement. */
@@ -18,7 +27,7 @@ export class PreparedStatement {
   parameterTypes: readonly number[];
   columns: readonly ResultColumn[] | undefined;
   /** The plan last used, and for which state of the catalogue and settings: kept here so that executing again looks up nothing. */
-  plan: { readonly planned: PlannedStatement; readonly stamp: string } | undefined;
+  plan: { readonly planned: PlannedStatement; readonly stamp: PlanStamp } | undefined;
 
   constructor(
     name: string,

@@ -7,6 +7,7 @@
 import { assert, must } from "../common/assert.ts";
 import { SqlError, SqlState, toSqlError } from "../common/error.ts";
 import type { Datum } from "../common/types/type.ts";
+import { chain, type MaybePromise } from "../executor/maybe-promise.ts";
 import { parse } from "../parser/parse.ts";
 import { SessionCore, type SessionIdentity } from "./core.ts";
 import type { Database } from "./database.ts";
@@ -181,9 +182,9 @@ export class Session implements WireSession {
     });
   }
 
-  async execute(name: string, maxRows: number, receiver: ResultReceiver): Promise<void> {
+  execute(name: string, maxRows: number, receiver: ResultReceiver): MaybePromise<void> {
     const core = this.#core;
-    await this.#guard(async () => {
+    return this.#guard(() => {
       const portal = this.#requirePortal(name);
       if (portal.statement.statement === undefined) {
         receiver.empty();
@@ -192,9 +193,10 @@ export class Session implements WireSession {
       if (!runsInFailed(portal.statement.statement)) core.transactions.refuseInFailed();
       core.transactions.ensure(core.statementTime);
       core.interrupts.begin(core.settings.number("statement_timeout"));
-      const tag = await portal.run(Math.max(maxRows, 0), receiver, core.types);
-      if (tag === undefined) receiver.suspended();
-      else receiver.complete(tag);
+      return chain(portal.run(Math.max(maxRows, 0), receiver, core.types), (tag) => {
+        if (tag === undefined) receiver.suspended();
+        else receiver.complete(tag);
+      });
     });
   }
 
@@ -207,9 +209,11 @@ export class Session implements WireSession {
     this.#core.portals.delete(name);
   }
 
-  async sync(): Promise<void> {
-    await this.#guard(() => this.#core.transactions.finishImplicit());
-    this.#reportSettings();
+  sync(): MaybePromise<void> {
+    return chain(
+      this.#guard(() => this.#core.transactions.finishImplicit()),
+      () => this.#reportSettings(),
+    );
   }
 
   fail(): void {
@@ -286,17 +290,32 @@ export class Session implements WireSession {
   }
 
   /** Runs a step that may wait; an error fails the transaction and carries the reason of a cancel. */
-  async #guard(step: () => Promise<void>): Promise<void> {
+  #guard(step: () => MaybePromise<void>): MaybePromise<void> {
     assert(!this.#isClosed, "a closed session runs nothing");
     this.#isBusy = true;
     try {
-      await step();
-      this.#core.interrupts.end();
+      const running = step();
+      if (running instanceof Promise) {
+        return running.then(
+          () => this.#stepEnded(),
+          (error: unknown) => this.#stepFailed(error),
+        );
+      }
     } catch (error) {
-      throw this.#failed(error);
-    } finally {
-      this.#isBusy = false;
+      this.#stepFailed(error);
     }
+    this.#stepEnded();
+  }
+
+  #stepEnded(): void {
+    this.#core.interrupts.end();
+    this.#isBusy = false;
+  }
+
+  #stepFailed(error: unknown): never {
+    const failure = this.#failed(error);
+    this.#isBusy = false;
+    throw failure;
   }
 
   #guardNow<T>(step: () => T): T {

@@ -8,7 +8,7 @@
 // can still choose the isolation level. Settings and the session's view of the catalogue follow every rollback.
 import type { CatalogSnapshot } from "../catalog/catalog.ts";
 import { must } from "../common/assert.ts";
-import type { MaybePromise } from "../executor/maybe-promise.ts";
+import { chain, type MaybePromise } from "../executor/maybe-promise.ts";
 import { type Notice, notSupported, SqlError, SqlState } from "../common/error.ts";
 import type { EngineSession, EngineTransaction, Isolation } from "../native/engine.ts";
 import type { OwnCatalog } from "./own-catalog.ts";
@@ -182,14 +182,13 @@ export class TransactionControl {
   }
 
   /** COMMIT. Gives the command tag: a failed block rolls back. */
-  async commit(): Promise<"COMMIT" | "ROLLBACK"> {
+  commit(): MaybePromise<"COMMIT" | "ROLLBACK"> {
     if (this.#state === "failed") {
       this.#abort();
       return "ROLLBACK";
     }
     if (this.#state !== "block") this.#warnNoTransaction();
-    await this.#commit();
-    return "COMMIT";
+    return chain(this.#commit(), () => "COMMIT");
   }
 
   rollback(): void {
@@ -231,8 +230,8 @@ export class TransactionControl {
   }
 
   /** End of a query string or Sync: commits the implicit transaction. */
-  async finishImplicit(): Promise<void> {
-    if (this.#state === "implicit") await this.#commit();
+  finishImplicit(): MaybePromise<void> {
+    if (this.#state === "implicit") return this.#commit();
   }
 
   /** An error ended a statement. */
@@ -252,22 +251,36 @@ export class TransactionControl {
     if (this.#state !== "idle") this.#abort();
   }
 
-  async #commit(): Promise<void> {
+  #commit(): MaybePromise<void> {
     try {
-      const preparing = this.#host.beforeCommit();
-      if (preparing !== undefined) await preparing;
-      const engine = this.#engine;
-      // From here on the handle is dead whatever happens: a commit that fails has rolled back.
-      this.#engine = undefined;
-      const token = engine?.commit() ?? 0;
-      if (engine !== undefined && token !== 0) {
-        await this.#host.wait(token);
-        engine.commitResult();
+      const committing = chain(this.#host.beforeCommit(), () => this.#commitInEngine());
+      if (committing instanceof Promise) {
+        return committing.then(
+          () => this.#committed(),
+          (error: unknown) => this.#commitFailed(error),
+        );
       }
     } catch (error) {
-      this.#abort();
-      throw error;
+      this.#commitFailed(error);
     }
+    this.#committed();
+  }
+
+  #commitInEngine(): MaybePromise<void> {
+    const engine = this.#engine;
+    // From here on the handle is dead whatever happens: a commit that fails has rolled back.
+    this.#engine = undefined;
+    const token = engine?.commit() ?? 0;
+    if (engine === undefined || token === 0) return;
+    return this.#host.wait(token).then(() => engine.commitResult());
+  }
+
+  #commitFailed(error: unknown): never {
+    this.#abort();
+    throw error;
+  }
+
+  #committed(): void {
     this.#host.settings.commit();
     this.#host.ownCatalog.commit();
     this.#close();

@@ -1,5 +1,8 @@
 // The Session as the protocol sees it: what wire/connection.ts calls, message by message. Methods that throw have already
 // marked the transaction failed; the caller reports the error and, in the extended protocol, skips to Sync.
+//
+// execute() and sync() are done when they return unless they give a promise: most statements wait for nothing, and a promise
+// for each would send every message through the microtask queue. They throw, or reject, accordingly.
 import type { FormatCodes, ResultColumn, ResultReceiver } from "./result.ts";
 
 export interface StatementDescription {
@@ -34,11 +37,11 @@ export interface WireSession {
   describeStatement(name: string): StatementDescription;
   describePortal(name: string): PortalDescription;
   /** `maxRows` 0 = all. */
-  execute(portal: string, maxRows: number, receiver: ResultReceiver): Promise<void>;
+  execute(portal: string, maxRows: number, receiver: ResultReceiver): void | Promise<void>;
   closeStatement(name: string): void;
   closePortal(name: string): void;
   /** Ends the implicit transaction of a pipeline. */
-  sync(): Promise<void>;
+  sync(): void | Promise<void>;
   /** The protocol itself failed (a malformed message): the transaction fails as after any error. */
   fail(): void;
   /** Interrupts what runs: the client is gone. */

@@ -248,7 +248,7 @@ export class Connection {
   #onSessionFrame(session: WireSession, type: number): void {
     switch (type) {
       case FrontendType.query:
-        this.#work(this.#query(session));
+        this.#work(() => this.#query(session));
         break;
       case FrontendType.parse:
         this.#extended(session, () => {
@@ -268,7 +268,7 @@ export class Connection {
         this.#extended(session, () => this.#describe(session));
         break;
       case FrontendType.execute:
-        this.#work(this.#execute(session));
+        this.#work(() => this.#execute(session));
         break;
       case FrontendType.close:
         this.#extended(session, () => this.#close(session));
@@ -277,7 +277,7 @@ export class Connection {
         this.#outlet.flush();
         break;
       case FrontendType.sync:
-        this.#work(this.#sync(session));
+        this.#work(() => this.#sync(session));
         break;
       case FrontendType.functionCall:
         session.fail();
@@ -296,7 +296,7 @@ export class Connection {
   #onSkippedFrame(session: WireSession, type: number): void {
     if (type === FrontendType.sync) {
       this.#state = "ready";
-      this.#work(this.#sync(session));
+      this.#work(() => this.#sync(session));
     } else if (type === FrontendType.terminate) this.#end();
   }
 
@@ -311,20 +311,31 @@ export class Connection {
     }
   }
 
-  #work(work: Promise<void>): void {
+  /** A message that may wait. What is done at once leaves the loop of #pump running; else the end of the work goes on with it. */
+  #work(work: () => void | Promise<void>): void {
     this.#isBusy = true;
-    // The handlers report their own errors: what arrives here is a bug of ours, and the connection cannot be trusted.
-    work.then(
-      () => this.#workDone(),
-      (error: unknown) => {
-        this.#report(error);
-        this.#end();
-        this.#workDone();
-      },
-    );
+    try {
+      const working = work();
+      if (working === undefined) this.#workEnded();
+      else working.then(() => this.#workDone(), this.#workBroke);
+    } catch (error) {
+      this.#workBroke(error);
+    }
   }
 
+  /** The handlers report their own errors: what arrives here is a bug of ours, and the connection cannot be trusted. */
+  readonly #workBroke = (error: unknown): void => {
+    this.#report(error);
+    this.#end();
+    this.#workEnded();
+  };
+
   #workDone(): void {
+    this.#workEnded();
+    if (!this.#isGone) this.#pump();
+  }
+
+  #workEnded(): void {
     this.#isBusy = false;
     this.#copy = undefined;
     this.#settle();
@@ -333,7 +344,6 @@ export class Connection {
       this.#report(this.#shutDownError);
       this.#end();
     }
-    this.#pump();
   }
 
   async #query(session: WireSession): Promise<void> {
@@ -349,28 +359,47 @@ export class Connection {
     this.#readyForQuery(session);
   }
 
-  async #execute(session: WireSession): Promise<void> {
+  #execute(session: WireSession): void | Promise<void> {
     this.#receiver.announcesRows = false;
     try {
       const portal = this.#message.cstring();
       const maxRows = this.#message.int32();
       this.#message.finish();
-      await session.execute(portal, maxRows, this.#receiver);
+      const executing = session.execute(portal, maxRows, this.#receiver);
+      return executing?.catch((error: unknown) => this.#executeFailed(session, error));
     } catch (error) {
-      session.fail();
-      this.#state = "skip";
-      this.#report(error);
+      this.#executeFailed(session, error);
     }
   }
 
-  async #sync(session: WireSession): Promise<void> {
+  #executeFailed(session: WireSession, error: unknown): void {
+    session.fail();
+    this.#state = "skip";
+    this.#report(error);
+  }
+
+  #sync(session: WireSession): void | Promise<void> {
     try {
-      await session.sync();
+      const ending = session.sync();
+      if (ending !== undefined) return this.#syncLater(session, ending);
     } catch (error) {
-      session.fail();
-      this.#report(error);
+      this.#syncFailed(session, error);
     }
     this.#readyForQuery(session);
+  }
+
+  async #syncLater(session: WireSession, ending: Promise<void>): Promise<void> {
+    try {
+      await ending;
+    } catch (error) {
+      this.#syncFailed(session, error);
+    }
+    this.#readyForQuery(session);
+  }
+
+  #syncFailed(session: WireSession, error: unknown): void {
+    session.fail();
+    this.#report(error);
   }
 
   #describe(session: WireSession): void {
