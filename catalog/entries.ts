@@ -36,9 +36,26 @@ export interface ColumnEntry {
   /** Stored generated column: its expression as SQL text. */
   readonly generated: string | undefined;
   readonly collation: number;
+  /**
+   * No name reaches the column: dropped, or made for an index (see isHidden). pg_attribute shows both as dropped, so that
+   * attribute numbers have no gaps, as pg_dump demands.
+   */
   readonly isDropped: boolean;
   /** Sequence owned through serial or identity; 0 = none. */
   readonly ownedSequence: number;
+}
+
+/**
+ * A column that holds what an index needs of an expression, computed like a generated column: `generated` is its text. To
+ * everybody but the writers of rows and that index it is a dropped column, which it becomes when the index goes.
+ */
+export function isHidden(column: ColumnEntry): boolean {
+  return column.isDropped && column.generated !== undefined;
+}
+
+/** The columns rows have values for: the user's and the hidden ones. */
+export function storedColumns(table: TableEntry): readonly ColumnEntry[] {
+  return table.columns.filter((column) => !column.isDropped || isHidden(column));
 }
 
 export interface ConstraintEntry {
@@ -69,12 +86,45 @@ export interface TableEntry extends EntryBase {
   readonly constraints: readonly ConstraintEntry[];
 }
 
+/** What an index column computes. */
+export interface IndexExpression {
+  /** As PostgreSQL deparses it. */
+  readonly text: string;
+  /** A function call needs no brackets of its own in CREATE INDEX. */
+  readonly isCall: boolean;
+  /** Name of the index's column: that of the function or type, else "expr". */
+  readonly name: string;
+  /** attnums of the table's columns it reads. */
+  readonly reads: readonly number[];
+}
+
 export interface IndexColumn {
-  /** attnum of the column. */
+  /** attnum of the column; 0 = an expression. */
   readonly attnum: number;
+  readonly expression?: IndexExpression | undefined;
+  /** The column the engine reads, where that is a hidden one: see storedAttnum(). */
+  readonly hiddenAttnum?: number | undefined;
   readonly opclass: number;
   readonly descending: boolean;
   readonly nullsFirst: boolean;
+}
+
+/** The attnum whose values an index column has. */
+export function storedAttnum(column: IndexColumn): number {
+  return column.hiddenAttnum ?? column.attnum;
+}
+
+/** WHERE of a partial index. */
+export interface IndexPredicate {
+  /** As PostgreSQL deparses it, with its outer brackets. */
+  readonly text: string;
+  /** attnums of the table's columns it reads. */
+  readonly reads: readonly number[];
+  /**
+   * btree: the hidden boolean column whose true rows have entries. 0 for hnsw and bm25: the hidden column under them is NULL
+   * in other rows, and a NULL has no entry there.
+   */
+  readonly hiddenAttnum: number;
 }
 
 export interface IndexEntry extends EntryBase {
@@ -92,6 +142,7 @@ export interface IndexEntry extends EntryBase {
   readonly isUnique: boolean;
   readonly isPrimary: boolean;
   readonly nullsNotDistinct: boolean;
+  readonly predicate?: IndexPredicate | undefined;
   /** WITH (...) in order, e.g. [["m","16"],["ef_construction","200"]]. */
   readonly options: readonly (readonly [string, string])[];
   readonly persistence: "p" | "t";

@@ -331,7 +331,7 @@ class Describer {
 
   #branch(branch: SearchBranch): string {
     const operator = branch.kind === "vector" ? branch.operator : "<@>";
-    return `(${quoteIdentifier(branch.columnName)} ${operator} ${this.#text(branch.query, undefined)})`;
+    return `(${branch.columnName} ${operator} ${this.#text(branch.query, undefined)})`;
   }
 
   #searchFilter(filter: SearchFilter | undefined, plan: PhysicalPlan): readonly ExplainProperty[] {

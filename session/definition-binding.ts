@@ -1,6 +1,7 @@
 // The expressions inside definitions (DEFAULT, CHECK, GENERATED), bound by the planner's binder and deparsed to the text the
 // catalogue keeps: the DefinitionBindContext of one session.
 import { SqlError, SqlState } from "../common/error.ts";
+import { Oid } from "../common/types/oid.ts";
 import type { SqlType } from "../common/types/type.ts";
 import type { Node } from "../parser/tree.ts";
 import { coerce, coerceToBoolean } from "../planner/binder/coerce.ts";
@@ -10,7 +11,8 @@ import type { DefinitionBindContext, NamedColumn } from "../planner/binder/defin
 import { makeBindContext } from "../planner/binder/index.ts";
 import { rowScope } from "../planner/binder/scalar.ts";
 import { resolveTypeName } from "../planner/binder/type-name.ts";
-import { typeName } from "../planner/binder/types.ts";
+import { TEXT, typeName } from "../planner/binder/types.ts";
+import { isMutable } from "../planner/logical/mutable.ts";
 import { someExpression } from "../planner/logical/walk.ts";
 import type { BoundExpression } from "../planner/logical/expression.ts";
 import type { SessionCore } from "./core.ts";
@@ -60,17 +62,53 @@ export function definitionBindContext(core: SessionCore): DefinitionBindContext 
     bindCheck: (node, table, columns) => {
       const { bound, context } = bind(node, columns, "check", table);
       const condition = coerceToBoolean(context, bound, "CHECK");
-      const used = new Set<string>();
-      someExpression(condition, (part) => {
-        const column = part.kind === "column" ? columns[part.index] : undefined;
-        if (column !== undefined) used.add(column.name);
-        return false;
-      });
-      return { text: deparseExpression(condition, columns.map(nameOf)), columns: [...used] };
+      return {
+        text: deparseExpression(condition, columns.map(nameOf)),
+        columns: columnsRead(condition, columns),
+      };
+    },
+    bindIndexPart: (node, part, table, columns) => {
+      const { bound, context } = bind(node, columns, part, table);
+      const isPredicate = part === "index-predicate";
+      const known =
+        bound.type.oid === Oid.unknown ? (coerce(context, bound, TEXT, "implicit") ?? bound) : bound;
+      const e = isPredicate ? coerceToBoolean(context, bound, "WHERE") : known;
+      if (isMutable(e, planner.catalog)) {
+        const where = isPredicate ? "predicate" : "expression";
+        throw new SqlError(
+          SqlState.invalidObjectDefinition,
+          `functions in index ${where} must be marked IMMUTABLE`,
+        );
+      }
+      return {
+        text: deparseExpression(e, columns.map(nameOf)),
+        type: e.type,
+        collation: e.collation,
+        column: e.kind === "column" ? columns[e.index]?.name : undefined,
+        isCall: isCall(e),
+        reads: columnsRead(e, columns),
+      };
     },
     bindGenerated: (node, column, table, columns) =>
       deparseExpression(assign(node, column, columns, "generated", table), columns.map(nameOf)),
   };
+}
+
+/** Names of the columns an expression reads. */
+function columnsRead(e: BoundExpression, columns: readonly NamedColumn[]): readonly string[] {
+  const used = new Set<string>();
+  someExpression(e, (part) => {
+    const column = part.kind === "column" ? columns[part.index] : undefined;
+    if (column !== undefined) used.add(column.name);
+    return false;
+  });
+  return [...used];
+}
+
+/** What PostgreSQL prints like a function call (looks_like_function in ruleutils.c). */
+function isCall(e: BoundExpression): boolean {
+  if (e.kind === "call") return e.operator === undefined && e.cast === undefined;
+  return ["coalesce", "greatest", "least", "nullif"].includes(e.kind);
 }
 
 function nameOf(column: NamedColumn): string {

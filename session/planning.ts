@@ -69,14 +69,15 @@ function isCatalogOfSnapshot(core: SessionCore): boolean {
  * An index is built from the newest row versions. A snapshot that is older than the index may need versions that were
  * replaced or deleted before the build, so its transaction reads without the index, unless the table itself is younger too:
  * then it has no rows for that snapshot but the transaction's own. An hnsw index draws on all versions of its column and
- * tests each for the snapshot.
+ * tests each for the snapshot; a hidden column has no values in versions older than itself.
  */
 function readableBy(
   then: CatalogSnapshot,
   catalog: CatalogSnapshot,
 ): NonNullable<PlannerContext["isReadable"]> {
   return (index) => {
-    if (index.method === "hnsw") return true;
+    const isHidden = index.columns.some((column) => column.hiddenAttnum !== undefined);
+    if (index.method === "hnsw" && !isHidden) return true;
     if (storageId(then, "index", index.oid) === index.storageId) return true;
     return storageId(then, "table", index.tableOid) !== storageId(catalog, "table", index.tableOid);
   };

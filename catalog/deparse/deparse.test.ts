@@ -152,8 +152,8 @@ test("index definitions of btree indexes", () => {
     const withIndex = { catalog: sampleSnapshot([table, index]), searchPath: scope.searchPath };
     expect(indexDefinition(withIndex, index, { pretty: false })).toBe(definition);
     expect(indexDefinition(withIndex, index, { pretty: true })).toBe(pretty);
-    expect(indexColumnDefinition(withIndex, index, 1)).toBe(column);
-    expect(indexColumnDefinition(withIndex, index, 9) ?? "").toBe(absent);
+    expect(indexColumnDefinition(withIndex, index, 1, { pretty: false })).toBe(column);
+    expect(indexColumnDefinition(withIndex, index, 9, { pretty: false }) ?? "").toBe(absent);
   }
 });
 

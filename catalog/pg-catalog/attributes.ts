@@ -8,7 +8,7 @@ import {
 import type { Datum } from "../../common/types/type.ts";
 import { generatedTable, rowsBy } from "../builtin/tables.ts";
 import { type CatalogSnapshot, CatalogOid } from "../catalog.ts";
-import type { ColumnEntry, IndexEntry, TableEntry } from "../entries.ts";
+import { type ColumnEntry, type IndexEntry, storedAttnum, type TableEntry } from "../entries.ts";
 import { must } from "../../common/assert.ts";
 import type { StoredRelation } from "../state.ts";
 import { storedMatches } from "./classes.ts";
@@ -144,13 +144,14 @@ function tableAttribute(tableOid: number, column: ColumnEntry): Row {
 function* indexAttributes(catalog: CatalogSnapshot, index: IndexEntry): Iterable<Row> {
   const table = catalog.entry("table", index.tableOid);
   if (table?.kind !== "table") return;
-  for (const [i, { attnum }] of index.columns.entries()) {
+  for (const [i, part] of index.columns.entries()) {
     const column = must(
-      table.columns.find((candidate) => candidate.attnum === attnum),
+      table.columns.find((candidate) => candidate.attnum === storedAttnum(part)),
       "the indexed column",
     );
+    const shown = part.expression ?? must(table.columns[part.attnum - 1], "the indexed column");
     yield {
-      ...attribute(index.oid, column.name, column.type.oid, i + 1),
+      ...attribute(index.oid, shown.name, column.type.oid, i + 1),
       attstattarget: -1,
       atttypmod: column.type.typmod,
       attcollation: column.collation,

@@ -3,7 +3,7 @@ import { SqlArray } from "../../common/types/array.ts";
 import { Oid } from "../../common/types/oid.ts";
 import { type CatalogSnapshot, CatalogOid } from "../catalog.ts";
 import { type OwnedConstraint, constraints } from "../deparse/constraint-definition.ts";
-import type { IndexEntry, SequenceEntry, TableEntry } from "../entries.ts";
+import { type IndexEntry, type SequenceEntry, storedAttnum, type TableEntry } from "../entries.ts";
 import { attrdefOid, tables } from "./attributes.ts";
 import type { Lookup, RelationRows, Row } from "./rows.ts";
 
@@ -57,18 +57,26 @@ function indexRow(index: IndexEntry, table: TableEntry | undefined): Row {
     ),
     indcollation: vector(
       Oid.oid,
-      key.map((column) => collationOf(column.attnum)),
+      key.map((column) => collationOf(storedAttnum(column))),
     ),
     indclass: vector(
       Oid.oid,
       key.map((column) => column.opclass),
     ),
+    indexprs: expressionList(index),
+    indpred: index.predicate?.text ?? null,
     // Bit 0 descending, bit 1 nulls first: what JDBC and ORMs read for the order of keys.
     indoption: vector(
       Oid.int2,
       key.map((column) => (column.descending ? 1 : 0) | (column.nullsFirst ? 2 : 0)),
     ),
   };
+}
+
+/** Expressions as pg_get_expr prints a list of them. */
+function expressionList(index: IndexEntry): string | null {
+  const texts = index.columns.flatMap((column) => column.expression?.text ?? []);
+  return texts.length === 0 ? null : texts.join(", ");
 }
 
 /** int2vector and oidvector count from 0. */
@@ -161,8 +169,11 @@ function* indexDependencies(catalog: CatalogSnapshot, index: IndexEntry): Iterab
     yield dependency([CLASS, index.oid], [CONSTRAINT, constraint.oid, 0], "i");
     return;
   }
-  for (const column of index.columns)
-    yield dependency([CLASS, index.oid], [CLASS, index.tableOid, column.attnum], "a");
+  if (index.columns.some((column) => column.expression !== undefined) || index.predicate !== undefined)
+    yield dependency([CLASS, index.oid], [CLASS, index.tableOid, 0], "a");
+  const read = index.columns.flatMap((column) => column.expression?.reads ?? [column.attnum]);
+  for (const attnum of new Set([...read, ...(index.predicate?.reads ?? [])]))
+    yield dependency([CLASS, index.oid], [CLASS, index.tableOid, attnum], "a");
 }
 
 function* sequenceDependencies(sequence: SequenceEntry): Iterable<Row> {

@@ -74,7 +74,7 @@ function indexText(scope: NameScope, oid: number, column: number, pretty: boolea
   // A column that does not exist gives the empty string, not NULL.
   return column === 0
     ? indexDefinition(scope, entry, { pretty })
-    : (indexColumnDefinition(scope, entry, column) ?? "");
+    : (indexColumnDefinition(scope, entry, column, { pretty }) ?? "");
 }
 
 function constraintText(scope: NameScope, oid: number, pretty: boolean): Datum {

@@ -1,7 +1,7 @@
 // Which row an ON CONFLICT clause meets. The engine names the first unique index in its own order that a new row collides
 // with; PostgreSQL looks at the arbiters first. So when the engine names another index, the arbiters are asked.
 import { must } from "../../common/assert.ts";
-import type { IndexEntry, TableEntry } from "../../catalog/entries.ts";
+import { type IndexEntry, storedAttnum, type TableEntry } from "../../catalog/entries.ts";
 import type { TableConstraints } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
 import { singleValueBuffer } from "../storage/column-buffer.ts";
@@ -36,7 +36,9 @@ function rowWithKey(
   row: number,
   context: ExecutionContext,
 ): number | undefined {
-  const attnums = index.columns.slice(0, index.keyCount).map((column) => column.attnum);
+  const guard = index.predicate?.hiddenAttnum ?? 0;
+  if (guard !== 0 && must(rows.columns[guard - 1], "a guard column").get(row) !== true) return undefined;
+  const attnums = index.columns.slice(0, index.keyCount).map(storedAttnum);
   const values = attnums.map((attnum) => must(rows.columns[attnum - 1], "a key column").get(row));
   if (values.includes(null)) return undefined;
   const key = attnums.map((attnum, i) => singleValueBuffer(columnType(table, attnum), values[i] ?? null));

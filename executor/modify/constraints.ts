@@ -16,7 +16,7 @@ export interface Violation {
   readonly error: (full: FullRow) => SqlError;
 }
 
-/** The columns with the stored generated ones computed from the others. */
+/** The columns with the stored generated ones computed, in order: a hidden column of an index may read the user's. */
 export async function withGenerated(
   columns: readonly Vector[],
   rowCount: number,
@@ -25,7 +25,7 @@ export async function withGenerated(
 ): Promise<Vector[]> {
   const computed = [...columns];
   for (const { attnum, expression } of constraints.generated) {
-    computed[attnum - 1] = await compileExpression(expression)({ columns, rowCount }, context);
+    computed[attnum - 1] = await compileExpression(expression)({ columns: computed, rowCount }, context);
   }
   return computed;
 }

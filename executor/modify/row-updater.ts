@@ -2,7 +2,7 @@
 // changed columns written.
 import { must } from "../../common/assert.ts";
 import type { Batch, Vector } from "../../common/batch/vector.ts";
-import type { TableEntry } from "../../catalog/entries.ts";
+import { storedColumns, type TableEntry } from "../../catalog/entries.ts";
 import { RowLock } from "../../native/engine.ts";
 import type { TableConstraints, UpdatePlan } from "../../planner/physical/plan.ts";
 import { gather } from "../batch/gather.ts";
@@ -17,6 +17,8 @@ import { indexById } from "./row-inserter.ts";
 import { type FullRow, uniqueViolation } from "./violations.ts";
 import { updateRows } from "./write-rows.ts";
 
+type GeneratedColumn = TableConstraints["generated"][number];
+
 export interface UpdateTarget {
   readonly table: TableEntry;
   readonly assignments: UpdatePlan["assignments"];
@@ -26,22 +28,34 @@ export interface UpdateTarget {
 export class RowUpdater {
   readonly #target: UpdateTarget;
   readonly #context: ExecutionContext;
-  /** attnums written: assigned and generated. */
+  /** attnums written: assigned, and generated from what is assigned. */
   readonly #written: readonly number[];
 
   constructor(target: UpdateTarget, context: ExecutionContext) {
-    this.#target = target;
+    const written = target.assignments.map((assignment) => assignment.attnum);
+    const generated: GeneratedColumn[] = [];
+    // In their order: a hidden column of an index may read a generated one.
+    for (const column of target.constraints.generated) {
+      if (!columnsUsed(column.expression).some((position) => written.includes(position + 1))) continue;
+      generated.push(column);
+      written.push(column.attnum);
+    }
+    this.#target = { ...target, constraints: { ...target.constraints, generated } };
     this.#context = context;
-    this.#written = [
-      ...target.assignments.map((assignment) => assignment.attnum),
-      ...target.constraints.generated.map((generated) => generated.attnum),
-    ];
+    this.#written = written;
   }
 
-  /** FOR NO KEY UPDATE unless a column of a unique index is written: then nobody may refer to the key meanwhile. */
+  /**
+   * FOR NO KEY UPDATE unless a column of a unique index is written: then nobody may refer to the key meanwhile. Nothing can
+   * refer to an expression or to a part of the rows.
+   */
   get lockMode(): number {
     const isKey = this.#target.constraints.indexes.some(
-      (index) => index.isUnique && index.columns.some((column) => this.#written.includes(column.attnum)),
+      (index) =>
+        index.isUnique &&
+        index.predicate === undefined &&
+        index.columns.every((column) => column.expression === undefined) &&
+        index.columns.some((column) => this.#written.includes(column.attnum)),
     );
     return isKey ? RowLock.update : RowLock.noKeyUpdate;
   }
@@ -98,7 +112,7 @@ export class RowUpdater {
   /** For messages: columns that were not read before come from the stored row. */
   #wholeRow(columns: readonly Vector[], rids: Uint32Array, row: number): FullRow {
     const { table } = this.#target;
-    const live = table.columns.filter((column) => !column.isDropped).map((column) => column.attnum);
+    const live = storedColumns(table).map((column) => column.attnum);
     const stored = readLocked(table, live, rids.slice(row, row + 1), this.#context);
     const known = new Set(this.#written);
     return fullRow(

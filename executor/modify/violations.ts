@@ -2,7 +2,7 @@
 import { must } from "../../common/assert.ts";
 import { SqlError, SqlState } from "../../common/error.ts";
 import type { Datum, SqlType } from "../../common/types/type.ts";
-import type { IndexEntry, TableEntry } from "../../catalog/entries.ts";
+import { type IndexColumn, type IndexEntry, storedAttnum, type TableEntry } from "../../catalog/entries.ts";
 import type { ExecutionContext } from "../context.ts";
 import { failingRow, formatKey } from "../storage/key-text.ts";
 import { columnType } from "../storage/scan-target.ts";
@@ -44,9 +44,10 @@ export function uniqueViolation(
   context: ExecutionContext,
 ): SqlError {
   const name = index?.name ?? "";
-  const attnums = index?.columns.slice(0, index.keyCount).map((column) => column.attnum) ?? [];
+  const columns = index?.columns.slice(0, index.keyCount) ?? [];
+  const attnums = columns.map(storedAttnum);
   const key = formatKey(
-    attnums.map((attnum) => must(table.columns[attnum - 1], "a key column").name),
+    columns.map((column) => keyName(table, column)),
     attnums.map((attnum): SqlType => columnType(table, attnum)),
     attnums.map((attnum) => row[attnum - 1] ?? null),
     context.functionContext.types,
@@ -56,6 +57,11 @@ export function uniqueViolation(
     constraint: name,
     detail: `Key ${key} already exists.`,
   });
+}
+
+/** A key column as DETAIL names it: an expression by its text. */
+export function keyName(table: TableEntry, column: IndexColumn): string {
+  return column.expression?.text ?? must(table.columns[column.attnum - 1], "a key column").name;
 }
 
 function tableFields(

@@ -144,7 +144,13 @@ const FILTERS: readonly (readonly [
   ["no filter", () => undefined, () => undefined],
   [
     "an index",
-    () => ({ bitmap: sectionBitmap(3), residual: undefined, text: [], selectivity: 0.05 }),
+    () => ({
+      bitmap: sectionBitmap(3),
+      residual: undefined,
+      isIndexPredicate: false,
+      text: [],
+      selectivity: 0.05,
+    }),
     () => op("=", column(1), int(3)),
   ],
   [
@@ -152,6 +158,7 @@ const FILTERS: readonly (readonly [
     () => ({
       bitmap: undefined,
       residual: residual(op("=", op("%", column(0), int(2)), int(0))),
+      isIndexPredicate: false,
       text: [],
       selectivity: 0.5,
     }),
@@ -162,6 +169,7 @@ const FILTERS: readonly (readonly [
     () => ({
       bitmap: sectionBitmap(4),
       residual: residual(op("<", column(0), int(300))),
+      isIndexPredicate: false,
       text: [],
       selectivity: 0.02,
     }),

@@ -8,7 +8,7 @@ import type { SearchPlan } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
 import { BranchSearch } from "../search/branch.ts";
 import { RankedEmitter, type RankedRows } from "../search/emit-ranked.ts";
-import { filterBitmap } from "../search/filter-bitmap.ts";
+import { type FilterBitmap, filterBitmap } from "../search/filter-bitmap.ts";
 import type { Operator } from "./operator.ts";
 import { rowLimits } from "./row-limits.ts";
 
@@ -42,7 +42,9 @@ export class SearchOperator implements Operator {
     const wanted = limits.count + limits.skip;
     const search = new BranchSearch(branch, target.table, this.#context);
     await search.open();
-    const bitmap = await filterBitmap(filter, target, this.#context);
+    const matching = async (): Promise<FilterBitmap | undefined> =>
+      filterBitmap(filter, target, this.#context);
+    const bitmap = filter?.isIndexPredicate === true ? undefined : await matching();
     const { settings } = this.#context;
     const exact = settings.exact || !settings.enableIndexscan || wanted === Number.POSITIVE_INFINITY;
     const ranking = limits.count === 0 ? undefined : await search.top(wanted, bitmap, exact);
@@ -50,7 +52,7 @@ export class SearchOperator implements Operator {
     if (ranking === undefined)
       return { rids: new Uint32Array(0), values: new Float64Array(0), nulls: undefined };
     if (ranking.rids.length >= wanted) return { ...ranking, nulls: undefined };
-    const rest = await search.rest(ranking, bitmap);
+    const rest = await search.rest(ranking, bitmap ?? (await matching()));
     const rids = [...ranking.rids, ...rest.map((row) => row.rid)].slice(0, wanted);
     const values = [...ranking.values, ...rest.map((row) => row.value ?? 0)].slice(0, wanted);
     const nulls = [

@@ -3,7 +3,7 @@ import { must } from "../../common/assert.ts";
 import { SqlArray } from "../../common/types/array.ts";
 import { Oid } from "../../common/types/oid.ts";
 import type { Datum, SqlType } from "../../common/types/type.ts";
-import type { IndexEntry, TableEntry } from "../../catalog/entries.ts";
+import { type IndexEntry, storedAttnum, type TableEntry } from "../../catalog/entries.ts";
 import type { ColumnBuffer, IndexRange } from "../../native/engine.ts";
 import type { IndexCondition } from "../../planner/physical/plan.ts";
 import { compareOf } from "../batch/compare.ts";
@@ -27,7 +27,7 @@ export function indexRanges(
   if (condition.nullTest !== undefined) {
     return [{ ...EVERYTHING, nulls: condition.nullTest === "is-null" ? "only" : "none" }];
   }
-  const types = index.columns.map((column) => columnType(table, column.attnum));
+  const types = index.columns.map((column) => columnType(table, storedAttnum(column)));
   const { equal, low, high } = condition;
   const fixed = sequence(equal.length, (i) => evaluateScalar(must(equal[i], "a condition"), context));
   return chain(fixed, (values) =>

@@ -36,6 +36,8 @@ const CLAUSE_NAMES: Readonly<Partial<Record<Clause, string>>> = {
   default: "DEFAULT expressions",
   check: "check constraints",
   generated: "column generation expressions",
+  "index-expression": "index expressions",
+  "index-predicate": "index predicates",
   conflict: "WHERE",
 };
 

@@ -1,9 +1,15 @@
 // What INSERT and UPDATE have to check and compute for a full row: NOT NULL, CHECK, generated columns, unique indexes.
 import { Oid } from "../../common/types/oid.ts";
-import type { TableEntry } from "../../catalog/entries.ts";
+import { type ColumnEntry, isHidden, type TableEntry } from "../../catalog/entries.ts";
 import type { TableConstraints } from "../physical/plan.ts";
 import type { BindContext } from "./context.ts";
 import { bindScalarText, tableColumns } from "./scalar.ts";
+
+/** In the order they are computed: a hidden column of an index may read the user's generated ones. */
+function generatedColumns(table: TableEntry): readonly ColumnEntry[] {
+  const visible = table.columns.filter((column) => !column.isDropped);
+  return [...visible, ...table.columns.filter(isHidden)];
+}
 
 /** Expressions see the table's columns at attnum - 1. */
 export function bindConstraints(context: BindContext, table: TableEntry): TableConstraints {
@@ -30,7 +36,7 @@ export function bindConstraints(context: BindContext, table: TableEntry): TableC
             },
           ],
     ),
-    generated: live.flatMap((column) =>
+    generated: generatedColumns(table).flatMap((column) =>
       column.generated === undefined
         ? []
         : [

@@ -38,6 +38,8 @@ export type Clause =
   | "default"
   | "check"
   | "generated"
+  | "index-expression"
+  | "index-predicate"
   | "conflict";
 
 /** A field of a composite value. */

@@ -1,13 +1,19 @@
 // ON CONFLICT: which unique indexes arbitrate, and what happens to the row that is there already.
-import { SqlError, SqlState, notSupported } from "../../common/error.ts";
+import { SqlError, SqlState } from "../../common/error.ts";
+import type { SqlType } from "../../common/types/type.ts";
 import { positionOf, type Node, type OnConflictClause } from "../../parser/tree.ts";
 import type { IndexEntry, TableEntry } from "../../catalog/entries.ts";
+import type { BoundExpression } from "../logical/expression.ts";
+import { implies } from "../logical/implication.ts";
+import { sameExpression } from "../logical/walk.ts";
 import type { OnConflict } from "../physical/plan.ts";
 import { bindSetList } from "./assignment.ts";
 import { coerceToBoolean } from "./coerce.ts";
 import type { BindContext } from "./context.ts";
 import { makeItem, type TableScan } from "./relation.ts";
+import { bindScalarText, rowScope, type ScalarColumn, tableColumns } from "./scalar.ts";
 import { Scope } from "./scope.ts";
+import { BOOL } from "./types.ts";
 
 /** Expressions name the existing row by the scope's table and the refused one by `excluded`. */
 export function bindOnConflict(
@@ -56,28 +62,61 @@ interface Inference {
   readonly location?: number;
 }
 
-/** Storage ids of the unique indexes over exactly the named columns; 42P10 when there is none. */
+/**
+ * Storage ids of the unique indexes over exactly the named columns and expressions; 42P10 when there is none. A partial one
+ * serves where its predicate follows from the clause's WHERE.
+ */
 function inferArbiters(context: BindContext, infer: Inference, table: TableEntry): readonly number[] {
   const indexes = context.catalog.indexesOf(table.oid);
   if (infer.conname !== undefined) return [constraintIndex(infer, table, indexes).storageId];
-  const wanted = new Set<number>();
+  const columns = tableColumns(table);
+  const scope = rowScope(columns, table.name);
+  const stored = (text: string, type?: SqlType): BoundExpression =>
+    bindScalarText(
+      context,
+      text,
+      columns,
+      type,
+      type === undefined ? "index-expression" : "index-predicate",
+      table.name,
+    );
+  const wanted: BoundExpression[] = [];
   for (const element of infer.indexElems ?? []) {
     if (!("IndexElem" in element)) continue;
     const { name, expr } = element.IndexElem;
-    if (name === undefined || expr !== undefined)
-      throw notSupported("ON CONFLICT on an expression", positionOf(infer.location));
-    const column = table.columns.find((candidate) => candidate.name === name && !candidate.isDropped);
-    if (column === undefined) {
-      throw new SqlError(SqlState.undefinedColumn, `column "${name}" does not exist`, {
-        position: positionOf(infer.location) || undefined,
-      });
-    }
-    wanted.add(column.attnum);
+    const e =
+      expr === undefined
+        ? columnReference(columns, name ?? "", positionOf(infer.location))
+        : context.expression(expr, { scope, clause: "index-expression" });
+    if (!wanted.some((known) => sameExpression(known, e))) wanted.push(e);
   }
-  // A predicate only chooses partial indexes, which we do not have; a full unique index serves as well.
+  const given =
+    infer.whereClause === undefined
+      ? []
+      : [
+          coerceToBoolean(
+            context,
+            context.expression(infer.whereClause, { scope, clause: "index-predicate" }),
+            "WHERE",
+          ),
+        ];
   const found = indexes.filter((index) => {
-    const keys = index.columns.slice(0, index.keyCount).map((column) => column.attnum);
-    return index.isUnique && keys.length === wanted.size && keys.every((attnum) => wanted.has(attnum));
+    if (!index.isUnique || index.keyCount !== wanted.length) return false;
+    if (index.predicate !== undefined && !implies(given, stored(index.predicate.text, BOOL))) return false;
+    const keys = index.columns
+      .slice(0, index.keyCount)
+      .map((key) =>
+        key.expression === undefined
+          ? columns.find((column) => column.index === key.attnum - 1)
+          : stored(key.expression.text),
+      );
+    return wanted.every((e) =>
+      keys.some((key) =>
+        key !== undefined && "kind" in key
+          ? sameExpression(key, e)
+          : e.kind === "column" && e.index === key?.index,
+      ),
+    );
   });
   if (found.length === 0) {
     throw new SqlError(
@@ -86,6 +125,17 @@ function inferArbiters(context: BindContext, infer: Inference, table: TableEntry
     );
   }
   return found.map((index) => index.storageId);
+}
+
+function columnReference(columns: readonly ScalarColumn[], name: string, position: number): BoundExpression {
+  const column = columns.find((candidate) => candidate.name === name);
+  if (column === undefined) {
+    throw new SqlError(SqlState.undefinedColumn, `column "${name}" does not exist`, {
+      position: position || undefined,
+    });
+  }
+  const { index, type, collation } = column;
+  return { kind: "column", index, name, type, collation, position: 0 };
 }
 
 function constraintIndex(infer: Inference, table: TableEntry, indexes: readonly IndexEntry[]): IndexEntry {

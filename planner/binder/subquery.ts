@@ -4,25 +4,24 @@ import { Oid } from "../../common/types/oid.ts";
 import { positionOf, stringsOf, type Node, type SelectStmt, type SubLink } from "../../parser/tree.ts";
 import type { BoundExpression, CallExpression, SubqueryExpression } from "../logical/expression.ts";
 import { isVolatilePlan } from "../logical/map.ts";
-import type { BindContext, BoundQuery, Env } from "./context.ts";
+import type { BindContext, BoundQuery, Clause, Env } from "./context.ts";
 import { bindOperator, resolveOperator, type OperatorName } from "./operator.ts";
 import { BOOL, arrayTypeOf, collationOf, typeName } from "./types.ts";
 
+/** Expressions the catalogue keeps hold no sub-selects; how PostgreSQL names them. */
+const STORED_CLAUSES: Readonly<Partial<Record<Clause, string>>> = {
+  check: "check constraint",
+  default: "DEFAULT expression",
+  generated: "column generation expression",
+  "index-expression": "index expression",
+  "index-predicate": "index predicate",
+};
+
 export function bindSubLink(context: BindContext, node: SubLink, env: Env): BoundExpression {
   const position = positionOf(node.location);
-  if (env.clause === "check") {
-    throw new SqlError(SqlState.featureNotSupported, "cannot use subquery in check constraint", { position });
-  }
-  if (env.clause === "default") {
-    throw new SqlError(SqlState.featureNotSupported, "cannot use subquery in DEFAULT expression", {
-      position,
-    });
-  }
-  if (env.clause === "generated") {
-    throw new SqlError(SqlState.featureNotSupported, "cannot use subquery in column generation expression", {
-      position,
-    });
-  }
+  const stored = STORED_CLAUSES[env.clause];
+  if (stored !== undefined)
+    throw new SqlError(SqlState.featureNotSupported, `cannot use subquery in ${stored}`, { position });
   if (node.subselect === undefined || !("SelectStmt" in node.subselect))
     throw notSupported("this sub-select", position);
   const query = context.query(node.subselect.SelectStmt, env.scope);

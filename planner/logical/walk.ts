@@ -188,8 +188,11 @@ export function hasSubquery(e: BoundExpression): boolean {
   return someExpression(e, (node) => node.kind === "subquery");
 }
 
+/** What says how an expression was written, not what it computes. */
+const WRITTEN: ReadonlySet<string> = new Set(["position", "name", "cast"]);
+
 /**
- * Equal in all but the position in the text. Functions, plans and catalogue entries compare by identity, which is
+ * Equal in all but the position in the text, and whether casts were written or inserted. Functions, plans and catalogue entries compare by identity, which is
  * right within one statement: one snapshot hands them out.
  */
 export function sameExpression(a: unknown, b: unknown): boolean {
@@ -206,9 +209,7 @@ export function sameExpression(a: unknown, b: unknown): boolean {
   if ("oid" in left && "source" in left) return left.oid === right.oid && left.source === right.source;
   const keys = Object.keys(left);
   if (keys.length !== Object.keys(right).length) return false;
-  return keys.every(
-    (key) => key === "position" || key === "name" || (key in right && sameExpression(left[key], right[key])),
-  );
+  return keys.every((key) => WRITTEN.has(key) || (key in right && sameExpression(left[key], right[key])));
 }
 
 /** The memory of a bytea, vector, halfvec, sparsevec or bit string. */

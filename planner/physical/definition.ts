@@ -56,8 +56,23 @@ export interface CreateTablePlan {
   readonly checks: readonly CheckDefinition[];
 }
 
+/** An immutable expression over the table's columns. */
+export interface IndexExpressionDefinition {
+  /** Deparsed. */
+  readonly text: string;
+  readonly type: SqlType;
+  readonly collation: number;
+  readonly isCall: boolean;
+  /** Names of the columns it reads. */
+  readonly reads: readonly string[];
+}
+
 export interface IndexColumnDefinition {
-  readonly column: string;
+  /** Name of the indexed column; undefined = `expression`. */
+  readonly column: string | undefined;
+  readonly expression: IndexExpressionDefinition | undefined;
+  /** What the index calls it: the column's name, or one made of the expression. */
+  readonly name: string;
   readonly opclass: number;
   readonly descending: boolean;
   readonly nullsFirst: boolean;
@@ -70,6 +85,8 @@ export interface CreateIndexPlan {
   readonly ifNotExists: boolean;
   readonly method: "btree" | "hnsw" | "bm25";
   readonly columns: readonly IndexColumnDefinition[];
+  /** WHERE of a partial index; a boolean. */
+  readonly predicate: IndexExpressionDefinition | undefined;
   readonly isUnique: boolean;
   readonly nullsNotDistinct: boolean;
   readonly options: readonly (readonly [string, string])[];

@@ -204,7 +204,13 @@ export class Estimator implements ColumnFacts {
     if (relation?.kind === "virtual") return column.name === "oid";
     return this.planner.catalog
       .indexesOf(column.tableOid)
-      .some((index) => index.isUnique && index.keyCount === 1 && index.columns[0]?.attnum === column.attnum);
+      .some(
+        (index) =>
+          index.isUnique &&
+          index.predicate === undefined &&
+          index.keyCount === 1 &&
+          index.columns[0]?.attnum === column.attnum,
+      );
   }
 
   statistics(id: number): ColumnStatistics | undefined {

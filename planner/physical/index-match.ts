@@ -7,10 +7,11 @@ import { Oid } from "../../common/types/oid.ts";
 import type { OperatorClassEntry } from "../../catalog/catalog.ts";
 import type { IndexEntry } from "../../catalog/entries.ts";
 import type { PlannerContext } from "../context.ts";
-import type { BoundExpression } from "../logical/expression.ts";
+import { indexKeys, type UsableIndex } from "../index-keys.ts";
+import type { BoundExpression, SortKey } from "../logical/expression.ts";
 import { columnsIn } from "../logical/map.ts";
 import type { LogicalScan } from "../logical/plan.ts";
-import { isVolatile } from "../logical/walk.ts";
+import { isVolatile, sameExpression } from "../logical/walk.ts";
 import { stripRelabel } from "./selectivity.ts";
 import type { IndexCondition } from "./plan.ts";
 
@@ -22,20 +23,28 @@ export interface IndexMatch {
   readonly remaining: readonly BoundExpression[];
   /** Key columns bound by equality: they do not count for order. */
   readonly equalCount: number;
+  /** What the key columns compute, over the scan; undefined where the scan does not read it. */
+  readonly keys: readonly (BoundExpression | undefined)[];
+  /** Conditions that the predicate of a partial index answers. */
+  readonly implied: readonly BoundExpression[];
 }
 
 const FLIPPED: Readonly<Record<string, string>> = { "=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<=" };
 
 interface KeyTest {
-  readonly attnum: number;
   readonly operator: string;
   readonly value: BoundExpression;
   readonly source: BoundExpression;
 }
 
 /** Bounds of a btree index under a scan's conditions; with no usable condition the whole index. */
-export function matchIndex(planner: PlannerContext, scan: LogicalScan, index: IndexEntry): IndexMatch {
-  const own = new Map(scan.columns.map((column) => [column.id, column.attnum]));
+export function matchIndex(
+  planner: PlannerContext,
+  scan: LogicalScan,
+  { index, implied }: UsableIndex,
+): IndexMatch {
+  const own = new Set(scan.columns.map((column) => column.id));
+  const keys = indexKeys(planner, scan, index);
   const used = new Set<BoundExpression>();
   const equal: BoundExpression[] = [];
   let low: IndexCondition["low"];
@@ -43,10 +52,10 @@ export function matchIndex(planner: PlannerContext, scan: LogicalScan, index: In
   let anyOf: BoundExpression | undefined;
   let nullTest: IndexCondition["nullTest"];
   for (let i = 0; i < index.keyCount; i++) {
-    const key = index.columns[i];
-    const opclass = key === undefined ? undefined : planner.catalog.operatorClassByOid(key.opclass);
+    const key = keys[i];
+    const opclass = planner.catalog.operatorClassByOid(index.columns[i]?.opclass ?? 0);
     if (key === undefined || opclass === undefined) break;
-    const tests = scan.filter.flatMap((condition) => testOf(condition, own, key.attnum, opclass));
+    const tests = scan.filter.flatMap((condition) => testOf(condition, own, key, opclass));
     const equality = tests.find((test) => test.operator === "=");
     if (equality !== undefined) {
       equal.push(equality.value);
@@ -54,13 +63,13 @@ export function matchIndex(planner: PlannerContext, scan: LogicalScan, index: In
       continue;
     }
     if (i === 0) {
-      const list = scan.filter.find((condition) => isAnyOf(condition, own, key.attnum, opclass));
+      const list = scan.filter.find((condition) => isAnyOf(condition, own, key, opclass));
       if (list?.kind === "scalar-array") {
         anyOf = list.right;
         used.add(list);
         continue;
       }
-      const nulls = scan.filter.find((condition) => isNullTest(condition, own, key.attnum));
+      const nulls = scan.filter.find((condition) => isNullTest(condition, key));
       if (nulls !== undefined && (nulls.kind === "is-null" || nulls.kind === "is-not-null")) {
         nullTest = nulls.kind;
         used.add(nulls);
@@ -83,49 +92,51 @@ export function matchIndex(planner: PlannerContext, scan: LogicalScan, index: In
     index,
     condition: { equal, low, high, anyOf, nullTest },
     matched: scan.filter.filter((condition) => used.has(condition)),
-    remaining: scan.filter.filter((condition) => !used.has(condition)),
+    remaining: scan.filter.filter((condition) => !used.has(condition) && !implied.includes(condition)),
     equalCount: equal.length,
+    keys,
+    implied,
   };
 }
 
 /** A condition as `key operator value`, operand order settled; empty when it is something else. */
 function testOf(
   e: BoundExpression,
-  own: ReadonlyMap<number, number>,
-  attnum: number,
+  own: ReadonlySet<number>,
+  key: BoundExpression,
   opclass: OperatorClassEntry,
 ): readonly KeyTest[] {
-  // A bare boolean column is a test for true.
-  if (e.kind === "column" || (e.kind === "not" && e.input.kind === "column")) {
-    const column = e.kind === "not" ? e.input : e;
-    if (column.kind !== "column" || own.get(column.index) !== attnum || opclass.inputType !== Oid.bool)
-      return [];
+  // A bare boolean is a test for true.
+  const tested = e.kind === "not" ? e.input : e;
+  if (opclass.inputType === Oid.bool && isKey(tested, key)) {
     const value: BoundExpression = {
       kind: "constant",
-      value: e.kind === "column",
-      type: column.type,
+      value: e.kind !== "not",
+      type: tested.type,
       collation: 0,
       position: 0,
     };
-    return [{ attnum, operator: "=", value, source: e }];
+    return [{ operator: "=", value, source: e }];
   }
   if (e.kind !== "call" || e.operator === undefined || e.args.length !== 2 || !(e.operator in FLIPPED))
     return [];
   const [left, right] = e.args as [BoundExpression, BoundExpression];
-  const isLeft = isKey(left, own, attnum);
-  const isRight = isKey(right, own, attnum);
+  const isLeft = isKey(left, key);
+  const isRight = isKey(right, key);
   if (isLeft === isRight) return [];
   const value = boundValue(isLeft ? right : left, own, opclass.inputType, (isLeft ? left : right).type.oid);
   if (value === undefined) return [];
-  return [{ attnum, operator: isLeft ? e.operator : (FLIPPED[e.operator] as string), value, source: e }];
+  return [{ operator: isLeft ? e.operator : (FLIPPED[e.operator] as string), value, source: e }];
 }
 
-function isKey(e: BoundExpression, own: ReadonlyMap<number, number>, attnum: number): boolean {
-  const column = stripRelabel(e);
-  return column.kind === "column" && own.get(column.index) === attnum;
+function isKey(e: BoundExpression, key: BoundExpression): boolean {
+  // A column under a cast that changes no bytes is the column; an expression brings its own casts.
+  const bare = stripRelabel(e);
+  if (key.kind === "column") return bare.kind === "column" && bare.index === key.index;
+  return sameExpression(e, key) || sameExpression(bare, key);
 }
 
-function isConstantForScan(e: BoundExpression, own: ReadonlyMap<number, number>): boolean {
+function isConstantForScan(e: BoundExpression, own: ReadonlySet<number>): boolean {
   return !isVolatile(e) && ![...columnsIn(e)].some((id) => own.has(id));
 }
 
@@ -138,7 +149,7 @@ const INTEGERS: ReadonlySet<number> = new Set([Oid.int2, Oid.int4, Oid.int8]);
  */
 function boundValue(
   value: BoundExpression,
-  own: ReadonlyMap<number, number>,
+  own: ReadonlySet<number>,
   keyType: number,
   columnType: number,
 ): BoundExpression | undefined {
@@ -150,37 +161,37 @@ function boundValue(
 
 function isAnyOf(
   e: BoundExpression,
-  own: ReadonlyMap<number, number>,
-  attnum: number,
+  own: ReadonlySet<number>,
+  key: BoundExpression,
   opclass: OperatorClassEntry,
 ): boolean {
   return (
     e.kind === "scalar-array" &&
     e.quantifier === "any" &&
     e.operator === "=" &&
-    isKey(e.left, own, attnum) &&
+    isKey(e.left, key) &&
     e.left.type.oid === opclass.inputType &&
     isConstantForScan(e.right, own)
   );
 }
 
-function isNullTest(e: BoundExpression, own: ReadonlyMap<number, number>, attnum: number): boolean {
-  return (e.kind === "is-null" || e.kind === "is-not-null") && isKey(e.input, own, attnum);
+function isNullTest(e: BoundExpression, key: BoundExpression): boolean {
+  return (e.kind === "is-null" || e.kind === "is-not-null") && isKey(e.input, key);
 }
 
-/** Whether reading the index gives the order of `keys` (attnums with directions); undefined = no. */
+/** Whether reading the index gives the order of `keys`; undefined = no. */
 export function indexOrder(
-  index: IndexEntry,
-  equalCount: number,
-  keys: readonly { readonly attnum: number; readonly descending: boolean; readonly nullsFirst: boolean }[],
+  { index, equalCount, keys: own }: IndexMatch,
+  keys: readonly SortKey[],
 ): "forward" | "backward" | undefined {
   let direction: "forward" | "backward" | undefined;
   let place = 0;
   for (const key of keys) {
     // A column bound to one value may stand anywhere in the order.
-    if (index.columns.slice(0, equalCount).some((column) => column.attnum === key.attnum)) continue;
+    if (own.slice(0, equalCount).some((bound) => sameExpression(bound, key.expression))) continue;
     const column = index.columns[equalCount + place];
-    if (column === undefined || equalCount + place >= index.keyCount || column.attnum !== key.attnum)
+    const computed = own[equalCount + place];
+    if (column === undefined || computed === undefined || !sameExpression(computed, key.expression))
       return undefined;
     const isForward = column.descending === key.descending && column.nullsFirst === key.nullsFirst;
     const isBackward = column.descending !== key.descending && column.nullsFirst !== key.nullsFirst;

@@ -1,10 +1,11 @@
 // Sort, or something that gives the order already: a btree read in its order saves the sort, and under a LIMIT most of the
 // reading too.
 import type { BoundExpression } from "../logical/expression.ts";
-import type { LogicalPlan, LogicalScan, LogicalSort } from "../logical/plan.ts";
+import { substituteColumns } from "../logical/map.ts";
+import type { LogicalPlan, LogicalSort } from "../logical/plan.ts";
 import type { Builder, Built } from "./builder.ts";
 import { Cost, estimate, sortCost } from "./cost.ts";
-import { orderedScan, type ScanOrder } from "./scan.ts";
+import { orderedScan } from "./scan.ts";
 
 /** How many rows whoever is above will take. */
 export interface Wanted {
@@ -44,7 +45,7 @@ export function buildOrdered(builder: Builder, plan: LogicalSort, wanted: Wanted
   };
 }
 
-/** The sort's input built over an ordered scan: only Projects may lie between, and keys must be the table's columns. */
+/** The sort's input built over an ordered scan: only Projects may lie between, and keys must be what the index computes. */
 function orderedInput(builder: Builder, plan: LogicalSort): Built | undefined {
   const projects: Extract<LogicalPlan, { kind: "project" }>[] = [];
   let below = plan.input;
@@ -52,33 +53,17 @@ function orderedInput(builder: Builder, plan: LogicalSort): Built | undefined {
   while (below.kind === "project") {
     const { items, input } = below;
     projects.push(below);
-    keys = keys.map((key) =>
-      key.kind === "column" ? (items.find((item) => item.column.id === key.index)?.expression ?? key) : key,
-    );
+    const computed = new Map(items.map((item) => [item.column.id, item.expression]));
+    keys = keys.map((key) => substituteColumns(key, computed));
     below = input;
   }
   if (below.kind !== "scan") return undefined;
-  const order = scanOrder(below, keys, plan);
-  const scan = order === undefined ? undefined : orderedScan(builder, below, order);
+  const scan = orderedScan(
+    builder,
+    below,
+    plan.keys.map((key, i) => ({ ...key, expression: keys[i] ?? key.expression })),
+  );
   return scan === undefined
     ? undefined
     : projects.reduceRight((built, project) => builder.projectOver(project, built), scan);
-}
-
-function scanOrder(
-  scan: LogicalScan,
-  keys: readonly BoundExpression[],
-  plan: LogicalSort,
-): ScanOrder | undefined {
-  const attnums = keys.map((key) =>
-    key.kind === "column" ? scan.columns.find((column) => column.id === key.index)?.attnum : undefined,
-  );
-  if (attnums.some((attnum) => attnum === undefined)) return undefined;
-  return {
-    keys: plan.keys.map((key, i) => ({
-      attnum: attnums[i] as number,
-      descending: key.descending,
-      nullsFirst: key.nullsFirst,
-    })),
-  };
 }

@@ -110,6 +110,8 @@ export interface SearchFilter {
   readonly residual:
     | { readonly expression: BoundExpression; readonly attnums: readonly number[] }
     | undefined;
+  /** The searched index is a partial one that holds exactly the rows of the predicate: nothing to test while searching. */
+  readonly isIndexPredicate: boolean;
   /** The whole predicate as written, for EXPLAIN. */
   readonly text: readonly BoundExpression[];
   /** Estimated fraction of rows that pass. */
@@ -121,6 +123,7 @@ export interface VectorBranch {
   readonly kind: "vector";
   /** undefined = no usable index: exact only. */
   readonly index: IndexEntry | undefined;
+  /** Where the vectors are: the column, or a hidden one with the index's expression. */
   readonly attnum: number;
   readonly metric: "l2" | "ip" | "cosine" | "l1";
   /** The distance function for exact evaluation. */
@@ -128,7 +131,7 @@ export interface VectorBranch {
   readonly query: BoundExpression;
   /** Operator name for EXPLAIN. */
   readonly operator: string;
-  /** The column as written, for EXPLAIN. */
+  /** The column or expression as EXPLAIN prints it. */
   readonly columnName: string;
 }
 

@@ -1,6 +1,6 @@
 // Access paths of one table: sequential scan, btree scan, bitmap scan; look-ups of virtual relations.
-import { readableIndexes } from "../context.ts";
-import type { BoundExpression } from "../logical/expression.ts";
+import { usableIndexes } from "../index-keys.ts";
+import type { BoundExpression, SortKey } from "../logical/expression.ts";
 import { columnsIn } from "../logical/map.ts";
 import { outputColumns, type LogicalPlan, type LogicalScan } from "../logical/plan.ts";
 import { conjuncts } from "../logical/walk.ts";
@@ -9,15 +9,6 @@ import { Cost, DEFAULT_ROWS, estimate } from "./cost.ts";
 import { stripRelabel } from "./selectivity.ts";
 import { indexOrder, matchIndex, type IndexMatch } from "./index-match.ts";
 import type { BitmapSource, IndexCondition, ScanTarget } from "./plan.ts";
-
-/** Order a scan is asked for, by attnum. */
-export interface ScanOrder {
-  readonly keys: readonly {
-    readonly attnum: number;
-    readonly descending: boolean;
-    readonly nullsFirst: boolean;
-  }[];
-}
 
 interface Path {
   readonly startup: number;
@@ -28,24 +19,28 @@ interface Path {
 /** The cheapest path. */
 export function buildScan(builder: Builder, scan: LogicalScan): Built {
   const paths = [seqPath(builder, scan)];
-  for (const index of readableIndexes(builder.planner, scan.table.oid)) {
-    if (index.method !== "btree") continue;
-    const match = matchIndex(builder.planner, scan, index);
-    if (match.matched.length === 0) continue;
+  for (const usable of usableIndexes(builder.planner, scan)) {
+    if (usable.index.method !== "btree") continue;
+    const match = matchIndex(builder.planner, scan, usable);
+    if (match.matched.length === 0 && usable.index.predicate === undefined) continue;
     paths.push(indexPath(builder, scan, match, false), bitmapPath(builder, scan, match));
   }
   return cheapest(paths).make();
 }
 
-/** A scan that gives rows in order, if an index can; undefined = none. `rows`: how many will be read. */
-export function orderedScan(builder: Builder, scan: LogicalScan, order: ScanOrder): Built | undefined {
+/** A scan that gives rows in the order of `keys` (over the scan's columns), if an index can; undefined = none. */
+export function orderedScan(
+  builder: Builder,
+  scan: LogicalScan,
+  keys: readonly SortKey[],
+): Built | undefined {
   const paths: Path[] = [];
-  for (const index of readableIndexes(builder.planner, scan.table.oid)) {
-    if (index.method !== "btree") continue;
-    const match = matchIndex(builder.planner, scan, index);
+  for (const usable of usableIndexes(builder.planner, scan)) {
+    if (usable.index.method !== "btree") continue;
+    const match = matchIndex(builder.planner, scan, usable);
     // Ranges of an ANY list come one after the other, each in order but not all together.
     if (match.condition.anyOf !== undefined) continue;
-    const direction = indexOrder(index, match.equalCount, order.keys);
+    const direction = indexOrder(match, keys);
     if (direction !== undefined) paths.push(indexPath(builder, scan, match, direction === "backward"));
   }
   return paths.length === 0 ? undefined : cheapest(paths).make();
@@ -132,7 +127,7 @@ function indexPath(builder: Builder, scan: LogicalScan, match: IndexMatch, backw
 /** A unique index under full equality gives one row whatever the statistics say. */
 function fetchedRows(builder: Builder, rows: number, match: IndexMatch): number {
   if (match.index.isUnique && match.equalCount === match.index.keyCount) return 1;
-  return Math.max(1, rows * builder.estimator.selectivity(match.matched));
+  return Math.max(1, rows * builder.estimator.selectivity(answered(match)));
 }
 
 /** Rows by way of a bitmap: each page once and in order, so cheaper than the index order for many scattered rows. */
@@ -193,12 +188,17 @@ function resolveCondition(builder: Builder, condition: IndexCondition): IndexCon
   };
 }
 
+/** The conditions that reading by the index answers. */
+export function answered(match: IndexMatch): readonly BoundExpression[] {
+  return [...match.matched, ...match.implied];
+}
+
 /** Usable btree matches of a scan, for bitmaps under a search. */
 export function indexMatches(builder: Builder, scan: LogicalScan): readonly IndexMatch[] {
-  return readableIndexes(builder.planner, scan.table.oid)
-    .filter((index) => index.method === "btree")
-    .map((index) => matchIndex(builder.planner, scan, index))
-    .filter((match) => match.matched.length > 0);
+  return usableIndexes(builder.planner, scan)
+    .filter(({ index }) => index.method === "btree")
+    .map((usable) => matchIndex(builder.planner, scan, usable))
+    .filter((match) => answered(match).length > 0);
 }
 
 /** A computed relation of pg_catalog: one equality may be a look-up; the whole filter is applied again. */

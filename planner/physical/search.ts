@@ -1,6 +1,8 @@
 // Search nodes: which part of the predicate indexes answer as a bitmap, what stays to be evaluated, and estimates per path. The
 // choice among the paths is left to the executor, which knows the values and counts (choose-path.ts).
 import { must } from "../../common/assert.ts";
+import type { IndexEntry } from "../../catalog/entries.ts";
+import { usableIndexes } from "../index-keys.ts";
 import type { BoundExpression } from "../logical/expression.ts";
 import { columnsIn } from "../logical/map.ts";
 import {
@@ -21,7 +23,7 @@ import {
 import { Cost, DEFAULT_EF, estimate } from "./cost.ts";
 import type { IndexMatch } from "./index-match.ts";
 import type { BitmapSource, SearchBranch, SearchFilter, SearchPathEstimate } from "./plan.ts";
-import { indexBitmap, indexMatches, scanTarget } from "./scan.ts";
+import { answered, indexBitmap, indexMatches, scanTarget } from "./scan.ts";
 
 /** Share of documents a query's terms are taken to occur in while the query is not known. */
 const TERM_SHARE = 0.05;
@@ -29,7 +31,7 @@ const TERM_SHARE = 0.05;
 export function buildSearch(builder: Builder, plan: LogicalSearch): Built {
   const { scan, branch } = plan;
   const columns = [...outputColumns(scan), plan.score];
-  const filter = searchFilter(builder, scan);
+  const filter = searchFilter(builder, scan, branch.index);
   const paths = pathEstimates(builder, scan, branch, filter, wantedRows(builder, plan));
   const best = Math.min(...paths.map((path) => path.totalCost));
   const rows = builder.estimator.rows(plan);
@@ -52,7 +54,7 @@ export function buildSearch(builder: Builder, plan: LogicalSearch): Built {
 export function buildHybrid(builder: Builder, plan: LogicalHybrid): Built {
   const { scan } = plan;
   const columns: readonly LogicalColumn[] = [...outputColumns(scan), plan.score];
-  const filter = searchFilter(builder, scan);
+  const filter = searchFilter(builder, scan, undefined);
   const candidates = Math.max(100, 10 * wantedRows(builder, plan));
   const perBranch = plan.branches.map((branch) =>
     Math.min(...pathEstimates(builder, scan, branch, filter, candidates).map((path) => path.totalCost)),
@@ -93,19 +95,25 @@ function resolveBranch(builder: Builder, branch: SearchBranch): SearchBranch {
 }
 
 /** The predicate split into a bitmap from indexes and a rest over the columns it reads. */
-function searchFilter(builder: Builder, scan: LogicalScan): SearchFilter | undefined {
+function searchFilter(
+  builder: Builder,
+  scan: LogicalScan,
+  searched: IndexEntry | undefined,
+): SearchFilter | undefined {
   if (scan.filter.length === 0) return undefined;
+  const usable = usableIndexes(builder.planner, scan).find(({ index }) => index === searched);
   const layout = ids(outputColumns(scan));
   const { settings } = builder.planner;
   const matches = settings.enableBitmapscan && settings.enableIndexscan ? chooseMatches(builder, scan) : [];
   const sources = matches.map((match) => indexBitmap(builder, match, layout));
   const first = sources[0];
   const bitmap: BitmapSource | undefined = sources.length > 1 ? { kind: "and", inputs: sources } : first;
-  const answered = new Set(matches.flatMap((match) => match.matched));
-  const rest = scan.filter.filter((condition) => !answered.has(condition));
+  const known = new Set(matches.flatMap(answered));
+  const rest = scan.filter.filter((condition) => !known.has(condition));
   return {
     bitmap,
     residual: rest.length === 0 ? undefined : residual(builder, scan, rest),
+    isIndexPredicate: usable?.implied.length === scan.filter.length,
     text: builder.resolveAll(scan.filter, layout),
     selectivity: builder.estimator.selectivity(scan.filter),
   };
@@ -114,13 +122,13 @@ function searchFilter(builder: Builder, scan: LogicalScan): SearchFilter | undef
 /** Matches that answer conditions no earlier one answers, most selective first. */
 function chooseMatches(builder: Builder, scan: LogicalScan): readonly IndexMatch[] {
   const bySelectivity = [...indexMatches(builder, scan)].sort(
-    (a, b) => builder.estimator.selectivity(a.matched) - builder.estimator.selectivity(b.matched),
+    (a, b) => builder.estimator.selectivity(answered(a)) - builder.estimator.selectivity(answered(b)),
   );
-  const answered = new Set<BoundExpression>();
+  const known = new Set<BoundExpression>();
   const chosen: IndexMatch[] = [];
   for (const match of bySelectivity) {
-    if (match.matched.every((condition) => answered.has(condition))) continue;
-    for (const condition of match.matched) answered.add(condition);
+    if (answered(match).every((condition) => known.has(condition))) continue;
+    for (const condition of answered(match)) known.add(condition);
     chosen.push(match);
   }
   return chosen;
@@ -148,7 +156,8 @@ function pathEstimates(
   k: number,
 ): readonly SearchPathEstimate[] {
   const rows = builder.estimator.tableRows(scan.table.oid, scan.table.storageId);
-  const matches = filter === undefined ? undefined : Math.max(1, rows * filter.selectivity);
+  const matches =
+    filter === undefined || filter.isIndexPredicate ? undefined : Math.max(1, rows * filter.selectivity);
   const filtering = filterCost(filter, rows);
   if (branch.kind === "text") {
     const postings = rows * TERM_SHARE;
@@ -170,7 +179,7 @@ function pathEstimates(
 }
 
 function filterCost(filter: SearchFilter | undefined, rows: number): number {
-  if (filter === undefined) return 0;
+  if (filter === undefined || filter.isIndexPredicate) return 0;
   const fromIndex = filter.bitmap === undefined ? 0 : rows * filter.selectivity * Cost.cpuIndexTuple;
   const scanned = filter.bitmap === undefined ? rows : rows * filter.selectivity;
   return fromIndex + (filter.residual === undefined ? 0 : scanned * (Cost.cpuTuple + Cost.cpuOperator));

@@ -15,6 +15,8 @@ import { bindDefinition } from "../../planner/binder/definition/index.ts";
 import type { DefinitionPlan } from "../../planner/physical/definition.ts";
 import type { SessionCore } from "../core.ts";
 import { definitionBindContext } from "../definition-binding.ts";
+import { refuseOldSnapshot } from "../../executor/utility/definition/hidden-columns.ts";
+import { fillColumns } from "../fill-columns.ts";
 import { evaluate, firstRow } from "../internal-query.ts";
 import { entriesOfDatabase } from "../other-database.ts";
 import { type UtilityCommand, done } from "./command.ts";
@@ -46,6 +48,8 @@ export function definitionCommand(node: Node): UtilityCommand | undefined {
       refuseInBlock(core, node);
       const plan = await lockedDefinition(core, node);
       core.refuseReadOnly(commandName(plan));
+      if (plan.kind === "create-index")
+        refuseOldSnapshot(plan, core.transactions.catalogAtSnapshot !== undefined);
       core.transactions.beginStatement();
       return done(await executeDefinition(plan, definitionContext(core)));
     },
@@ -92,6 +96,7 @@ function definitionContext(core: SessionCore): DefinitionContext {
     notice: (notice) => core.notice(notice),
     evaluate: (expression) => evaluate(core, expression),
     findViolation: (tableOid, condition) => findViolation(core, tableOid, condition),
+    fillColumns: (table, attnums) => fillColumns(core, table, attnums),
     dropDatabaseContents: (oid) => dropDatabaseContents(core, oid),
   };
 }

@@ -15,6 +15,7 @@ import type { DefinitionContext } from "./context.ts";
 import { attnumOf } from "./column-number.ts";
 import { addChecks, addKeys, makeColumn } from "./create-table.ts";
 import { removeIndex, removeSequence } from "./drop.ts";
+import { droppedName, readsColumn, withoutHiddenColumns } from "./hidden-columns.ts";
 import { lockName } from "./name-lock.ts";
 import { relationExists } from "./names.ts";
 
@@ -39,7 +40,7 @@ async function runCommand(
     case "drop-column":
       return dropColumn(command, table, context);
     case "rename-column":
-      return renameColumn(table, command.name, command.to);
+      return renameColumn(table, command.name, command.to, context);
     case "rename-table":
       await lockName(context, table.schema, command.to);
       if (relationExists(context.catalog(), table.schema, command.to)) {
@@ -170,25 +171,27 @@ function dropColumn(
     (other) => other !== column && !other.isDropped && other.generated !== undefined,
   );
   if (generatedFrom !== undefined) throw notSupported("dropping a column of a table with generated columns");
+  let rest = table;
   for (const index of context.catalog().indexesOf(table.oid)) {
-    if (index.columns.some((part) => part.attnum === column.attnum)) removeIndex(index, context);
+    if (!readsColumn(index, column.attnum)) continue;
+    removeIndex(index, context);
+    rest = withoutHiddenColumns(rest, index);
   }
   if (column.ownedSequence !== 0) {
     const sequence = context.catalog().entry("sequence", column.ownedSequence);
     if (sequence?.kind === "sequence") removeSequence(sequence, context);
   }
   return {
-    ...table,
+    ...rest,
     constraints: table.constraints.filter((constraint) => !constraint.columns.includes(column.attnum)),
-    columns: table.columns.map((other) => (other === column ? droppedColumn(column) : other)),
+    columns: rest.columns.map((other) => (other === column ? droppedColumn(column) : other)),
   };
 }
 
-/** PostgreSQL's name for what is left of a dropped column. */
 function droppedColumn(column: ColumnEntry): ColumnEntry {
   return {
     ...column,
-    name: `........pg.dropped.${column.attnum}........`,
+    name: droppedName(column.attnum),
     notNull: false,
     default: undefined,
     identity: "",
@@ -198,24 +201,50 @@ function droppedColumn(column: ColumnEntry): ColumnEntry {
   };
 }
 
-/** CHECK texts name columns, so they are rewritten; DEFAULTs cannot name any. Generated columns' texts are not followed. */
-function renameColumn(table: TableEntry, name: string, to: string): TableEntry {
+/**
+ * CHECK and index texts name columns, so they are rewritten; DEFAULTs cannot name any. The texts of the user's own generated
+ * columns are not followed.
+ */
+function renameColumn(table: TableEntry, name: string, to: string, context: DefinitionContext): TableEntry {
   const attnum = attnumOf(table, name);
   if (table.columns.some((column) => column.name === to && !column.isDropped)) {
     throw new SqlError(SqlState.duplicateColumn, `column "${to}" of relation "${table.name}" already exists`);
   }
   const from = new RegExp(`(?<![\\w".])${escapeRegex(quoteIdentifier(name))}(?![\\w".(])`, "g");
+  const renamed = (text: string): string => replaceOutsideLiterals(text, from, quoteIdentifier(to));
+  const hidden = new Set<number | undefined>();
+  for (const index of context.catalog().indexesOf(table.oid)) {
+    if (!readsColumn(index, attnum)) continue;
+    for (const column of index.columns) hidden.add(column.hiddenAttnum);
+    hidden.add(index.predicate?.hiddenAttnum);
+    context.put(renamedIndex(index, renamed));
+  }
   return {
     ...table,
-    columns: table.columns.map((column) => (column.attnum === attnum ? { ...column, name: to } : column)),
+    columns: table.columns.map((column) => {
+      if (column.attnum === attnum) return { ...column, name: to };
+      if (!hidden.has(column.attnum) || column.generated === undefined) return column;
+      return { ...column, generated: renamed(column.generated) };
+    }),
     constraints: table.constraints.map((constraint) =>
       constraint.expression !== undefined && constraint.columns.includes(attnum)
-        ? {
-            ...constraint,
-            expression: replaceOutsideLiterals(constraint.expression, from, quoteIdentifier(to)),
-          }
+        ? { ...constraint, expression: renamed(constraint.expression) }
         : constraint,
     ),
+  };
+}
+
+function renamedIndex(index: IndexEntry, renamed: (text: string) => string): IndexEntry {
+  const { predicate } = index;
+  return {
+    ...index,
+    version: index.version + 1,
+    columns: index.columns.map((column) => {
+      const { expression } = column;
+      if (expression === undefined) return column;
+      return { ...column, expression: { ...expression, text: renamed(expression.text) } };
+    }),
+    predicate: predicate === undefined ? undefined : { ...predicate, text: renamed(predicate.text) },
   };
 }
 

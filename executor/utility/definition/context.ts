@@ -1,7 +1,7 @@
 // What executing a definition needs of the session: the open engine transaction, the catalogue with the transaction's own
 // changes, and ways to wait. Entries written here reach the engine and the session's overlay together.
 import type { CatalogSnapshot } from "../../../catalog/catalog.ts";
-import type { CatalogEntry } from "../../../catalog/entries.ts";
+import type { CatalogEntry, TableEntry } from "../../../catalog/entries.ts";
 import type { Notice } from "../../../common/error.ts";
 import type { FunctionContext } from "../../../common/function-context.ts";
 import type { Datum } from "../../../common/types/type.ts";
@@ -32,6 +32,8 @@ export interface DefinitionContext {
    * Checks existing rows before SET NOT NULL and ADD CHECK.
    */
   findViolation(tableOid: number, condition: string): Promise<readonly Datum[] | undefined>;
+  /** Computes stored columns (generated ones, by attnum) of the table's rows, which get new versions. */
+  fillColumns(table: TableEntry, attnums: readonly number[]): Promise<void>;
   /** Removes every entry and relation of another database; 55006 while sessions are connected to it. */
   dropDatabaseContents(databaseOid: number): void;
 }

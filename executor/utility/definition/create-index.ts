@@ -1,13 +1,18 @@
 // CREATE INDEX, and the indexes behind keys. The caller of CREATE INDEX holds a SHARE lock on the table: nobody writes while the
 // engine builds; readers go on. The engine builds in its own pool and answers with a token.
-import type { IndexColumn, IndexEntry, TableEntry } from "../../../catalog/entries.ts";
+import {
+  type IndexColumn,
+  type IndexEntry,
+  storedAttnum,
+  type TableEntry,
+} from "../../../catalog/entries.ts";
 import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
 import { Oid } from "../../../common/types/oid.ts";
 import { codecOf } from "../../../common/types/registry.ts";
 import type { IndexColumnSpec, IndexSpec, Metric } from "../../../native/engine.ts";
 import type { CreateIndexPlan } from "../../../planner/physical/definition.ts";
 import type { DefinitionContext } from "./context.ts";
-import { attnumOf } from "./column-number.ts";
+import { addHiddenColumns } from "./hidden-columns.ts";
 import { lockName } from "./name-lock.ts";
 import { chooseRelationName, relationExists } from "./names.ts";
 import { duplicateKeyError } from "./duplicate-key.ts";
@@ -16,27 +21,24 @@ import { duplicateKeyError } from "./duplicate-key.ts";
 const HNSW_DEFAULTS = { m: 16, efConstruction: 64 } as const;
 
 export async function createIndex(plan: CreateIndexPlan, context: DefinitionContext): Promise<void> {
-  const { table } = plan;
-  const columnNames = plan.columns.map((column) => column.column);
+  const { schema, name: tableName } = plan.table;
+  const columnNames = plan.columns.map((column) => column.name);
   const name =
     plan.name ??
-    chooseRelationName(context.catalog(), table.schema, table.name, columnNames.join("_"), "idx", new Set());
-  await lockName(context, table.schema, name);
-  if (relationExists(context.catalog(), table.schema, name)) {
+    chooseRelationName(context.catalog(), schema, tableName, columnNames.join("_"), "idx", new Set());
+  await lockName(context, schema, name);
+  if (relationExists(context.catalog(), schema, name)) {
     const message = `relation "${name}" already exists`;
     if (!plan.ifNotExists) throw new SqlError(SqlState.duplicateTable, message);
     context.notice({ severity: "NOTICE", code: SqlState.duplicateTable, message: `${message}, skipping` });
     return;
   }
+  const { table, columns, predicate } = await addHiddenColumns(plan, context);
   await buildIndex(context, table, {
     name,
     method: plan.method,
-    columns: plan.columns.map((column) => ({
-      attnum: attnumOf(table, column.column),
-      opclass: column.opclass,
-      descending: column.descending,
-      nullsFirst: column.nullsFirst,
-    })),
+    columns,
+    predicate,
     isUnique: plan.isUnique,
     isPrimary: false,
     nullsNotDistinct: plan.nullsNotDistinct,
@@ -79,13 +81,14 @@ export async function createKeyIndex(
     isUnique: true,
     isPrimary: key.isPrimary,
     nullsNotDistinct: key.nullsNotDistinct,
+    predicate: undefined,
     options: [],
   });
 }
 
 type IndexPlan = Pick<
   IndexEntry,
-  "name" | "method" | "columns" | "isUnique" | "isPrimary" | "nullsNotDistinct" | "options"
+  "name" | "method" | "columns" | "isUnique" | "isPrimary" | "nullsNotDistinct" | "predicate" | "options"
 >;
 
 async function buildIndex(
@@ -136,7 +139,10 @@ export function indexSpec(context: DefinitionContext, table: TableEntry, index: 
     relationId: table.storageId,
     unique: index.isUnique,
     nullsNotDistinct: index.nullsNotDistinct,
-    columns: index.columns.map((column) => columnSpecOf(table, index, column)),
+    columns: [
+      ...index.columns.map((column) => columnSpecOf(table, index, column)),
+      ...guardOf(index.predicate?.hiddenAttnum ?? 0),
+    ],
   };
   switch (index.method) {
     case "btree":
@@ -161,17 +167,24 @@ export function indexSpec(context: DefinitionContext, table: TableEntry, index: 
 }
 
 function columnSpecOf(table: TableEntry, index: IndexEntry, column: IndexColumn): IndexColumnSpec {
-  const type = table.columns[column.attnum - 1]?.type;
+  const attnum = storedAttnum(column);
+  const type = table.columns[attnum - 1]?.type;
   const keyKind = type === undefined ? undefined : codecOf(type.oid).keyKind;
   if (index.method === "btree" && keyKind === undefined) {
     throw notSupported(`a btree index on type ${codecOf(type?.oid ?? Oid.unknown).name}`);
   }
   return {
-    column: column.attnum - 1,
+    column: attnum - 1,
     keyKind: keyKind ?? "bytes",
     descending: column.descending,
     nullsFirst: column.nullsFirst,
   };
+}
+
+/** The column that keeps rows outside a predicate from the index. */
+function guardOf(attnum: number): readonly IndexColumnSpec[] {
+  if (attnum === 0) return [];
+  return [{ column: attnum - 1, keyKind: "guard", descending: false, nullsFirst: false }];
 }
 
 /** The metric of an hnsw operator class. */

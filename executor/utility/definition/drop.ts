@@ -4,6 +4,7 @@ import type { IndexEntry, SchemaEntry, SequenceEntry, TableEntry } from "../../.
 import { SqlError, SqlState } from "../../../common/error.ts";
 import type { DropPlan, DropTarget } from "../../../planner/physical/definition.ts";
 import type { DefinitionContext } from "./context.ts";
+import { withoutHiddenColumns } from "./hidden-columns.ts";
 
 const ACCESS_EXCLUSIVE = 8;
 
@@ -52,7 +53,7 @@ export async function dropTable(table: TableEntry, context: DefinitionContext): 
   context.remove(table);
 }
 
-/** Drops an index with its storage; constraints are the caller's affair. */
+/** Drops an index with its storage; its constraint and hidden columns are the caller's affair. */
 export function removeIndex(index: IndexEntry, context: DefinitionContext): void {
   context.transaction.dropIndex(index.storageId);
   removeComments(index.oid, context);
@@ -83,6 +84,9 @@ function dropIndexByCommand(index: IndexEntry, context: DefinitionContext): void
     );
   }
   removeIndex(index, context);
+  if (table?.kind !== "table") return;
+  const rest = withoutHiddenColumns(table, index);
+  if (rest !== table) context.put({ ...rest, version: table.version + 1 });
 }
 
 /** A sequence behind a column: identity refuses, a serial's default needs CASCADE, which drops the default. */

@@ -1,6 +1,7 @@
 // A unique index that cannot be built: the engine names the row id of a duplicate, PostgreSQL's message shows the key.
-import type { IndexEntry, TableEntry } from "../../../catalog/entries.ts";
+import { type IndexEntry, storedAttnum, type TableEntry } from "../../../catalog/entries.ts";
 import { SqlError, SqlState, toSqlError } from "../../../common/error.ts";
+import { keyName } from "../../modify/violations.ts";
 import { formatKey } from "../../storage/key-text.ts";
 import { readRow } from "../../storage/read-row.ts";
 import { columnType } from "../../storage/scan-target.ts";
@@ -29,7 +30,7 @@ function duplicateDetail(
   index: IndexEntry,
 ): string | undefined {
   if (rid === undefined) return undefined;
-  const attnums = index.columns.map((column) => column.attnum);
+  const attnums = index.columns.map(storedAttnum);
   const types = attnums.map((attnum) => columnType(table, attnum));
   const row = readRow(
     context.transaction,
@@ -39,6 +40,6 @@ function duplicateDetail(
     types,
   );
   if (row === undefined) return undefined;
-  const names = attnums.map((attnum) => table.columns[attnum - 1]?.name ?? "?");
+  const names = index.columns.map((column) => keyName(table, column));
   return `Key ${formatKey(names, types, row, context.functions.types)} is duplicated.`;
 }

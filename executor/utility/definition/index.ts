@@ -7,6 +7,7 @@ import type { DefinitionContext } from "./context.ts";
 import { createIndex } from "./create-index.ts";
 import { createTable } from "./create-table.ts";
 import { drop } from "./drop.ts";
+import { needsHiddenColumns } from "./hidden-columns.ts";
 import { comment, createDatabase, createExtension, createSchema, dropDatabase } from "./namespace.ts";
 import { createSequence } from "./sequence.ts";
 import { truncate } from "./truncate.ts";
@@ -14,6 +15,7 @@ import { truncate } from "./truncate.ts";
 export type { DefinitionContext } from "./context.ts";
 
 const SHARE = 5;
+const SHARE_ROW_EXCLUSIVE = 6;
 const ACCESS_EXCLUSIVE = 8;
 
 export interface DefinitionLock {
@@ -28,7 +30,14 @@ export interface DefinitionLock {
 export function definitionLocks(plan: DefinitionPlan): readonly DefinitionLock[] {
   switch (plan.kind) {
     case "create-index":
-      return [{ oid: plan.table.oid, mode: SHARE, entry: plan.table }];
+      // Who changes the table's entry must be alone in that.
+      return [
+        {
+          oid: plan.table.oid,
+          mode: needsHiddenColumns(plan) ? SHARE_ROW_EXCLUSIVE : SHARE,
+          entry: plan.table,
+        },
+      ];
     case "alter-table":
       return [{ oid: plan.table.oid, mode: ACCESS_EXCLUSIVE, entry: plan.table }];
     case "truncate":

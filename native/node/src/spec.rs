@@ -87,6 +87,7 @@ fn key_kind(word: &str) -> Result<KeyKind> {
         "bytes" => KeyKind::Bytes,
         "numeric" => KeyKind::Numeric,
         "interval" => KeyKind::Interval,
+        "guard" => KeyKind::Guard,
         other => return Err(misuse(format!("key kind {other}"))),
     })
 }

@@ -13,6 +13,20 @@ export interface NamedColumn {
   readonly collation: number;
 }
 
+/** An expression of an index, bound and deparsed. */
+export interface StoredExpression {
+  /** PostgreSQL's deparsed form. */
+  readonly text: string;
+  readonly type: SqlType;
+  readonly collation: number;
+  /** The column's name where the expression is nothing else. */
+  readonly column: string | undefined;
+  /** A plain function call, which CREATE INDEX takes without brackets. */
+  readonly isCall: boolean;
+  /** Names of the columns it reads. */
+  readonly reads: readonly string[];
+}
+
 export interface DefinitionBindContext {
   readonly catalog: CatalogSnapshot;
   readonly searchPath: readonly string[];
@@ -31,6 +45,13 @@ export interface DefinitionBindContext {
   ): { readonly text: string; readonly columns: readonly string[] };
   /** Binds a stored generated column's expression over the others. */
   bindGenerated(node: Node, column: NamedColumn, table: string, columns: readonly NamedColumn[]): string;
+  /** Binds an index's column expression, or its predicate (a boolean); 42P17 when it is not immutable. */
+  bindIndexPart(
+    node: Node,
+    part: "index-expression" | "index-predicate",
+    table: string,
+    columns: readonly NamedColumn[],
+  ): StoredExpression;
 }
 
 interface RelationName {

@@ -1,9 +1,12 @@
-// CREATE INDEX over columns: btree, hnsw and bm25. Expression and partial indexes and the other access methods are 0A000.
-import type { TableEntry } from "../../../catalog/entries.ts";
+// CREATE INDEX over columns and expressions, with a predicate: btree, hnsw and bm25. Other access methods are 0A000.
+import type { ColumnEntry, TableEntry } from "../../../catalog/entries.ts";
+import { must } from "../../../common/assert.ts";
 import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
 import { Oid } from "../../../common/types/oid.ts";
+import type { SqlType } from "../../../common/types/type.ts";
 import { type IndexElem, type IndexStmt, type Node, positionOf, stringsOf } from "../../../parser/tree.ts";
 import type { CreateIndexPlan, IndexColumnDefinition } from "../../physical/definition.ts";
+import { columnName } from "../column-name.ts";
 import { typeName } from "../types.ts";
 import { type DefinitionBindContext, findTable } from "./context.ts";
 
@@ -37,7 +40,6 @@ const OPTIONS: Readonly<Record<Method, Readonly<Record<string, OptionRange>>>> =
 export function bindCreateIndex(statement: IndexStmt, context: DefinitionBindContext): CreateIndexPlan {
   const table = findTable(statement.relation ?? {}, context);
   const method = methodOf(statement.accessMethod ?? "btree");
-  if (statement.whereClause !== undefined) throw notSupported("a partial index");
   if (statement.indexIncludingParams !== undefined && statement.indexIncludingParams.length > 0) {
     throw notSupported("INCLUDE columns");
   }
@@ -63,18 +65,26 @@ export function bindCreateIndex(statement: IndexStmt, context: DefinitionBindCon
     );
   }
   const options = bindOptions(statement.options, method);
+  const columns = uniqueNames(elements.map((element) => bindIndexColumn(element, table, method, context)));
   const plan: CreateIndexPlan = {
     kind: "create-index",
     table,
     name: statement.idxname,
     ifNotExists: statement.if_not_exists === true,
     method,
-    columns: elements.map((element) => bindIndexColumn(element, table, method, context)),
+    columns,
+    predicate:
+      statement.whereClause === undefined
+        ? undefined
+        : context.bindIndexPart(statement.whereClause, "index-predicate", table.name, namedColumns(table)),
     isUnique: statement.unique === true,
     nullsNotDistinct: statement.nulls_not_distinct === true,
     options,
   };
-  if (method === "hnsw") checkHnsw(plan);
+  // `text <@> query` finds its index by the column.
+  if (method === "bm25" && columns.some((column) => column.expression !== undefined))
+    throw notSupported("a bm25 index on an expression");
+  if (method === "hnsw") checkHnsw(plan, columnType(plan));
   return plan;
 }
 
@@ -104,10 +114,7 @@ function bindIndexColumn(
 ): IndexColumnDefinition {
   if (!("IndexElem" in node)) throw notSupported("this index element");
   const element = node.IndexElem;
-  if (element.name === undefined) throw notSupported("an expression index");
-  const column = table.columns.find((candidate) => candidate.name === element.name && !candidate.isDropped);
-  if (column === undefined)
-    throw new SqlError(SqlState.undefinedColumn, `column "${element.name}" does not exist`);
+  const { column, expression, type, name } = indexedValue(element, table, context);
   refuseCollation(element);
   const descending = element.ordering === "SORTBY_DESC";
   const hasOrder = descending || element.ordering === "SORTBY_ASC";
@@ -126,13 +133,53 @@ function bindIndexColumn(
     );
   }
   return {
-    column: column.name,
-    opclass: operatorClassOf(element, column.type.oid, method, context),
+    column,
+    expression,
+    name,
+    opclass: operatorClassOf(element, type.oid, method, context),
     descending,
     nullsFirst:
       element.nulls_ordering === "SORTBY_NULLS_FIRST" ||
       (descending && element.nulls_ordering !== "SORTBY_NULLS_LAST"),
   };
+}
+
+/** The column or expression of an index element. A column in brackets is a column. */
+function indexedValue(
+  element: IndexElem,
+  table: TableEntry,
+  context: DefinitionBindContext,
+): Pick<IndexColumnDefinition, "column" | "expression" | "name"> & { readonly type: SqlType } {
+  const plain = (name: string | undefined): ColumnEntry | undefined =>
+    table.columns.find((candidate) => candidate.name === name && !candidate.isDropped);
+  if (element.name !== undefined) {
+    const column = plain(element.name);
+    if (column === undefined)
+      throw new SqlError(SqlState.undefinedColumn, `column "${element.name}" does not exist`);
+    return { column: column.name, expression: undefined, type: column.type, name: column.name };
+  }
+  const node = must(element.expr, "an index element is a column or an expression");
+  const bound = context.bindIndexPart(node, "index-expression", table.name, namedColumns(table));
+  const figured = columnName(node);
+  const name = figured === "?column?" ? "expr" : figured;
+  if (bound.column !== undefined)
+    return { column: bound.column, expression: undefined, type: bound.type, name };
+  return { column: undefined, expression: bound, type: bound.type, name };
+}
+
+function namedColumns(table: TableEntry): readonly ColumnEntry[] {
+  return table.columns.filter((column) => !column.isDropped);
+}
+
+/** "expr", "expr1", ...: PostgreSQL numbers repeated names within an index. */
+function uniqueNames(columns: readonly IndexColumnDefinition[]): readonly IndexColumnDefinition[] {
+  const taken = new Set<string>();
+  return columns.map((column) => {
+    let name = column.name;
+    for (let i = 1; taken.has(name); i++) name = `${column.name}${i}`;
+    taken.add(name);
+    return { ...column, name };
+  });
 }
 
 function refuseCollation(element: IndexElem): void {
@@ -234,7 +281,7 @@ function checkOption(name: string, text: string, range: OptionRange, position: n
 }
 
 /** pgvector's checks. */
-function checkHnsw(plan: CreateIndexPlan): void {
+function checkHnsw(plan: CreateIndexPlan, type: SqlType | undefined): void {
   const option = (name: string, otherwise: number): number =>
     Number(plan.options.find(([key]) => key === name)?.[1] ?? otherwise);
   if (option("ef_construction", 64) < 2 * option("m", 16)) {
@@ -243,14 +290,20 @@ function checkHnsw(plan: CreateIndexPlan): void {
       "ef_construction must be greater than or equal to 2 * m",
     );
   }
-  const column = plan.table.columns.find((candidate) => candidate.name === plan.columns[0]?.column);
-  if (column?.type.oid !== Oid.vector) return;
-  if (column.type.typmod < 1)
-    throw new SqlError(SqlState.invalidParameterValue, "column does not have dimensions");
-  if (column.type.typmod > MAX_HNSW_DIMENSIONS) {
+  if (type?.oid !== Oid.vector) return;
+  if (type.typmod < 1) throw new SqlError(SqlState.invalidParameterValue, "column does not have dimensions");
+  if (type.typmod > MAX_HNSW_DIMENSIONS) {
     throw new SqlError(
       SqlState.programLimitExceeded,
       `column cannot have more than ${MAX_HNSW_DIMENSIONS} dimensions for hnsw index`,
     );
   }
+}
+
+/** Type of the first column or expression. */
+function columnType(plan: CreateIndexPlan): SqlType | undefined {
+  const [first] = plan.columns;
+  if (first?.expression !== undefined) return first.expression.type;
+  return plan.table.columns.find((candidate) => !candidate.isDropped && candidate.name === first?.column)
+    ?.type;
 }

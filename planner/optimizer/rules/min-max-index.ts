@@ -9,7 +9,7 @@ import { Oid } from "../../../common/types/oid.ts";
 import type { AggregateCall, BoundExpression } from "../../logical/expression.ts";
 import { mapPlan } from "../../logical/map.ts";
 import type { LogicalAggregate, LogicalPlan, LogicalScan } from "../../logical/plan.ts";
-import { readableIndexes } from "../../context.ts";
+import { usableIndexes } from "../../index-keys.ts";
 import type { Rule, RuleContext } from "../rule.ts";
 
 export const minMaxIndex: Rule = {
@@ -62,8 +62,8 @@ function aggregatedColumn(
   if (!isMinMax || call.filter !== undefined || call.orderBy.length > 0 || column?.kind !== "column")
     return undefined;
   const attnum = scan.columns.find((candidate) => candidate.id === column.index)?.attnum;
-  const hasIndex = readableIndexes(context.planner, scan.table.oid).some(
-    (index) => index.method === "btree" && index.columns[0]?.attnum === attnum,
+  const hasIndex = usableIndexes(context.planner, scan).some(
+    ({ index }) => index.method === "btree" && index.columns[0]?.attnum === attnum,
   );
   return hasIndex && context.planner.settings.enableIndexscan ? column : undefined;
 }

@@ -10,14 +10,15 @@
 // query that depends on the row keep the sort. With enable_indexscan = off or omendb.exact the sort stays too, except
 // for hybrid_rrf, which only this node can compute.
 import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
+import { quoteIdentifier } from "../../../common/identifier.ts";
 import { Oid } from "../../../common/types/oid.ts";
-import type { IndexEntry } from "../../../catalog/entries.ts";
+import { type IndexColumn, type IndexEntry, storedAttnum } from "../../../catalog/entries.ts";
 import type { SearchBranch, VectorBranch } from "../../physical/plan.ts";
 import type { BoundExpression, CallExpression, HybridExpression } from "../../logical/expression.ts";
 import { columnsIn, mapPlan, nodeExpressions, substituteColumns } from "../../logical/map.ts";
 import type { LogicalColumn, LogicalPlan, LogicalProject, LogicalScan } from "../../logical/plan.ts";
 import { isVolatile, mapChildren, sameExpression, someExpression } from "../../logical/walk.ts";
-import { readableIndexes } from "../../context.ts";
+import { indexKeys, usableIndexes } from "../../index-keys.ts";
 import type { Rule, RuleContext } from "../rule.ts";
 
 export const searchPatterns: Rule = {
@@ -90,11 +91,19 @@ function makeSearch(
 function branchOf(scan: LogicalScan, e: BoundExpression, context: RuleContext): SearchBranch | undefined {
   if (e.kind === "text-score") {
     const column = scanColumn(scan, e.text);
-    const index = readableIndexes(context.planner, scan.table.oid).find(
-      (candidate) => candidate.oid === e.indexOid,
-    );
-    if (column === undefined || index === undefined || !isFixed(scan, e.query)) return undefined;
-    return { kind: "text", index, attnum: column.attnum, query: e.query, columnName: column.name };
+    const index = usableIndexes(context.planner, scan).find(
+      (candidate) => candidate.index.oid === e.indexOid,
+    )?.index;
+    const key = index?.columns[0];
+    if (column === undefined || index === undefined || key === undefined || !isFixed(scan, e.query))
+      return undefined;
+    return {
+      kind: "text",
+      index,
+      attnum: storedAttnum(key),
+      query: e.query,
+      columnName: quoteIdentifier(column.name),
+    };
   }
   return e.kind === "call" ? vectorBranch(scan, e, context) : undefined;
 }
@@ -126,37 +135,50 @@ function vectorBranch(scan: LogicalScan, e: CallExpression, context: RuleContext
   const [a, b] = e.args;
   if (metric === undefined || e.operator === undefined || a === undefined || b === undefined)
     return undefined;
-  const left = scanColumn(scan, a);
-  const column = left ?? scanColumn(scan, b);
-  const query = left === undefined ? a : b;
-  if (column === undefined || a.type.oid !== b.type.oid || !isFixed(scan, query)) return undefined;
+  if (a.type.oid !== b.type.oid) return undefined;
+  const isLeft = isFixed(scan, b);
+  const [searched, query] = isLeft ? [a, b] : [b, a];
+  if (!isLeft && !isFixed(scan, query)) return undefined;
+  const found = vectorIndex(scan, searched, e, context);
+  const column = scanColumn(scan, searched);
+  const attnum = found === undefined ? column?.attnum : storedAttnum(found.key);
+  if (attnum === undefined) return undefined;
   return {
     kind: "vector",
-    index: vectorIndex(scan, column, e, context),
-    attnum: column.attnum,
+    index: found?.index,
+    attnum,
     metric,
     function: e.function,
     query,
     operator: e.operator,
-    columnName: column.name,
+    columnName: found?.key.expression?.text ?? quoteIdentifier(column?.name ?? ""),
   };
 }
 
-/** An hnsw index on the column whose operator class orders by this very function. */
+interface VectorIndex {
+  readonly index: IndexEntry;
+  readonly key: IndexColumn;
+}
+
+/** An hnsw index on what is searched whose operator class orders by this very function. */
 function vectorIndex(
   scan: LogicalScan,
-  column: LogicalColumn,
+  searched: BoundExpression,
   e: CallExpression,
   context: RuleContext,
-): IndexEntry | undefined {
+): VectorIndex | undefined {
   const { catalog, settings } = context.planner;
   if (!settings.enableIndexscan || settings.exact) return undefined;
-  return readableIndexes(context.planner, scan.table.oid).find((index) => {
+  for (const { index } of usableIndexes(context.planner, scan)) {
     const key = index.columns[0];
-    if (index.method !== "hnsw" || key === undefined || key.attnum !== column.attnum) return false;
+    if (index.method !== "hnsw" || key === undefined) continue;
     const operator = catalog.operatorClassByOid(key.opclass)?.operators.get(1);
-    return operator !== undefined && catalog.operatorByOid(operator)?.functionOid === e.function.oid;
-  });
+    if (operator === undefined || catalog.operatorByOid(operator)?.functionOid !== e.function.oid) continue;
+    const computed = indexKeys(context.planner, scan, index)[0];
+    const bare = searched.kind === "relabel" ? searched.input : searched;
+    if (sameExpression(computed, searched) || sameExpression(computed, bare)) return { index, key };
+  }
+  return undefined;
 }
 
 function scanColumn(scan: LogicalScan, e: BoundExpression): LogicalColumn | undefined {

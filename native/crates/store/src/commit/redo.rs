@@ -149,6 +149,7 @@ impl Writer {
                 KeyKind::Bytes => 3,
                 KeyKind::Numeric => 4,
                 KeyKind::Interval => 5,
+                KeyKind::Guard => 6,
             });
             self.u8(u8::from(column.descending));
             self.u8(u8::from(column.nulls_first));
@@ -331,6 +332,7 @@ impl<'a> Reader<'a> {
                     3 => KeyKind::Bytes,
                     4 => KeyKind::Numeric,
                     5 => KeyKind::Interval,
+                    6 => KeyKind::Guard,
                     _ => return Err(damaged()),
                 },
                 descending: self.bool()?,

@@ -345,9 +345,11 @@ fn load_index(durable: &Durable, table: &Table, spec: IndexSpec) -> Result<Index
 
 /// Derives an index from the loaded rows; graphs are linked later, in the pool.
 fn fill_index(index: &Index, table: &Table) -> Result<()> {
+    let columns = table.columns();
     match &index.kind {
         IndexKind::Btree(btree) => {
-            let (entries, duplicate) = collect_entries(index, table, &HashSet::new(), || Ok(()))?;
+            let (entries, duplicate) =
+                collect_entries(index, table, &columns, &HashSet::new(), || Ok(()))?;
             if duplicate.is_some() {
                 let error = StoreError::corrupt("a unique index has two rows with one key");
                 return Err(error.index(index.spec.index_id));
@@ -356,6 +358,6 @@ fn fill_index(index: &Index, table: &Table) -> Result<()> {
             Ok(())
         }
         IndexKind::Hnsw(_) => Ok(()),
-        IndexKind::Bm25(bm25) => fill_text(index, bm25, table, || Ok(())),
+        IndexKind::Bm25(bm25) => fill_text(index, bm25, table, &columns, || Ok(())),
     }
 }

@@ -7,7 +7,7 @@ pub mod hnsw;
 use std::collections::HashSet;
 
 use crate::error::Result;
-use crate::key::{Entry, encode_key};
+use crate::key::{Entry, encode_key, is_absent};
 use crate::sync::read;
 use crate::table::data::{Slot, TableData};
 use crate::table::{ColumnInfo, Table, slot_value};
@@ -123,19 +123,23 @@ pub fn for_each_live(
 
 /// Entries of all live rows, sorted, and the first pair that a unique index would not allow. `passed_over` are rows the
 /// building transaction has changed itself: they get entries for readers of older snapshots, but are in nobody's way.
+/// `columns` are the relation's with those the transaction has added.
 pub fn collect_entries(
     index: &Index,
     table: &Table,
+    columns: &[ColumnInfo],
     passed_over: &HashSet<u32>,
     tick: impl FnMut() -> Result<()>,
 ) -> Result<(Vec<Entry>, Option<Duplicate>)> {
     let (unique, nulls_not_distinct) = index.uniqueness();
-    let columns = table.columns();
     let mut key = Vec::new();
     let mut entries = Vec::new();
     let mut unchecked = passed_over.clone();
     for_each_live(table, tick, |data, rid, slot| {
-        let has_null = index.slot_key(data, &columns, slot, &mut key)?;
+        let has_null = index.slot_key(data, columns, slot, &mut key)?;
+        if is_absent(&key) {
+            return Ok(());
+        }
         if has_null && unique && !nulls_not_distinct {
             unchecked.insert(rid);
         }
@@ -160,12 +164,12 @@ pub fn fill_text(
     index: &Index,
     bm25: &Bm25Index,
     table: &Table,
+    columns: &[ColumnInfo],
     tick: impl FnMut() -> Result<()>,
 ) -> Result<()> {
-    let columns = table.columns();
     let column = index.spec.columns[0].column as usize;
     for_each_live(table, tick, |data, rid, slot| {
-        if let Some(document) = bm25.analyze(slot_value(data, &columns, column, slot)) {
+        if let Some(document) = bm25.analyze(slot_value(data, columns, column, slot)) {
             bm25.publish(vec![(rid, document)], Vec::new(), 0);
         }
         Ok(())

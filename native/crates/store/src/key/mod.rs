@@ -98,6 +98,9 @@ fn interval_span(stored: &[u8]) -> [u8; 16] {
 }
 
 /// The key of a row, column values given by position in the relation. True when a column of it is NULL.
+///
+/// A row that a guard column keeps out of the index has the empty key, which no row of the index has: it equals no
+/// entry, and whoever adds entries leaves it out (`is_absent`).
 pub fn encode_key<'a>(
     columns: &[IndexColumnSpec],
     mut value: impl FnMut(usize) -> Value<'a>,
@@ -107,6 +110,13 @@ pub fn encode_key<'a>(
     let mut has_null = false;
     for &spec in columns {
         let value = value(spec.column as usize);
+        if spec.key_kind == KeyKind::Guard {
+            if !matches!(value, Value::Bool(1)) {
+                out.clear();
+                return Ok(true);
+            }
+            continue;
+        }
         has_null |= matches!(value, Value::Null);
         encode_value(spec, value, out)?;
     }
@@ -117,6 +127,11 @@ pub fn encode_key<'a>(
         ));
     }
     Ok(has_null)
+}
+
+/// Whether `encode_key` made this of a row without an entry: every key column writes at least its tag.
+pub fn is_absent(key: &[u8]) -> bool {
+    key.is_empty()
 }
 
 /// The smallest byte string greater than every string that starts with `prefix`; None when there is none.

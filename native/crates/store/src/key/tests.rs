@@ -166,3 +166,23 @@ fn numeric_keys_ignore_the_display_scale_and_intervals_compare_by_span() {
             > key(interval, &stored(0, 0, i32::MAX))
     );
 }
+
+#[test]
+fn a_guard_that_is_not_true_leaves_no_key() {
+    let columns = [
+        spec(KeyKind::Int, false, false),
+        IndexColumnSpec { column: 1, ..spec(KeyKind::Guard, false, false) },
+    ];
+    let encode = |guard: Value<'static>| {
+        let mut out = vec![7];
+        let value = |column: usize| if column == 0 { Value::I32(5) } else { guard };
+        let has_null = encode_key(&columns, value, &mut out).unwrap();
+        (has_null, out)
+    };
+    let alone = key(columns[0], &OwnedValue::I32(5));
+    assert_eq!(encode(Value::Bool(1)), (false, alone), "a guard adds no bytes");
+    for guard in [Value::Bool(0), Value::Null] {
+        let (_, out) = encode(guard);
+        assert!(is_absent(&out));
+    }
+}

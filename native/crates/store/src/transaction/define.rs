@@ -11,12 +11,12 @@ use super::{CatalogWrite, Definition, State, Transaction, Undo};
 use crate::column::ColumnRef;
 use crate::error::{Result, StoreError, sqlstate};
 use crate::index::{Index, IndexKind, collect_entries, fill_text};
-use crate::key::Entry;
+use crate::key::{Entry, is_absent};
 use crate::lock::next_token;
 use crate::sequence::Sequence;
 use crate::session::Session;
 use crate::sync::{lock, read, write};
-use crate::table::{ColumnInfo, Table};
+use crate::table::{ColumnInfo, Columns, Table};
 use crate::types::{BuildProgress, ColumnSpec, IndexSpec, Pending, SequenceSpec, SequenceState};
 use crate::value::OwnedValue;
 
@@ -34,6 +34,8 @@ pub struct Build {
     phase: Mutex<&'static str>,
     result: Mutex<Option<Result<()>>>,
     session: Arc<Session>,
+    /// The relation's columns with those the transaction has added.
+    columns: Columns,
     /// Committed rows the transaction has changed itself.
     changed_rids: HashSet<u32>,
 }
@@ -76,7 +78,7 @@ impl Build {
                     self.check_cancel()
                 };
                 let (entries, duplicate) =
-                    collect_entries(index, &self.table, &self.changed_rids, tick)?;
+                    collect_entries(index, &self.table, &self.columns, &self.changed_rids, tick)?;
                 if let Some(duplicate) = duplicate {
                     return Err(duplicate_key(&index.spec, duplicate.rid));
                 }
@@ -92,7 +94,7 @@ impl Build {
             }
             IndexKind::Bm25(bm25) => {
                 self.total.store(read(&self.table.data).live, Ordering::Relaxed);
-                fill_text(index, bm25, &self.table, || {
+                fill_text(index, bm25, &self.table, &self.columns, || {
                     self.done.fetch_add(4096, Ordering::Relaxed);
                     self.check_cancel()
                 })
@@ -219,6 +221,7 @@ impl Transaction {
             phase: Mutex::new("initializing"),
             result: Mutex::new(None),
             session: Arc::clone(&self.session),
+            columns: Arc::clone(&state.private(relation_id).columns),
             changed_rids: state.private(relation_id).touched_rids().collect(),
         });
         let inline = match &index.kind {
@@ -267,6 +270,9 @@ impl Transaction {
             let mut key = Vec::new();
             for row in (0..private.row_count()).filter(|&row| private.is_live(row)) {
                 let has_null = private.key(row, &index.spec.columns, &mut key)?;
+                if is_absent(&key) {
+                    continue;
+                }
                 let rid = private.rids[row as usize];
                 let checked = unique && (!has_null || nulls_not_distinct);
                 if checked && own_or_committed(private, index, &own, &key, rid) {

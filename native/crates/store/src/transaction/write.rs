@@ -12,7 +12,7 @@ use super::{PrivateTable, State, Transaction, Undo};
 use crate::column::ColumnRef;
 use crate::error::{Result, StoreError};
 use crate::index::Index;
-use crate::key::{ByteRange, Entry, MAX_KEY_BYTES, encode_key};
+use crate::key::{ByteRange, Entry, MAX_KEY_BYTES, encode_key, is_absent};
 use crate::lock::{LockTag, MODE_EXCLUSIVE, Outcome};
 use crate::sync::read;
 use crate::table::rows::{MAX_VALUE_BYTES, check_columns};
@@ -99,6 +99,9 @@ impl Transaction {
         for index in indexes.iter().filter(|i| i.btree().is_some()) {
             let mut key = Vec::new();
             let has_null = row_key(index, columns, row, &mut key)?;
+            if is_absent(&key) {
+                continue;
+            }
             match self.check_unique(state, relation_id, index, &key, has_null, None)? {
                 Unique::Free => keys.push((index.spec.index_id, key)),
                 Unique::Conflict(rid) => {
@@ -125,7 +128,7 @@ impl Transaction {
         own_rid: Option<u32>,
     ) -> Result<Unique> {
         let (unique, nulls_not_distinct) = index.uniqueness();
-        if !unique || (has_null && !nulls_not_distinct) {
+        if !unique || is_absent(key) || (has_null && !nulls_not_distinct) {
             return Ok(Unique::Free);
         }
         let tag = key_tag(index, key);
@@ -217,7 +220,9 @@ impl Transaction {
                 Unique::Wait(token) => return Ok(Some(WriteStop::Wait(token))),
             }
             self.lock_old_key(state, index, &old, old_null)?;
-            keys.push((index.spec.index_id, new));
+            if !is_absent(&new) {
+                keys.push((index.spec.index_id, new));
+            }
         }
         let rows_before = state.private(relation_id).row_count();
         state.undo.push(Undo::Append { relation: relation_id, rows_before });
@@ -283,7 +288,7 @@ impl Transaction {
         has_null: bool,
     ) -> Result<()> {
         let (unique, nulls_not_distinct) = index.uniqueness();
-        if unique && (!has_null || nulls_not_distinct) {
+        if unique && !is_absent(key) && (!has_null || nulls_not_distinct) {
             self.take_lock(state, key_tag(index, key), MODE_EXCLUSIVE, LockPolicy::NoWait)?;
         }
         Ok(())
