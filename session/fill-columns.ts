@@ -75,6 +75,7 @@ function updatePlan(table: TableEntry, columns: readonly Assignment[]): PlannedS
     parameterTypes: [],
     dependencies: [],
     locks: [],
+    rowLock: undefined,
     isReadOnly: false,
   };
 }
