@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use omen_hnsw::{
-    AllNodes, HnswGraph, HnswParams, Metric, SearchBudget, SearchScratch, VectorSource,
+    AllNodes, HnswGraph, HnswParams, Metric, SearchRequest, SearchScratch, VectorSource,
 };
 use omen_kernels::distance;
 
@@ -20,6 +20,8 @@ struct Rows {
 }
 
 impl VectorSource for Rows {
+    type Vector = [f32];
+
     fn dim(&self) -> usize {
         self.dim
     }
@@ -80,9 +82,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         while cpu_seconds() - before < 0.5 {
             rounds += 1;
             for (query, truth) in queries.chunks(dim).zip(truth.chunks(truth_row)) {
-                let budget = SearchBudget::UNLIMITED;
                 distances += graph
-                    .search(&base, query, 10, ef, &AllNodes, budget, &mut scratch, &mut hits)
+                    .search(
+                        &base,
+                        query,
+                        &SearchRequest::new(10, ef),
+                        &AllNodes,
+                        &mut scratch,
+                        &mut hits,
+                    )
                     .distances;
                 found += hits.iter().filter(|hit| truth[..10].contains(&hit.node)).count();
             }
@@ -106,10 +114,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (mut found, mut distances) = (0, 0);
         let before = cpu_seconds();
         for query in queries.chunks(dim) {
-            let budget = SearchBudget::UNLIMITED;
             let search = &mut scratch;
-            distances +=
-                graph.search(&base, query, 10, 40, &accepts, budget, search, &mut hits).distances;
+            distances += graph
+                .search(&base, query, &SearchRequest::new(10, 40), &accepts, search, &mut hits)
+                .distances;
             let of = |&node: &u32| distance(Metric::L2, query, base.vector(node));
             let mut exact: Vec<f64> = accepted.iter().map(of).collect();
             let tenth = *exact.select_nth_unstable_by(9, f64::total_cmp).1;

@@ -95,7 +95,7 @@ impl HnswGraph {
     }
 
     fn header(&self, high_water: u32) -> Vec<u8> {
-        let HnswParams { m, ef_construction, metric, seed, alpha } = self.params;
+        let HnswParams { m, ef_construction, metric, seed, alpha, .. } = self.params;
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend(MAGIC);
         header.extend(VERSION.to_le_bytes());
@@ -139,7 +139,7 @@ impl HnswGraph {
         let twin = twins.into_iter().find(|&twin| twin < high_water);
         block.extend(twin.map_or(0, |twin| twin + 1).to_le_bytes());
         if self.params.metric == Metric::Cosine {
-            block.extend(self.scales.row(node)[0].load(Ordering::Relaxed).to_le_bytes());
+            block.extend(self.scales.words(node)[0].load(Ordering::Relaxed).to_le_bytes());
         }
     }
 
@@ -208,7 +208,7 @@ impl HnswGraph {
             self.twin_count.fetch_add(1, Ordering::Relaxed);
         }
         if self.params.metric == Metric::Cosine {
-            self.scales.row(node)[0].store(fields.u32()?, Ordering::Relaxed);
+            self.scales.words(node)[0].store(fields.u32()?, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -260,6 +260,8 @@ fn read_header(header: &[u8; HEADER_BYTES]) -> Result<(HnswGraph, u32, u32), Che
         1 => Metric::InnerProduct,
         2 => Metric::Cosine,
         3 => Metric::L1,
+        4 => Metric::Hamming,
+        5 => Metric::Jaccard,
         _ => return Err(corrupt),
     };
     let sound = fields.u32()? == crc32c::crc32c(body)
@@ -270,7 +272,14 @@ fn read_header(header: &[u8; HEADER_BYTES]) -> Result<(HnswGraph, u32, u32), Che
     if !sound {
         return Err(corrupt);
     }
-    let params = HnswParams { m, ef_construction, metric, seed, alpha };
+    let params = HnswParams {
+        m,
+        ef_construction,
+        metric,
+        seed,
+        alpha,
+        quantisation: crate::Quantisation::None,
+    };
     Ok((HnswGraph::new(params), count, entry))
 }
 

@@ -3,17 +3,23 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use omen_kernels::Metric;
 
+use crate::codes::Codes;
+use crate::epochs::Epochs;
 use crate::pool::Pool;
-use crate::{EF_CONSTRUCTION_RANGE, HnswParams, M_RANGE};
+use crate::{EF_CONSTRUCTION_RANGE, HnswParams, M_RANGE, Quantisation};
 
 /// With M = 2, level 16 is reached by one node in 65,536; more levels would only lengthen the descent.
 pub(crate) const MAX_LEVEL: u8 = 16;
+/// The largest node number: a beam keeps a mark beside the number in one word, and a link slot adds one to it.
+pub const MAX_NODE: u32 = (1 << 31) - 2;
 /// Locks that writers share nodes over. Far more than threads, so that two writers rarely meet.
 const STRIPES: usize = 1024;
+
+const WORD: usize = size_of::<u32>();
 
 /// See the crate's documentation for the shape and the invariants.
 pub struct HnswGraph {
@@ -31,6 +37,11 @@ pub struct HnswGraph {
     pub(crate) twin_count: AtomicU32,
     /// One word a node under cosine, none otherwise: the bits of the inverse norm.
     pub(crate) scales: Pool,
+    /// The quantised vectors, once there were enough to train on.
+    codes: OnceLock<Codes>,
+    /// Nodes inserted before that. Held while the codec is trained.
+    pub(crate) uncoded: Mutex<Vec<u32>>,
+    pub(crate) epochs: Epochs,
     /// The entry node plus one; zero in an empty graph.
     entry: AtomicU32,
     /// Held while the entry node is replaced, by the insertion that replaces it.
@@ -48,7 +59,7 @@ struct Completion {
 }
 
 /// Takes a lock that only a panic can poison; a panic while linking takes the process down, recovery decides.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("a panic while linking aborts the process")
 }
 
@@ -63,15 +74,19 @@ impl HnswGraph {
             "ef_construction within its limits"
         );
         assert!(params.alpha >= 1.0, "alpha of at least one");
+        assert!(params.quantisation.fits(params.metric), "codes that the metric has");
         Self {
             params,
-            base_links: Pool::new(2 * params.m as usize),
-            upper_blocks: Pool::new(1),
-            upper_links: Pool::new(params.m as usize),
+            base_links: Pool::new(2 * params.m as usize * WORD),
+            upper_blocks: Pool::new(WORD),
+            upper_links: Pool::new(params.m as usize * WORD),
             next_upper_block: AtomicU32::new(1),
-            twins: Pool::new(1),
+            twins: Pool::new(WORD),
             twin_count: AtomicU32::new(0),
-            scales: Pool::new(usize::from(params.metric == Metric::Cosine)),
+            scales: Pool::new(usize::from(params.metric == Metric::Cosine) * WORD),
+            codes: OnceLock::new(),
+            uncoded: Mutex::default(),
+            epochs: Epochs::default(),
             entry: AtomicU32::new(0),
             entry_lock: Mutex::new(()),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
@@ -93,14 +108,20 @@ impl HnswGraph {
         self.len() == 0
     }
 
-    /// Bytes this graph keeps in memory, vectors not included.
+    /// Bytes this graph keeps in memory, vectors not included, codes included.
     pub fn memory_bytes(&self) -> usize {
         let len = self.len();
         let per_node = [&self.base_links, &self.upper_blocks, &self.twins, &self.scales];
         per_node.iter().map(|pool| pool.used_bytes(len)).sum::<usize>()
+            + self.code_bytes()
             + self.upper_links.used_bytes(self.next_upper_block.load(Ordering::Relaxed))
             + self.stripes.len() * size_of::<Mutex<()>>()
             + size_of::<Self>()
+    }
+
+    /// Bytes of the quantised vectors.
+    pub fn code_bytes(&self) -> usize {
+        self.codes().map_or(0, |codes| codes.pool.used_bytes(self.len()))
     }
 
     /// Leaves `node` out for good, so that [`HnswGraph::len`] can move past a number that got no vector.
@@ -123,6 +144,17 @@ impl HnswGraph {
         level
     }
 
+    /// The quantised vectors that a traversal reads, if this graph has them (yet).
+    #[inline]
+    pub(crate) fn codes(&self) -> Option<&Codes> {
+        if self.params.quantisation == Quantisation::None { None } else { self.codes.get() }
+    }
+
+    /// Every linked node has its code in `codes`.
+    pub(crate) fn publish_codes(&self, codes: Codes) {
+        assert!(self.codes.set(codes).is_ok(), "codes are made once");
+    }
+
     pub(crate) fn entry(&self) -> Option<u32> {
         self.entry.load(Ordering::Acquire).checked_sub(1)
     }
@@ -142,7 +174,7 @@ impl HnswGraph {
 
     /// Makes room for a node that nobody can reach yet.
     pub(crate) fn prepare(&self, node: u32) {
-        assert!(node < u32::MAX, "a node number leaves room for the empty slot");
+        assert!(node <= MAX_NODE, "a node number within its limit");
         for pool in [&self.base_links, &self.upper_blocks, &self.twins, &self.scales] {
             pool.ensure(node);
         }
@@ -157,23 +189,23 @@ impl HnswGraph {
         for block in first..first + level as u32 {
             self.upper_links.ensure(block);
         }
-        self.upper_blocks.row(node)[0].store(first, Ordering::Relaxed);
+        self.upper_blocks.words(node)[0].store(first, Ordering::Relaxed);
     }
 
     /// True when `node` has link slots above level 0.
     pub(crate) fn has_upper(&self, node: u32) -> bool {
-        self.upper_blocks.row(node)[0].load(Ordering::Relaxed) != 0
+        self.upper_blocks.words(node)[0].load(Ordering::Relaxed) != 0
     }
 
     /// The link slots of `node` on `level`, which must be one of its levels.
     #[inline]
     pub(crate) fn slots(&self, node: u32, level: u8) -> &[AtomicU32] {
         if level == 0 {
-            return self.base_links.row(node);
+            return self.base_links.words(node);
         }
-        let first = self.upper_blocks.row(node)[0].load(Ordering::Relaxed);
+        let first = self.upper_blocks.words(node)[0].load(Ordering::Relaxed);
         debug_assert!(first != 0, "a node linked on a level has slots there");
-        self.upper_links.row(first + level as u32 - 1)
+        self.upper_links.words(first + level as u32 - 1)
     }
 
     /// The neighbours of `node` on `level`. While a writer changes the slots, a reader may see some neighbours twice or
@@ -181,6 +213,14 @@ impl HnswGraph {
     #[inline]
     pub(crate) fn neighbours(&self, node: u32, level: u8) -> impl Iterator<Item = u32> {
         self.slots(node, level).iter().map_while(|slot| slot.load(Ordering::Acquire).checked_sub(1))
+    }
+
+    /// Asks the CPU for the links of a node on one of its levels.
+    #[inline(always)]
+    pub(crate) fn prefetch_links(&self, node: u32, level: u8) {
+        if level == 0 {
+            self.base_links.prefetch(node);
+        }
     }
 
     /// Stores `links` and empties the slots after them. The caller holds the node's lock, or nobody can reach the node.
@@ -197,15 +237,18 @@ impl HnswGraph {
 
     /// The word that holds the next node of `node`'s chain of equal vectors.
     pub(crate) fn twin_slot(&self, node: u32) -> &AtomicU32 {
-        &self.twins.row(node)[0]
+        &self.twins.words(node)[0]
+    }
+
+    /// False while no node hangs in a chain: readers then need not look.
+    #[inline(always)]
+    pub(crate) fn has_twins(&self) -> bool {
+        self.twin_count.load(Ordering::Relaxed) != 0
     }
 
     /// The next node with the same vector as `node`.
     #[inline]
     pub(crate) fn next_twin(&self, node: u32) -> Option<u32> {
-        if self.twin_count.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
         self.twin_slot(node).load(Ordering::Acquire).checked_sub(1)
     }
 
@@ -222,7 +265,7 @@ impl HnswGraph {
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): a bijection that mixes every bit.
-fn split_mix(value: u64) -> u64 {
+pub(crate) fn split_mix(value: u64) -> u64 {
     let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -7,11 +7,17 @@ use std::sync::atomic::Ordering;
 
 use omen_kernels::Metric;
 
-use crate::graph::{HnswGraph, MAX_LEVEL};
+use crate::VectorSource;
+use crate::beam::{Beam, Stop};
+use crate::codes::{Codes, QueryScratch};
+use crate::graph::{HnswGraph, MAX_LEVEL, lock};
 use crate::scratch::{Candidate, SearchScratch};
-use crate::search::Beam;
-use crate::space::{BLOCK, Space, inverse_norm};
-use crate::{AllNodes, SearchBudget, SearchStats, VectorSource};
+use crate::search::measure;
+use crate::space::{ExactSpace, Space, inverse_norm};
+use crate::{HnswParams, Quantisation, SearchStats, VectorForm};
+
+/// Vectors that a codec is trained on when they come one by one. Until then traversals read the vectors themselves.
+pub(crate) const TRAIN_AT: usize = 1024;
 
 /// Reusable memory of one insertion at a time.
 #[derive(Default)]
@@ -20,13 +26,15 @@ pub struct InsertScratch {
     /// The neighbours chosen for the new node, per level.
     chosen: [Vec<Candidate>; MAX_LEVEL as usize + 1],
     prune: PruneScratch,
+    query: QueryScratch,
+    floats: Vec<f32>,
 }
 
 /// What a beam found on one level, or one node's full list, and what is kept of it.
 #[derive(Default)]
-struct PruneScratch {
-    sorted: Vec<Candidate>,
-    kept: Vec<Candidate>,
+pub(crate) struct PruneScratch {
+    pub sorted: Vec<Candidate>,
+    pub kept: Vec<Candidate>,
 }
 
 impl InsertScratch {
@@ -39,22 +47,61 @@ impl HnswGraph {
     /// Links `node`, whose vector the source already has. Runs concurrently with searches and other insertions.
     ///
     /// Each number is inserted or skipped exactly once, in roughly increasing order: [`HnswGraph::len`] stops at the first
-    /// one missing.
+    /// one missing. A number that [`HnswGraph::reclaim`] gave back is inserted anew the same way.
     pub fn insert<S: VectorSource>(&self, node: u32, source: &S, scratch: &mut InsertScratch) {
+        assert!(S::Vector::has(self.params.metric), "a metric of such vectors");
         self.prepare(node);
         let vector = source.vector(node);
-        assert_eq!(vector.len(), source.dim(), "vector of the source's dimension");
         if self.params.metric == Metric::Cosine {
-            self.scales.row(node)[0].store(inverse_norm(vector).to_bits(), Ordering::Relaxed);
+            self.scales.words(node)[0].store(inverse_norm(vector).to_bits(), Ordering::Relaxed);
         }
-        let space = Space::new(self.params.metric, source, &self.scales, vector);
-        if space.is_defined() {
-            self.link(node, &space, scratch);
+        let exact = ExactSpace::new(self.params.metric, source, &self.scales, vector);
+        if exact.is_defined() {
+            self.encode(node, source, &mut scratch.floats);
+            let mut query = std::mem::take(&mut scratch.query);
+            match self.codes().filter(|codes| codes.can_guide_building()) {
+                Some(codes) => {
+                    let space = codes.query(vector, &mut query);
+                    self.link(node, &exact, &space, scratch);
+                }
+                None => self.link(node, &exact, &exact, scratch),
+            }
+            scratch.query = query;
         }
         self.complete(node);
     }
 
-    fn link<S: VectorSource>(&self, node: u32, space: &Space<'_, S>, scratch: &mut InsertScratch) {
+    /// Gives an unpublished node its code; the one that completes the sample trains the codec.
+    fn encode<S: VectorSource>(&self, node: u32, source: &S, floats: &mut Vec<f32>) {
+        let HnswParams { quantisation, metric, seed, .. } = self.params;
+        if quantisation == Quantisation::None {
+            return;
+        }
+        if let Some(codes) = self.codes() {
+            return codes.encode(node, source.vector(node), floats);
+        }
+        let mut uncoded = lock(&self.uncoded);
+        if let Some(codes) = self.codes() {
+            return codes.encode(node, source.vector(node), floats);
+        }
+        uncoded.push(node);
+        if uncoded.len() >= TRAIN_AT {
+            let codes = Codes::train(quantisation, metric, seed, source, &uncoded);
+            for node in uncoded.drain(..) {
+                codes.encode(node, source.vector(node), floats);
+            }
+            self.publish_codes(codes);
+        }
+    }
+
+    /// Links a node: `walk` is the space to traverse, `exact` the one that decides.
+    fn link<S: VectorSource, P: Space>(
+        &self,
+        node: u32,
+        exact: &ExactSpace<'_, S>,
+        walk: &P,
+        scratch: &mut InsertScratch,
+    ) {
         let level = self.level_of(node);
         let mut entry = self.entry();
         let mut rising = None;
@@ -72,7 +119,8 @@ impl HnswGraph {
         if top >= level {
             rising = None;
         }
-        if let Some(twin) = self.choose_neighbours(node, space, entry, level.min(top), scratch) {
+        let highest = level.min(top);
+        if let Some(twin) = self.choose_neighbours(node, exact, walk, entry, highest, scratch) {
             self.join(twin, node);
             return;
         }
@@ -82,7 +130,7 @@ impl HnswGraph {
         }
         for (at, chosen) in (0..=level.min(top)).zip(&scratch.chosen) {
             for neighbour in chosen {
-                self.link_back(neighbour.node(), node, space, at, &mut scratch.prune);
+                self.link_back(neighbour.node(), node, exact, at, &mut scratch.prune);
             }
         }
         if rising.is_some() {
@@ -91,41 +139,44 @@ impl HnswGraph {
     }
 
     /// Fills `scratch.chosen` for levels 0..=`highest`, or returns a linked node that has the same vector.
-    fn choose_neighbours<S: VectorSource>(
+    fn choose_neighbours<S: VectorSource, P: Space>(
         &self,
         node: u32,
-        space: &Space<'_, S>,
+        exact: &ExactSpace<'_, S>,
+        walk: &P,
         entry: u32,
         highest: u8,
         scratch: &mut InsertScratch,
     ) -> Option<u32> {
-        let InsertScratch { search, chosen, prune } = scratch;
+        let InsertScratch { search, chosen, prune, .. } = scratch;
         let mut stats = SearchStats::default();
-        let nearest = self.descend(space, entry, self.level_of(entry), highest, &mut stats);
+        let nearest = self.descend(walk, entry, self.level_of(entry), highest, &mut stats);
         prune.sorted.clear();
         prune.sorted.push(nearest);
         for level in (0..=highest).rev() {
-            search.start();
-            let ef = self.params.ef_construction as usize;
-            let mut beam = Beam { graph: self, space, filter: &AllNodes, ef, level, twins: false };
-            for &start in &prune.sorted {
-                beam.seed(start, search, &mut stats);
-            }
-            beam.run(SearchBudget::UNLIMITED, search, &mut stats);
+            let beam = Beam { graph: self, space: walk, level, twins: false, stop: Stop::NEVER };
+            beam.run(&prune.sorted, self.params.ef_construction as usize, search, &mut stats);
             prune.sorted.clear();
-            prune.sorted.extend(search.results.drain());
-            prune.sorted.sort_unstable();
+            prune.sorted.extend(search.nearest.iter());
+            let starts = (!P::EXACT).then(|| prune.sorted.clone());
+            if !P::EXACT {
+                measure(exact, &mut prune.sorted);
+            }
             if level == 0 {
                 // An older node only: of two equal nodes inserted at once at most one may hang off the other, and a
                 // checkpoint that keeps a node keeps the one it hangs off.
-                let own = space.distance(node);
+                let own = exact.distance(node);
                 let mut equals =
                     prune.sorted.iter().filter(|c| c.distance() == own && c.node() < node);
-                if let Some(twin) = equals.find(|c| space.equals(c.node())) {
+                if let Some(twin) = equals.find(|c| exact.equals(c.node())) {
                     return Some(twin.node());
                 }
             }
-            self.prune(space, &prune.sorted, self.params.m as usize, &mut chosen[level as usize]);
+            self.prune(exact, &prune.sorted, self.params.m as usize, &mut chosen[level as usize]);
+            if let Some(starts) = starts {
+                // The next level's beam goes on in the walk's own distances.
+                prune.sorted = starts;
+            }
         }
         None
     }
@@ -142,9 +193,9 @@ impl HnswGraph {
 
     /// Keeps at most `limit` of the candidates, nearest first, leaving out those that are nearer to a kept one than to the
     /// node itself (algorithm 4 of the HNSW paper; with `alpha` above one, RobustPrune of DiskANN).
-    fn prune<S: VectorSource>(
+    pub(crate) fn prune<S: VectorSource>(
         &self,
-        space: &Space<'_, S>,
+        space: &ExactSpace<'_, S>,
         sorted: &[Candidate],
         limit: usize,
         kept: &mut Vec<Candidate>,
@@ -168,7 +219,7 @@ impl HnswGraph {
         &self,
         target: u32,
         node: u32,
-        space: &Space<'_, S>,
+        space: &ExactSpace<'_, S>,
         level: u8,
         scratch: &mut PruneScratch,
     ) {
@@ -180,20 +231,9 @@ impl HnswGraph {
         }
         let view = space.seen_from(target);
         scratch.sorted.clear();
-        let mut add = |nodes: &[u32]| {
-            let mut distances = [0.0; BLOCK];
-            view.distances(nodes, &mut distances);
-            scratch.sorted.extend(nodes.iter().zip(distances).map(|(&n, d)| Candidate::new(d, n)));
-        };
-        let mut nodes = [0; BLOCK];
-        for block in slots.chunks(BLOCK) {
-            for (slot, link) in nodes.iter_mut().zip(block) {
-                *slot = link.load(Ordering::Relaxed) - 1;
-            }
-            add(&nodes[..block.len()]);
-        }
-        add(&[node]);
-        scratch.sorted.sort_unstable();
+        let links = slots.iter().map(|link| link.load(Ordering::Relaxed) - 1);
+        scratch.sorted.extend(links.chain([node]).map(|link| Candidate::new(0.0, link)));
+        measure(&view, &mut scratch.sorted);
         self.prune(&view, &scratch.sorted, slots.len(), &mut scratch.kept);
         self.write_links(target, level, scratch.kept.iter().map(|c| c.node()));
     }

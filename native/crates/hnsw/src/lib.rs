@@ -27,34 +27,37 @@
 //! Not here: deletion repair, quantised codes, the choice between graph and exact scan. [`SearchStats`] tells the caller
 //! when a traversal gave up, and the caller finishes exactly.
 
+mod beam;
 mod build;
 mod checkpoint;
+mod codes;
+mod epochs;
+mod filtered;
 mod graph;
 mod insert;
+mod memory;
 mod pool;
 mod scratch;
 mod search;
+mod source;
 mod space;
+mod sparse;
 
 pub use build::Cancelled;
 pub use checkpoint::CheckpointError;
-pub use graph::HnswGraph;
+pub use codes::Quantisation;
+pub use graph::{HnswGraph, MAX_NODE};
 pub use insert::InsertScratch;
-pub use omen_kernels::Metric;
+pub use memory::{Block, Memory};
+pub use omen_kernels::{F16, Metric};
 pub use scratch::SearchScratch;
+pub use source::{VectorForm, VectorSource};
+pub use sparse::SparseWords;
 
 /// Limits of `WITH (m = ...)`, those of pgvector.
 pub const M_RANGE: std::ops::RangeInclusive<u16> = 2..=100;
 /// Limits of `WITH (ef_construction = ...)`, those of pgvector.
 pub const EF_CONSTRUCTION_RANGE: std::ops::RangeInclusive<u16> = 4..=1000;
-
-/// Where vectors live.
-pub trait VectorSource: Send + Sync {
-    /// Number of floats in every vector.
-    fn dim(&self) -> usize;
-    /// The vector of a node that was inserted, or is being inserted; `dim` floats that never change.
-    fn vector(&self, node: u32) -> &[f32];
-}
 
 /// Which nodes may be answers. Called once per node met, so searches are compiled per filter type.
 pub trait NodeFilter {
@@ -95,12 +98,15 @@ pub struct HnswParams {
     /// it than the node is. 1.0 is the HNSW paper's rule; more keeps longer links. The factor applies to the comparable
     /// distance ([`Hit::distance`]), and has a meaning only where that is not negative.
     pub alpha: f32,
+    /// What traversals read instead of the stored vectors; one that [`Quantisation::fits`] the metric.
+    pub quantisation: Quantisation,
 }
 
 impl HnswParams {
     /// pgvector's defaults: M 16, `ef_construction` 64.
     pub fn new(metric: Metric) -> Self {
-        Self { m: 16, ef_construction: 64, metric, seed: 0, alpha: 1.0 }
+        let quantisation = Quantisation::None;
+        Self { m: 16, ef_construction: 64, metric, seed: 0, alpha: 1.0, quantisation }
     }
 }
 
@@ -113,6 +119,33 @@ pub struct SearchBudget {
 
 impl SearchBudget {
     pub const UNLIMITED: Self = Self { max_distance_computations: u64::MAX };
+}
+
+/// What a search is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct SearchRequest {
+    /// Hits wanted.
+    pub k: usize,
+    /// Width of the beam; at least `k` is used.
+    pub ef: usize,
+    pub budget: SearchBudget,
+    /// How many nodes the filter accepts, where the caller has counted them. A filter that rejects the query's own
+    /// neighbourhood is then noticed, and the beam goes on wider.
+    pub matches: Option<u64>,
+    /// In a quantised index, how many times `k` of the traversal's best the stored vectors decide among; 0 leaves it to
+    /// the kind of code.
+    pub rerank: usize,
+    /// Ends an unfiltered search early, once the next candidate is more than this many times as far as the `k`-th best;
+    /// see `HnswGraph::calibrate`. At least 1, and of use only where comparable distances are not negative.
+    pub slack: Option<f32>,
+}
+
+impl SearchRequest {
+    /// `k` hits by a beam of `ef`, everything else as usual.
+    pub fn new(k: usize, ef: usize) -> Self {
+        let budget = SearchBudget::UNLIMITED;
+        Self { k, ef, budget, matches: None, rerank: 0, slack: None }
+    }
 }
 
 /// One answer.
@@ -129,8 +162,10 @@ pub struct Hit {
 pub struct SearchStats {
     /// Nodes met for the first time on level 0, bridges and duplicates included.
     pub visited: u64,
-    /// Distances computed, descent included.
+    /// Distances computed, descent included; in a quantised index those of codes and of vectors together.
     pub distances: u64,
+    /// Nodes of level 0 whose neighbours were met.
+    pub hops: u64,
     /// Nodes met on level 0 that the filter accepted.
     pub accepted_seen: u64,
     /// The budget ran out: `out` holds the best so far and may lack nearer ones.

@@ -1,31 +1,46 @@
-//! A growing array of `u32` words in rows of fixed width, readable without locks while it grows.
+//! A growing array of rows of fixed width, readable without locks while it grows.
 //!
-//! Chunks double in size and never move, so a reference to a row stays good for the pool's life. Memory comes zeroed from
-//! the operating system page by page: the unused end of the newest chunk is address space, not memory.
+//! Rows first come from memory the pool was opened over, if any (a stored graph, see `image`), then from chunks that
+//! double in size. Nothing ever moves, so a reference to a row stays good for the pool's life. Chunks come zeroed from
+//! the operating system page by page: the unused end of the newest one is address space, not memory. Large chunks ask
+//! for huge pages: a search touches rows at random, and most of what a miss then costs is the walk of the page tables.
+//!
+//! A row is read as atomic words, which may change at any time (links), or as plain bytes, which are written once,
+//! before the row's number is published, and then rest (codes). No pool mixes the two.
 
-use std::sync::OnceLock;
-use std::sync::atomic::AtomicU32;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::memory::{Block, Memory};
 
 /// The first chunk holds this many rows.
 const FIRST_CHUNK_ROWS: u64 = 1 << FIRST_CHUNK_BITS;
 const FIRST_CHUNK_BITS: u32 = 10;
 /// Chunks of 2^10, 2^10, 2^11 ... rows: this many cover every `u32` row number.
 const MAX_CHUNKS: usize = (u32::BITS - FIRST_CHUNK_BITS + 1) as usize;
-const CACHE_LINE_BYTES: usize = 64;
-const CACHE_LINE_WORDS: usize = CACHE_LINE_BYTES / size_of::<u32>();
 
 pub(crate) struct Pool {
-    row_words: usize,
-    chunks: [OnceLock<Chunk>; MAX_CHUNKS],
+    row_bytes: usize,
+    /// Rows below this are in `base`, the others in chunks.
+    base_rows: u32,
+    base: *mut u8,
+    /// Keeps `base` alive.
+    _owner: Option<Arc<dyn Memory>>,
+    /// First bytes of the chunks, null where there is none yet.
+    chunks: [AtomicPtr<u8>; MAX_CHUNKS],
+    /// The chunks' owners; held while one is added.
+    blocks: Mutex<Vec<Block>>,
 }
 
-struct Chunk {
-    words: Box<[AtomicU32]>,
-    /// Words skipped so that the first row starts on a cache line.
-    skew: usize,
-}
+// SAFETY: the pointers lead to memory that the pool owns or keeps alive; it is written through atomics, or by the one
+// thread that is about to publish a row.
+unsafe impl Send for Pool {}
+// SAFETY: as above.
+unsafe impl Sync for Pool {}
 
 /// Row `r` lies in the chunk numbered by the highest bit of `r + FIRST_CHUNK_ROWS`.
+#[inline(always)]
 fn locate(row: u32) -> (usize, usize) {
     let shifted = row as u64 + FIRST_CHUNK_ROWS;
     let high_bit = shifted.ilog2();
@@ -33,54 +48,120 @@ fn locate(row: u32) -> (usize, usize) {
 }
 
 fn chunk_rows(chunk: usize) -> usize {
+    // Chunks 0 and 1 hold 2^10 and 2^11 rows counted from `FIRST_CHUNK_ROWS` on.
     1 << (chunk + FIRST_CHUNK_BITS as usize)
 }
 
 impl Pool {
-    /// A pool of rows `row_words` wide. With zero words it holds nothing and costs nothing.
-    pub fn new(row_words: usize) -> Self {
-        Self { row_words, chunks: [const { OnceLock::new() }; MAX_CHUNKS] }
+    /// A pool of rows of `row_bytes`, a multiple of four. With zero bytes it holds nothing and costs nothing.
+    pub fn new(row_bytes: usize) -> Self {
+        assert!(row_bytes.is_multiple_of(size_of::<u32>()), "rows of whole words");
+        Self {
+            row_bytes,
+            base_rows: 0,
+            base: null_mut(),
+            _owner: None,
+            chunks: [const { AtomicPtr::new(null_mut()) }; MAX_CHUNKS],
+            blocks: Mutex::default(),
+        }
     }
 
-    /// The words of `row`, allocated (zeroed) if they were not yet. For writers.
-    pub fn ensure(&self, row: u32) -> &[AtomicU32] {
-        let (chunk, at) = locate(row);
-        let chunk =
-            self.chunks[chunk].get_or_init(|| Chunk::new(chunk_rows(chunk) * self.row_words));
-        chunk.row(at, self.row_words)
+    /// A pool whose first `rows` rows are the bytes of `memory` from `offset` on. Nobody else writes there.
+    pub fn over(memory: Arc<dyn Memory>, offset: usize, rows: u32, row_bytes: usize) -> Self {
+        let end = offset + rows as usize * row_bytes;
+        assert!(end <= memory.len(), "the rows lie inside the memory");
+        let base = memory.start();
+        assert!((base as usize + offset).is_multiple_of(size_of::<u64>()), "rows of aligned words");
+        // SAFETY: `offset` is inside the allocation, checked above.
+        let base = unsafe { base.add(offset) };
+        Self { base_rows: rows, base, _owner: Some(memory), ..Self::new(row_bytes) }
     }
 
-    /// The words of `row`, which some `ensure` allocated before its number was published.
-    #[inline]
-    pub fn row(&self, row: u32) -> &[AtomicU32] {
-        let (chunk, at) = locate(row);
-        let chunk = self.chunks[chunk]
-            .get()
-            .expect("the row was allocated before its number was published");
-        chunk.row(at, self.row_words)
+    pub fn row_bytes(&self) -> usize {
+        self.row_bytes
+    }
+
+    /// Makes `row` exist, zeroed if it did not. For writers.
+    pub fn ensure(&self, row: u32) {
+        if row < self.base_rows || self.row_bytes == 0 {
+            return;
+        }
+        let (chunk, _) = locate(row - self.base_rows);
+        if !self.chunks[chunk].load(Ordering::Acquire).is_null() {
+            return;
+        }
+        let mut blocks = self.blocks.lock().expect("nothing in here panics");
+        if self.chunks[chunk].load(Ordering::Acquire).is_null() {
+            let block = Block::zeroed(chunk_rows(chunk) * self.row_bytes);
+            self.chunks[chunk].store(block.start(), Ordering::Release);
+            blocks.push(block);
+        }
+    }
+
+    /// The first byte of `row`, which some `ensure` allocated before its number was published.
+    #[inline(always)]
+    fn start(&self, row: u32) -> *mut u8 {
+        if row < self.base_rows {
+            // SAFETY: `over` checked that all base rows lie inside the memory.
+            return unsafe { self.base.add(row as usize * self.row_bytes) };
+        }
+        let (chunk, at) = locate(row - self.base_rows);
+        let first = self.chunks[chunk].load(Ordering::Acquire);
+        assert!(!first.is_null(), "the row was allocated before its number was published");
+        // SAFETY: a chunk holds `chunk_rows` rows, and `locate` numbers them from zero.
+        unsafe { first.add(at * self.row_bytes) }
+    }
+
+    /// The words of a row that may change.
+    #[inline(always)]
+    pub fn words(&self, row: u32) -> &[AtomicU32] {
+        if self.row_bytes == 0 {
+            return &[];
+        }
+        // SAFETY: the row has `row_bytes` bytes, aligned to words (chunks and base are, and rows are whole words); it
+        // is only ever accessed through atomics, this being a pool of words.
+        unsafe {
+            std::slice::from_raw_parts(self.start(row).cast(), self.row_bytes / size_of::<u32>())
+        }
+    }
+
+    /// The bytes of a row that rests.
+    #[inline(always)]
+    pub fn bytes(&self, row: u32) -> &[u8] {
+        if self.row_bytes == 0 {
+            return &[];
+        }
+        // SAFETY: the row has `row_bytes` bytes, and whoever wrote them has published it since (`write`).
+        unsafe { std::slice::from_raw_parts(self.start(row), self.row_bytes) }
+    }
+
+    /// The bytes of a row that nobody else can know of yet.
+    ///
+    /// # Safety
+    /// No other thread reads or writes this row until the caller has published its number.
+    #[expect(clippy::mut_from_ref, reason = "the row is the caller's alone")]
+    pub unsafe fn write(&self, row: u32) -> &mut [u8] {
+        self.ensure(row);
+        if self.row_bytes == 0 {
+            return &mut [];
+        }
+        // SAFETY: the row exists; exclusiveness is the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.start(row), self.row_bytes) }
+    }
+
+    /// Asks the CPU for the first two cache lines of a row.
+    #[inline(always)]
+    pub fn prefetch(&self, row: u32) {
+        const LINES: usize = 2;
+        // SAFETY: as in `bytes`, but nothing is read.
+        let row =
+            unsafe { std::slice::from_raw_parts(self.start(row), self.row_bytes.min(LINES * 64)) };
+        crate::memory::prefetch(row);
     }
 
     /// Bytes of the rows below `rows`: what the pool keeps in memory once they are written.
     pub fn used_bytes(&self, rows: u32) -> usize {
-        rows as usize * self.row_words * size_of::<u32>()
-    }
-}
-
-impl Chunk {
-    fn new(words: usize) -> Self {
-        // `vec!` of a zero integer asks for zeroed pages instead of writing zeros.
-        let zeroed = vec![0u32; words + CACHE_LINE_WORDS].into_boxed_slice();
-        let raw = Box::into_raw(zeroed);
-        // SAFETY: AtomicU32 has the size, alignment and bit validity of u32 (its documentation), and the box is ours.
-        let words = unsafe { Box::from_raw(raw as *mut [AtomicU32]) };
-        let skew = words.as_ptr().align_offset(CACHE_LINE_BYTES).min(CACHE_LINE_WORDS);
-        Self { words, skew }
-    }
-
-    #[inline]
-    fn row(&self, at: usize, row_words: usize) -> &[AtomicU32] {
-        let start = self.skew + at * row_words;
-        &self.words[start..start + row_words]
+        rows as usize * self.row_bytes
     }
 }
 
@@ -106,14 +187,27 @@ mod tests {
 
     #[test]
     fn rows_start_zeroed_and_keep_their_words() {
-        let pool = Pool::new(3);
+        let pool = Pool::new(12);
         for row in (0..5000).rev() {
-            let words = pool.ensure(row);
+            pool.ensure(row);
+            let words = pool.words(row);
             assert!(words.iter().all(|word| word.load(Relaxed) == 0));
             for word in words {
                 word.store(row + 1, Relaxed);
             }
         }
-        assert!((0..5000).all(|row| pool.row(row).iter().all(|w| w.load(Relaxed) == row + 1)));
+        assert!((0..5000).all(|row| pool.words(row).iter().all(|w| w.load(Relaxed) == row + 1)));
+    }
+
+    #[test]
+    fn a_pool_over_memory_goes_on_in_chunks() {
+        let block = Block::zeroed(64 + 100 * 8);
+        let memory: Arc<dyn Memory> = Arc::new(block);
+        let pool = Pool::over(memory, 64, 100, 8);
+        for row in 0..3000 {
+            pool.ensure(row);
+            pool.words(row)[1].store(row, Relaxed);
+        }
+        assert!((0..3000).all(|row| pool.words(row)[1].load(Relaxed) == row));
     }
 }

@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use crate::codes::QueryScratch;
+
 /// A distance and a node as one integer that sorts by distance, then by node number: heaps compare one word, and ties
 /// always break the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,41 +31,137 @@ impl Candidate {
     }
 }
 
-/// Which nodes this search has met: one byte a node, holding the number of the search that met it last, so that starting a
-/// search costs nothing but every 255th time.
+/// The best candidates of an unfiltered beam, nearest first, each marked once its neighbours were met. One sorted array is
+/// both the frontier and the results: for beams of the usual width a move of a few hundred bytes is cheaper than two heaps.
+#[derive(Default)]
+pub(crate) struct Nearest {
+    /// `Candidate`s with the node shifted up by one and, as the lowest bit, [`Nearest::EXPANDED`].
+    entries: Vec<u64>,
+    capacity: usize,
+    /// No entry before this one waits to be expanded.
+    next: usize,
+}
+
+impl Nearest {
+    const EXPANDED: u64 = 1;
+    const DISTANCE: u64 = !(u32::MAX as u64);
+
+    pub fn start(&mut self, capacity: usize) {
+        self.entries.clear();
+        self.entries.reserve(capacity + 1);
+        (self.capacity, self.next) = (capacity, 0);
+    }
+
+    fn pack(candidate: Candidate, mark: u64) -> u64 {
+        // Node numbers stay below 2^31, see `graph::MAX_NODE`.
+        candidate.0 & Self::DISTANCE | (candidate.node() as u64) << 1 | mark
+    }
+
+    fn unpack(entry: u64) -> Candidate {
+        Candidate(entry & Self::DISTANCE | (entry as u32 >> 1) as u64)
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.entries.len() == self.capacity
+    }
+
+    /// Whether a candidate at this distance would be kept.
+    #[inline(always)]
+    pub fn admits(&self, candidate: Candidate) -> bool {
+        match self.entries.last() {
+            Some(&worst) if self.is_full() => Self::pack(candidate, 0) < worst & !Self::EXPANDED,
+            _ => true,
+        }
+    }
+
+    /// Keeps a candidate that is admitted, in place of the worst if need be. `waits`: it is to be expanded.
+    #[inline]
+    pub fn insert(&mut self, candidate: Candidate, waits: bool) {
+        let entry = Self::pack(candidate, u64::from(!waits));
+        let at = self.entries.partition_point(|&other| other < entry);
+        if self.is_full() {
+            self.entries.pop();
+        }
+        self.entries.insert(at, entry);
+        if waits {
+            self.next = self.next.min(at);
+        } else if at <= self.next {
+            // The waiting entry moved up by one; entries before it still do not wait.
+            self.next += 1;
+        }
+    }
+
+    /// The nearest candidate that waits, without taking it.
+    #[inline]
+    pub fn peek(&self) -> Option<Candidate> {
+        self.entries.get(self.next).map(|&entry| Self::unpack(entry))
+    }
+
+    /// Takes the nearest candidate that waits; it stays among the results.
+    #[inline]
+    pub fn take(&mut self) -> Option<Candidate> {
+        let entry = self.entries.get_mut(self.next)?;
+        *entry |= Self::EXPANDED;
+        let taken = Self::unpack(*entry);
+        let waits = |entry: &u64| entry & Self::EXPANDED == 0;
+        self.next += 1;
+        while self.entries.get(self.next).is_some_and(|entry| !waits(entry)) {
+            self.next += 1;
+        }
+        Some(taken)
+    }
+
+    /// The candidate at a rank, the nearest being 0.
+    #[inline]
+    pub fn get(&self, rank: usize) -> Option<Candidate> {
+        self.entries.get(rank).map(|&entry| Self::unpack(entry))
+    }
+
+    /// All candidates, nearest first.
+    pub fn iter(&self) -> impl Iterator<Item = Candidate> {
+        self.entries.iter().map(|&entry| Self::unpack(entry))
+    }
+}
+
+/// Which nodes this search has met: one bit a node, small enough for the caches near the core, and a list of the words to
+/// wipe before the next search.
 #[derive(Default)]
 pub(crate) struct Visited {
-    epochs: Vec<u8>,
-    epoch: u8,
+    words: Vec<u64>,
+    touched: Vec<u32>,
 }
 
 impl Visited {
     /// Forgets everything.
     pub fn start(&mut self) {
-        self.epoch = self.epoch.wrapping_add(1);
-        if self.epoch == 0 {
-            self.epochs.fill(0);
-            self.epoch = 1;
+        for &word in &self.touched {
+            self.words[word as usize] = 0;
         }
+        self.touched.clear();
     }
 
     /// Marks `node`; true when it was not marked yet.
     #[inline]
     pub fn insert(&mut self, node: u32) -> bool {
-        if node as usize >= self.epochs.len() {
-            self.grow(node as usize);
+        let at = node as usize / 64;
+        if at >= self.words.len() {
+            self.grow(at);
         }
-        let epoch = &mut self.epochs[node as usize];
-        let fresh = *epoch != self.epoch;
-        *epoch = self.epoch;
+        let word = &mut self.words[at];
+        let bit = 1 << (node % 64);
+        if *word == 0 {
+            self.touched.push(at as u32);
+        }
+        let fresh = *word & bit == 0;
+        *word |= bit;
         fresh
     }
 
     /// Inserts go on during a search, so a node may be newer than the search.
     #[cold]
-    fn grow(&mut self, node: usize) {
-        const SPARE_NODES: usize = 4096;
-        self.epochs.resize(node + 1 + SPARE_NODES + node / 8, 0);
+    fn grow(&mut self, at: usize) {
+        const SPARE_WORDS: usize = 64;
+        self.words.resize(at + 1 + SPARE_WORDS + at / 8, 0);
     }
 }
 
@@ -71,14 +169,29 @@ impl Visited {
 #[derive(Default)]
 pub struct SearchScratch {
     pub(crate) visited: Visited,
-    /// Nodes still to expand, nearest first.
+    /// Of a beam without filter: everything.
+    pub(crate) nearest: Nearest,
+    /// Of a filtered beam: nodes still to expand, nearest first.
     pub(crate) frontier: BinaryHeap<Reverse<Candidate>>,
-    /// The best `ef` accepted nodes, farthest first.
+    /// Of a filtered beam: the best `ef` accepted nodes, farthest first.
     pub(crate) results: BinaryHeap<Candidate>,
+    /// Of a filtered beam: what was met and was too far then, for a beam that goes on wider.
+    pub(crate) spare: Spare,
     /// Nodes of one hop whose distances are wanted.
     pub(crate) wanted: Vec<u32>,
     /// Nodes of one hop that the filter rejected.
     pub(crate) rejected: Vec<u32>,
+    /// The query as the index's codes see it.
+    pub(crate) query: QueryScratch,
+    /// What the stored vectors decide among.
+    pub(crate) shortlist: Vec<Candidate>,
+}
+
+/// What a filtered beam left aside.
+#[derive(Default)]
+pub(crate) struct Spare {
+    pub frontier: Vec<Candidate>,
+    pub results: Vec<Candidate>,
 }
 
 impl SearchScratch {
@@ -90,6 +203,8 @@ impl SearchScratch {
         self.visited.start();
         self.frontier.clear();
         self.results.clear();
+        self.spare.frontier.clear();
+        self.spare.results.clear();
     }
 }
 
@@ -111,12 +226,38 @@ mod tests {
     }
 
     #[test]
-    fn marks_last_for_one_search_across_the_wrap_of_the_epoch() {
+    fn marks_last_for_one_search() {
         let mut visited = Visited::default();
         for _ in 0..600 {
             visited.start();
-            assert!(visited.insert(3) && visited.insert(9000));
+            assert!(visited.insert(3) && visited.insert(9000) && visited.insert(2));
             assert!(!visited.insert(3) && !visited.insert(9000));
         }
+    }
+
+    #[test]
+    fn the_nearest_are_kept_in_order_and_taken_once() {
+        let mut nearest = Nearest::default();
+        nearest.start(4);
+        let mut taken = Vec::new();
+        // Each step: a distance, and whether it waits.
+        for (node, (distance, waits)) in
+            [(5.0, true), (3.0, true), (4.0, false), (9.0, true), (1.0, false), (2.0, true)]
+                .into_iter()
+                .enumerate()
+        {
+            let candidate = Candidate::new(distance, node as u32);
+            if nearest.admits(candidate) {
+                nearest.insert(candidate, waits);
+            }
+            if node == 1 {
+                taken.extend(nearest.take());
+            }
+        }
+        taken.extend(std::iter::from_fn(|| nearest.take()));
+        let distances = |list: &[Candidate]| list.iter().map(|c| c.distance()).collect::<Vec<_>>();
+        assert_eq!(distances(&taken), [3.0, 2.0]);
+        assert_eq!(distances(&nearest.iter().collect::<Vec<_>>()), [1.0, 2.0, 3.0, 4.0]);
+        assert!(!nearest.admits(Candidate::new(4.0, 7)) && nearest.admits(Candidate::new(3.5, 7)));
     }
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Random, Rows, build, exact, params, recall, search};
-use omen_hnsw::{HnswGraph, Metric, SearchBudget, SearchScratch, VectorSource};
+use omen_hnsw::{HnswGraph, Metric, SearchBudget, SearchRequest, SearchScratch, VectorSource};
 
 fn setting() -> (Rows, Rows, HnswGraph) {
     let (rows, queries) = Rows::clustered(6_060, 32, 21).split(6_000);
@@ -46,7 +46,8 @@ fn per_query<F: Fn(u32) -> bool>(filter_of: impl Fn(&Rows, &[f32]) -> F) -> (f64
         // What an exact scan over the matches would cost.
         let matches = (0..rows.len()).filter(|&node| filter(node)).count() as u64;
         let budget = SearchBudget { max_distance_computations: matches };
-        let stats = graph.search(&rows, query, 10, 100, &filter, budget, &mut scratch, &mut hits);
+        let request = SearchRequest { budget, ..SearchRequest::new(10, 100) };
+        let stats = graph.search(&rows, query, &request, &filter, &mut scratch, &mut hits);
         if stats.budget_exceeded || stats.exhausted && hits.len() < 10 {
             gave_up += 1.0;
             continue;

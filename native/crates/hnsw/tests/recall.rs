@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Rows, build, params, recall, search};
-use omen_hnsw::{AllNodes, HnswParams, Metric, SearchBudget, SearchScratch};
+use omen_hnsw::{AllNodes, HnswParams, Metric, SearchBudget, SearchRequest, SearchScratch};
 
 fn check(metric: Metric, dim: usize, floors: &[(usize, f64)]) {
     let (rows, queries) = Rows::clustered(4_100, dim, 7).split(4_000);
@@ -65,9 +65,10 @@ fn a_spent_budget_is_told() {
     let (rows, queries) = Rows::clustered(2_001, 24, 10).split(2_000);
     let graph = build(&rows, params(Metric::L2));
     let budget = SearchBudget { max_distance_computations: 100 };
+    let request = SearchRequest { budget, ..SearchRequest::new(10, 200) };
     let (mut scratch, mut hits) = (SearchScratch::new(), Vec::new());
     let query = &queries.floats;
-    let stats = graph.search(&rows, query, 10, 200, &AllNodes, budget, &mut scratch, &mut hits);
+    let stats = graph.search(&rows, query, &request, &AllNodes, &mut scratch, &mut hits);
     assert!(stats.budget_exceeded && !stats.exhausted);
     assert!((100..140).contains(&stats.distances), "{}", stats.distances);
 }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use omen_hnsw::{
-    Hit, HnswGraph, HnswParams, InsertScratch, Metric, NodeFilter, SearchBudget, SearchScratch,
+    Hit, HnswGraph, HnswParams, InsertScratch, Metric, NodeFilter, SearchRequest, SearchScratch,
     SearchStats, VectorSource,
 };
 
@@ -70,6 +70,8 @@ impl Rows {
 }
 
 impl VectorSource for Rows {
+    type Vector = [f32];
+
     fn dim(&self) -> usize {
         self.dim
     }
@@ -106,9 +108,9 @@ pub fn search<F: NodeFilter>(
     filter: &F,
 ) -> (Vec<Hit>, SearchStats) {
     let mut hits = Vec::new();
-    let budget = SearchBudget::UNLIMITED;
     let mut scratch = SearchScratch::new();
-    let stats = graph.search(rows, query, k, ef, filter, budget, &mut scratch, &mut hits);
+    let stats =
+        graph.search(rows, query, &SearchRequest::new(k, ef), filter, &mut scratch, &mut hits);
     (hits, stats)
 }
 

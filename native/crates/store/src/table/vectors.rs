@@ -67,6 +67,8 @@ impl VectorColumn {
 }
 
 impl VectorSource for VectorColumn {
+    type Vector = [f32];
+
     fn dim(&self) -> usize {
         self.segments.dim()
     }

@@ -3,7 +3,7 @@
 //! The answer never depends on the path: distances come from the one kernel, rows are the visible ones, and a graph that
 //! cannot give `k` rows is followed by an exact scan. Only which of the near rows a graph finds is up to it.
 
-use omen_hnsw::{Hit, SearchBudget, VectorSource};
+use omen_hnsw::{Hit, SearchBudget, SearchRequest, VectorSource};
 use omen_kernels::distance;
 
 use super::fill::cell_vector;
@@ -20,13 +20,6 @@ use crate::value::Value;
 
 /// Exact distances between two looks at the interrupt flag.
 const INTERRUPT_DISTANCES: u64 = 16_384;
-
-/// A neighbourhood is rejected when fewer of its nodes than this share of the expected number pass the filter. Random
-/// filters stay within a few percent of what is expected.
-const REJECTED_SHARE: f64 = 0.7;
-/// How much wider the beam then is: 30,000 x 128 clustered vectors without the query's own cluster had recall .81 with
-/// 100, .905 with 200, .975 with 400.
-const WIDER_BEAM: usize = 4;
 
 /// A graph search with few accepted nodes visits about 1 / selectivity as many; beyond this it bridges instead.
 const MAX_SELECTIVITY_FACTOR: f64 = 8.0;
@@ -272,9 +265,6 @@ impl Search<'_> {
     }
 
     /// Searches the graph; false when it gave fewer rows than there may be. `allowed`: rows the filter lets through.
-    ///
-    /// Where the filter rejects the query's own neighbourhood, a beam of `ef` finds the rows of its first neighbours
-    /// outside, not of the nearest: the search is repeated with a wider beam.
     fn graph(
         &mut self,
         k: usize,
@@ -283,11 +273,17 @@ impl Search<'_> {
         allowed: Option<u64>,
         budget: u64,
     ) -> bool {
+        let hnsw = self.hnsw;
+        let accepts = |vid: u32| vid < linked && self.accept(vid).is_some();
+        let budget = SearchBudget { max_distance_computations: budget };
+        let request = SearchRequest { budget, matches: allowed, ..SearchRequest::new(k, ef) };
         let mut hits: Vec<Hit> = Vec::new();
-        let mut stats = self.beam(k, ef, linked, budget, &mut hits);
-        if !stats.budget_exceeded && allowed.is_some_and(|n| is_rejected_here(&stats, n, linked)) {
-            stats = self.beam(k, ef.max(k) * WIDER_BEAM, linked, budget, &mut hits);
-        }
+        let stats = hnsw.with_scratch(|scratch| {
+            let (graph, vectors) = (&hnsw.graph, &*hnsw.vectors);
+            graph.search(vectors, self.query, &request, &accepts, scratch, &mut hits)
+        });
+        self.stats.visited += stats.visited;
+        self.stats.distances += stats.distances;
         let complete = hits.len() >= k && !stats.budget_exceeded;
         for hit in hits {
             if let Some(rid) = self.accept(hit.node) {
@@ -297,33 +293,6 @@ impl Search<'_> {
         }
         complete
     }
-
-    /// One traversal; `hits` is replaced.
-    fn beam(
-        &mut self,
-        k: usize,
-        ef: usize,
-        linked: u32,
-        budget: u64,
-        hits: &mut Vec<Hit>,
-    ) -> omen_hnsw::SearchStats {
-        let hnsw = self.hnsw;
-        let accepts = |vid: u32| vid < linked && self.accept(vid).is_some();
-        let budget = SearchBudget { max_distance_computations: budget };
-        let stats = hnsw.with_scratch(|scratch| {
-            let (graph, vectors) = (&hnsw.graph, &*hnsw.vectors);
-            graph.search(vectors, self.query, k, ef, &accepts, budget, scratch, hits)
-        });
-        self.stats.visited += stats.visited;
-        self.stats.distances += stats.distances;
-        stats
-    }
-}
-
-/// Whether the nodes met passed the filter clearly less often than rows do on the whole.
-fn is_rejected_here(stats: &omen_hnsw::SearchStats, allowed: u64, linked: u32) -> bool {
-    let expected = allowed as f64 / f64::from(linked.max(1)) * stats.visited as f64;
-    (stats.accepted_seen as f64) < expected * REJECTED_SHARE
 }
 
 pub(super) fn bit(bits: &[u8], rid: u32) -> bool {
