@@ -21,7 +21,18 @@ export type StorageKind = "bool" | "i32" | "i64" | "f64" | "bytes" | "vector";
  * How an index column is ordered, where the storage kind alone does not say. A `guard` is no part of the key: a bool column
  * after the key columns of a btree; rows where it is not true have no entry (a partial index).
  */
-export type KeyKind = "bool" | "int" | "float" | "bytes" | "numeric" | "interval" | "guard";
+export type KeyKind =
+  | "bool"
+  | "int"
+  | "float"
+  | "bytes"
+  | "numeric"
+  | "interval"
+  | "bits"
+  | "vector"
+  | "halfvec"
+  | "sparsevec"
+  | "guard";
 
 /**
  * One column of up to `capacity` rows, owned by JavaScript and reused between calls.

@@ -140,6 +140,8 @@ const OWN: readonly SettingDefinition[] = [
   define("hnsw.max_scan_tuples", "integer", { min: 1, max: 2147483647, initial: "20000" }),
   define("hnsw.scan_mem_multiplier", "real", { min: 1, max: 1000, initial: "1" }),
   define("ivfflat.probes", "integer", { min: 1, max: 32768, initial: "1" }),
+  define("ivfflat.iterative_scan", "enum", { enumValues: ["off", "relaxed_order"], initial: "off" }),
+  define("ivfflat.max_probes", "integer", { min: 1, max: 32768, initial: "32768" }),
 ];
 
 const byName = new Map<string, SettingDefinition>();

@@ -56,4 +56,18 @@ export const OWN_SETTINGS: readonly OwnSetting[] = [
     detail: "Valid range is 1..lists.",
     range: ["1", "32768"],
   },
+  {
+    name: "ivfflat.iterative_scan",
+    vartype: "enum",
+    value: "off",
+    description: "Sets the mode for iterative scans",
+    enumValues: ["off", "relaxed_order"],
+  },
+  {
+    name: "ivfflat.max_probes",
+    vartype: "integer",
+    value: "32768",
+    description: "Sets the max number of probes for iterative scans",
+    range: ["1", "32768"],
+  },
 ];

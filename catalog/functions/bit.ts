@@ -175,7 +175,7 @@ function jaccardDistance(a: BitString, b: BitString): number {
 
 export const bitFunctions: BodyTable = {
   bit_and: bitwise("AND", (a, b) => a & b),
-  bitor: bitwise("OR", (a, b) => a | b),
+  bit_or: bitwise("OR", (a, b) => a | b),
   bitxor: bitwise("XOR", (a, b) => a ^ b),
   bitnot: unary<BitString>((a) =>
     BitString.of(
@@ -186,6 +186,7 @@ export const bitFunctions: BodyTable = {
   bitshiftleft: binary<BitString, number>(shiftLeft),
   bitshiftright: binary<BitString, number>(shiftRight),
   bitcat: binary<BitString, BitString>(concat),
+  [`sql:bit_length:${Oid.bit}`]: unary<BitString>((a) => a.length),
   bitlength: unary<BitString>((a) => a.length),
   bitoctetlength: unary<BitString>((a) => a.bytes.length),
   bitsubstr: ternary<BitString, number, number>(substring),

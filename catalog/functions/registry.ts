@@ -27,6 +27,7 @@ import { systemFunctions } from "./system.ts";
 import { textFunctions } from "./text.ts";
 import { toCharDateFunctions } from "./to-char-date.ts";
 import { toCharNumberFunctions } from "./to-char-number.ts";
+import { typeTextFunctions } from "./type-text.ts";
 import { vectorFunctions } from "./vector.ts";
 import { vectorDistances } from "./vector-distance.ts";
 
@@ -54,6 +55,7 @@ const TABLES: readonly BodyTable[] = [
   vectorFunctions,
   vectorDistances,
   sparsevecFunctions,
+  typeTextFunctions,
   systemFunctions,
 ];
 

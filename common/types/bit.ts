@@ -169,7 +169,7 @@ function codec(oid: number, name: string, fit: Fit): TypeCodec {
     name,
     vectorKind: "boxed",
     storageKind: "bytes",
-    keyKind: undefined,
+    keyKind: "bits",
     parse: (text, typmod) => fit(parseBits(text), typmod),
     format: (value) => formatBits(value as BitString),
     receive: (bytes, typmod) => receive(bytes, typmod, fit),

@@ -69,7 +69,7 @@ export const halfvecCodec: TypeCodec = {
   name: "halfvec",
   vectorKind: "boxed",
   storageKind: "bytes",
-  keyKind: undefined,
+  keyKind: "halfvec",
   parse,
   format: (value) => formatEmbedding(value as Float32Array),
   receive: (bytes, typmod) => receive(bytes, typmod),

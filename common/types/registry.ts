@@ -102,8 +102,8 @@ for (const codec of [
 export function lookupCodec(oid: number): TypeCodec | undefined {
   const known = codecs.get(oid);
   if (known !== undefined) return known;
-  if (oid >= FIRST_USER_OID) return rowCodec;
   const element = elementOidOf(oid);
+  if (element === undefined && oid >= FIRST_USER_OID) return rowCodec;
   const elementCodec = element === undefined ? undefined : codecs.get(element);
   if (elementCodec === undefined) return undefined;
   const made = arrayCodec(oid, `_${elementCodec.name}`, elementCodec.oid, codecOf);

@@ -289,7 +289,7 @@ export const sparsevecCodec: TypeCodec = {
   name: TYPE,
   vectorKind: "boxed",
   storageKind: "bytes",
-  keyKind: undefined,
+  keyKind: "sparsevec",
   parse,
   format,
   receive: (bytes, typmod) => receive(bytes, typmod),

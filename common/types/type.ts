@@ -56,7 +56,17 @@ export type VectorKind = "bool" | "i32" | "i64" | "f64" | "text" | "boxed" | "em
 export type StorageKind = "bool" | "i32" | "i64" | "f64" | "bytes" | "vector";
 
 /** Key kind of the engine's btree; undefined = the type has no btree order here. */
-export type KeyKind = "bool" | "int" | "float" | "bytes" | "numeric" | "interval";
+export type KeyKind =
+  | "bool"
+  | "int"
+  | "float"
+  | "bytes"
+  | "numeric"
+  | "interval"
+  | "bits"
+  | "vector"
+  | "halfvec"
+  | "sparsevec";
 
 /** Settings that change how values print and parse. */
 export interface TypeContext {

@@ -61,7 +61,7 @@ export const vectorCodec: TypeCodec = {
   name: "vector",
   vectorKind: "embedding",
   storageKind: "vector",
-  keyKind: undefined,
+  keyKind: "vector",
   parse: (text, typmod) => applyModifier(parseVector(text), typmod),
   format: (value) => formatEmbedding(value as Float32Array),
   receive: (bytes, typmod) => receive(bytes, typmod),

@@ -39,7 +39,12 @@ interface CopyStatement {
 
 export function copyCommand(statement: CopyStatement): UtilityCommand {
   if (statement.is_program === true) throw notSupported("COPY to or from a program");
-  if (statement.filename !== undefined) throw notSupported("COPY to or from a file of the server");
+  if (statement.filename !== undefined) {
+    if (statement.is_from !== true && !statement.filename.startsWith("/")) {
+      throw new SqlError(SqlState.invalidName, "relative path not allowed for COPY to file");
+    }
+    throw notSupported("COPY to or from a file of the server");
+  }
   if (statement.whereClause !== undefined) throw notSupported("COPY FROM with WHERE");
   return {
     run: (call) => (statement.is_from === true ? copyFrom(call, statement) : copyTo(call, statement)),

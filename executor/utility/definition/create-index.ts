@@ -11,6 +11,7 @@ import { Oid } from "../../../common/types/oid.ts";
 import { codecOf } from "../../../common/types/registry.ts";
 import type { IndexColumnSpec, IndexSpec, Metric } from "../../../native/engine.ts";
 import type { CreateIndexPlan } from "../../../planner/physical/definition.ts";
+import { columnSpec } from "../../storage/column-spec.ts";
 import type { DefinitionContext } from "./context.ts";
 import { addHiddenColumns } from "./hidden-columns.ts";
 import { lockName } from "./name-lock.ts";
@@ -170,7 +171,9 @@ function columnSpecOf(table: TableEntry, index: IndexEntry, column: IndexColumn)
   const attnum = storedAttnum(column);
   const type = table.columns[attnum - 1]?.type;
   const keyKind = type === undefined ? undefined : codecOf(type.oid).keyKind;
-  if (index.method === "btree" && keyKind === undefined) {
+  // A key is made of the bytes of a row; those of a vector column with a dimension lie in segments of their own.
+  const isInSegments = type !== undefined && columnSpec(type).kind === "vector";
+  if (index.method === "btree" && (keyKind === undefined || isInSegments)) {
     throw notSupported(`a btree index on type ${codecOf(type?.oid ?? Oid.unknown).name}`);
   }
   return {

@@ -88,6 +88,10 @@ fn key_kind(word: &str) -> Result<KeyKind> {
         "numeric" => KeyKind::Numeric,
         "interval" => KeyKind::Interval,
         "guard" => KeyKind::Guard,
+        "bits" => KeyKind::Bits,
+        "vector" => KeyKind::Vector,
+        "halfvec" => KeyKind::Halfvec,
+        "sparsevec" => KeyKind::Sparsevec,
         other => return Err(misuse(format!("key kind {other}"))),
     })
 }

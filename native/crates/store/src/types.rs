@@ -29,6 +29,10 @@ pub enum KeyKind {
     Bytes,
     Numeric,
     Interval,
+    Bits,
+    Vector,
+    Halfvec,
+    Sparsevec,
     /// No part of the key: a boolean column that says which rows have an entry at all (the predicate of a partial index).
     /// Stands after the key columns.
     Guard,

@@ -150,6 +150,10 @@ impl Writer {
                 KeyKind::Numeric => 4,
                 KeyKind::Interval => 5,
                 KeyKind::Guard => 6,
+                KeyKind::Bits => 7,
+                KeyKind::Vector => 8,
+                KeyKind::Halfvec => 9,
+                KeyKind::Sparsevec => 10,
             });
             self.u8(u8::from(column.descending));
             self.u8(u8::from(column.nulls_first));
@@ -333,6 +337,10 @@ impl<'a> Reader<'a> {
                     4 => KeyKind::Numeric,
                     5 => KeyKind::Interval,
                     6 => KeyKind::Guard,
+                    7 => KeyKind::Bits,
+                    8 => KeyKind::Vector,
+                    9 => KeyKind::Halfvec,
+                    10 => KeyKind::Sparsevec,
                     _ => return Err(damaged()),
                 },
                 descending: self.bool()?,

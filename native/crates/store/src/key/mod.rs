@@ -9,7 +9,9 @@
 //! Payloads: integers of both widths as sign-flipped i64; floats in total order with -0 = 0 and NaN greatest, as
 //! PostgreSQL sorts them; bytes with 0x00 written 0x00FF and 0x0000 at the end; numeric as the stored bytes without the
 //! two bytes of display scale, so that 1.0 and 1.00 are one key; intervals as the 128-bit span PostgreSQL compares by
-//! (a month is 30 days, a day 24 hours). A descending column has its payload inverted; the NULL tag is not.
+//! (a month is 30 days, a day 24 hours); bit strings and vectors in `elements`. A descending column has its payload inverted; the NULL tag is not.
+
+mod elements;
 
 use std::cmp::Ordering;
 
@@ -53,6 +55,10 @@ pub fn encode_value(spec: IndexColumnSpec, value: Value<'_>, out: &mut Vec<u8>) 
         (KeyKind::Interval, Value::Bytes(v)) if v.len() == INTERVAL_BYTES => {
             out.extend(interval_span(v));
         }
+        (KeyKind::Bits, Value::Bytes(v)) => elements::bits(v, out)?,
+        (KeyKind::Halfvec, Value::Bytes(v)) => elements::halves(v, out)?,
+        (KeyKind::Vector, Value::Bytes(v)) => elements::floats(v, out)?,
+        (KeyKind::Sparsevec, Value::Bytes(v)) => elements::sparse(v, out)?,
         _ => return Err(StoreError::internal("index column of a kind its values do not have")),
     }
     if spec.descending {
