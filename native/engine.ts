@@ -6,7 +6,8 @@
 //
 // Waiting: no call blocks the event loop. A call that would have to wait (row lock, table lock, log sync, index build)
 // returns a wait token (> 0); the channel of the worker delivers the token when the wait is over and the caller repeats the
-// call (locks) or asks for the result (commit, index build). A cancelled or deadlocked wait is delivered too; the
+// call (locks) or asks for the result (commit, index build). Deadlocks are looked for when the waiter asks
+// (EngineSession.checkDeadlock, after deadlock_timeout). A cancelled or deadlocked wait is delivered too; the
 // repeated call then throws 57014 or 40P01. 0 always means "done at once".
 //
 // Errors: thrown `Error` objects whose `code` is the SQLSTATE; constraint failures name `relationId`/`indexId`.
@@ -107,7 +108,7 @@ export interface IndexRange {
   readonly nulls?: "all" | "only" | "none";
 }
 
-export type Isolation = "read committed" | "repeatable read";
+export type Isolation = "read committed" | "repeatable read" | "serializable";
 
 /** Row lock strengths in PostgreSQL's order. */
 export const RowLock = { keyShare: 0, share: 1, noKeyUpdate: 2, update: 3 } as const;
@@ -158,6 +159,23 @@ export interface IndexStatistics {
   readonly linkedCount: number;
 }
 
+/** One lock held or waited for, as pg_locks shows it. */
+export interface LockStatus {
+  readonly kind: "relation" | "row" | "key" | "advisory";
+  /** Relation (a table's oid; row locks: its storage id), index, or the first half of an advisory key; */
+  readonly objectId: number;
+  /** row id, key hash, or the second half of an advisory key. */
+  readonly subId: number;
+  /** Advisory: a key of 64 bits rather than two of 32. */
+  readonly isWide: boolean;
+  readonly processId: number;
+  /** Table lock mode 1 .. 8; for rows RowLock. */
+  readonly mode: number;
+  readonly isGranted: boolean;
+  /** Milliseconds since 1970; only where it waits. */
+  readonly waitStart?: number;
+}
+
 export interface BuildProgress {
   readonly indexId: number;
   readonly relationId: number;
@@ -182,6 +200,11 @@ export interface Engine {
   cancelSession(processId: number, secretKey: number | undefined): boolean;
   /** As cancel, but the session ends with 57P01. */
   terminateSession(processId: number): boolean;
+  /** Process ids of the open sessions. */
+  sessionIds(): Uint32Array;
+  /** Whom a session waits for. */
+  blockingSessions(processId: number): Uint32Array;
+  lockStatuses(): readonly LockStatus[];
   /** Next object id, never given twice, also after a crash. */
   allocateOid(): number;
   /** Committed catalogue version; changes whenever a catalogue commit is published. */
@@ -219,6 +242,11 @@ export interface EngineSession {
   /** false when the session does not hold it. `classId` -1: one-key space; otherwise the two-key space (classId, key). */
   advisoryUnlock(key: bigint, classId: number, shared: boolean): boolean;
   advisoryUnlockAll(): void;
+  /**
+   * Looks for a circle of waits through this session's wait. If there is one the wait ends: its token is delivered and the
+   * repeated call throws 40P01.
+   */
+  checkDeadlock(): boolean;
   /** At most one open transaction per session. */
   begin(isolation: Isolation, readOnly: boolean): EngineTransaction;
   /** Aborts what is open, releases locks, drops temporary relations and their catalogue entries. */
@@ -270,6 +298,11 @@ export const SearchMode = { auto: 0, graph: 1, exact: 2 } as const;
 export interface EngineTransaction {
   /** Starts a statement: READ COMMITTED takes a new snapshot; the command number moves so that a statement does not see its own writes. */
   beginStatement(): void;
+  /**
+   * SERIALIZABLE READ ONLY DEFERRABLE, before the first statement: waits for a snapshot on which no anomaly can be seen. 0 =
+   * taken (or of no meaning for this transaction), else a token: repeat the call.
+   */
+  safeSnapshot(): number;
   savepoint(): number;
   /** Undoes everything since the savepoint, which stays. */
   rollbackTo(savepoint: number): void;
@@ -286,7 +319,8 @@ export interface EngineTransaction {
   lockRelation(objectId: number, mode: number, policy: number): number;
   /**
    * Locks rows in order and says per row what was found. Returns how many were done; fewer than `count` means
-   * `status[WriteStatus.token]` holds a wait token: repeat from there. REPEATABLE READ throws 40001 on a changed row.
+   * `status[WriteStatus.token]` holds a wait token: repeat from there. REPEATABLE READ and SERIALIZABLE throw 40001 on a
+   * changed row.
    */
   lockRows(
     relationId: number,

@@ -200,11 +200,13 @@ export class SessionCore {
     }
   }
 
-  /** The waits of a running statement are for rows and keys of others: lock_timeout counts. */
+  /** The waits of a running statement are for locks of others: lock_timeout and deadlock_timeout count. */
   #waitInStatement(token: number): Promise<void> {
-    return this.interrupts.withLockTimeout(this.settings.number("lock_timeout"), () =>
-      this.database.waits.wait(token),
-    );
+    const limits = {
+      lockTimeoutMs: this.settings.number("lock_timeout"),
+      deadlockTimeoutMs: this.settings.number("deadlock_timeout"),
+    };
+    return this.interrupts.duringLockWait(limits, () => this.database.waits.wait(token));
   }
 
   /** Waits for a table lock in PostgreSQL's mode number; held ones cost nothing. */

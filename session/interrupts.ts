@@ -52,14 +52,23 @@ export class Interrupts {
     this.#raise("user");
   }
 
-  /** Runs a wait for a lock under lock_timeout; 0 = none. */
-  async withLockTimeout<T>(timeoutMs: number, wait: () => Promise<T>): Promise<T> {
-    if (timeoutMs <= 0) return wait();
-    const timer = setTimeout(() => this.#raise("lock timeout"), timeoutMs);
+  /**
+   * Runs a wait for a lock: lock_timeout (0 = none) ends it; after deadlock_timeout the engine looks whether it is part of a
+   * circle, as PostgreSQL does, so that the many waits that end by themselves cost no search.
+   */
+  async duringLockWait(
+    limits: { readonly lockTimeoutMs: number; readonly deadlockTimeoutMs: number },
+    wait: () => Promise<void>,
+  ): Promise<void> {
+    const { lockTimeoutMs, deadlockTimeoutMs } = limits;
+    const deadlockTimer = setTimeout(() => this.#session.checkDeadlock(), deadlockTimeoutMs);
+    const lockTimer =
+      lockTimeoutMs > 0 ? setTimeout(() => this.#raise("lock timeout"), lockTimeoutMs) : undefined;
     try {
-      return await wait();
+      await wait();
     } finally {
-      clearTimeout(timer);
+      clearTimeout(deadlockTimer);
+      clearTimeout(lockTimer);
     }
   }
 

@@ -50,11 +50,13 @@ export function openPlan(
 ): MaybePromise<ResultStream> {
   if (planned.rowLock !== undefined) core.refuseReadOnly(planned.rowLock);
   if (!planned.isReadOnly) core.refuseReadOnly(planned.commandType.toUpperCase());
-  return chain(core.holdPortals(portal), () => {
-    const options = core.executionOptions(parameters, instrument);
-    core.transactions.beginStatement();
-    return executePlan(planned, options);
-  });
+  return chain(core.holdPortals(portal), () =>
+    chain(core.transactions.safeSnapshot(), () => {
+      const options = core.executionOptions(parameters, instrument);
+      core.transactions.beginStatement();
+      return executePlan(planned, options);
+    }),
+  );
 }
 
 /** Runs a statement without a result to its end. */

@@ -12,6 +12,8 @@ export function currentValue(core: SessionCore, name: string): string | undefine
       return core.transactions.modes.isolation;
     case "transaction_read_only":
       return core.transactions.modes.readOnly ? "on" : "off";
+    case "transaction_deferrable":
+      return core.transactions.modes.deferrable ? "on" : "off";
     default:
       return core.settings.show(name);
   }
@@ -21,10 +23,13 @@ export function currentValue(core: SessionCore, name: string): string | undefine
 export function setValue(core: SessionCore, name: string, text: string, isLocal: boolean): void {
   switch (name.toLowerCase()) {
     case "transaction_isolation":
-      core.transactions.setModes({ isolation: isolationLevel(text.toLowerCase()) });
+      core.transactions.setModes({ isolation: isolationLevel(text) });
       return;
     case "transaction_read_only":
-      core.transactions.setModes({ readOnly: readOnlyMode(text) });
+      core.transactions.setModes({ readOnly: booleanMode(name, text) });
+      return;
+    case "transaction_deferrable":
+      core.transactions.setModes({ deferrable: booleanMode(name, text) });
       return;
     case "session_authorization":
       if (text !== core.user) throw notSupported(`SET SESSION AUTHORIZATION to "${text}"`);
@@ -47,13 +52,10 @@ function refuseRole(core: SessionCore, role: string): never {
   throw notSupported("SET ROLE");
 }
 
-function readOnlyMode(text: string): boolean {
+function booleanMode(name: string, text: string): boolean {
   const value = parseBool(text);
   if (value === undefined) {
-    throw new SqlError(
-      SqlState.invalidParameterValue,
-      'parameter "transaction_read_only" requires a Boolean value',
-    );
+    throw new SqlError(SqlState.invalidParameterValue, `parameter "${name}" requires a Boolean value`);
   }
   return value;
 }

@@ -11,10 +11,6 @@ const CHECKS: Readonly<Record<string, Check>> = {
   datestyle: checkDateStyle,
   timezone: checkTimeZone,
   client_encoding: checkEncoding,
-  default_transaction_isolation: checkIsolation,
-  transaction_isolation: checkIsolation,
-  default_transaction_deferrable: (name, value) => onlyOff(name, value),
-  transaction_deferrable: (name, value) => onlyOff(name, value),
   standard_conforming_strings: (name, value) => onlyOn(name, value),
   application_name: (_name, value) => value.replace(/[^\x20-\x7e]/g, "?"),
   role: (name, value) => {
@@ -131,17 +127,7 @@ function checkEncoding(name: string, value: string): string {
   throw invalidValue(name, value);
 }
 
-function checkIsolation(_name: string, value: string): string {
-  if (value === "serializable") throw notSupported("transaction isolation level SERIALIZABLE");
-  return value;
-}
-
 function onlyOn(name: string, value: string): string {
   if (value !== "on") throw notSupported(`${name} = off`);
-  return value;
-}
-
-function onlyOff(name: string, value: string): string {
-  if (value !== "off") throw notSupported(`${name} = on`);
   return value;
 }

@@ -9,14 +9,19 @@
 import type { CatalogSnapshot } from "../catalog/catalog.ts";
 import { must } from "../common/assert.ts";
 import { chain, type MaybePromise } from "../executor/maybe-promise.ts";
-import { type Notice, notSupported, SqlError, SqlState } from "../common/error.ts";
+import { type Notice, SqlError, SqlState } from "../common/error.ts";
 import type { EngineSession, EngineTransaction, Isolation } from "../native/engine.ts";
 import type { OwnCatalog } from "./own-catalog.ts";
 import type { Settings } from "./settings.ts";
 
+/** READ UNCOMMITTED runs as READ COMMITTED, and shows its own name. */
+export type IsolationLevel = Isolation | "read uncommitted";
+
 export interface TransactionModes {
-  readonly isolation: Isolation;
+  readonly isolation: IsolationLevel;
   readonly readOnly: boolean;
+  /** Of meaning for SERIALIZABLE READ ONLY: the first statement waits for a snapshot that can show no anomaly. */
+  readonly deferrable: boolean;
 }
 
 interface Savepoint {
@@ -53,6 +58,8 @@ export class TransactionControl {
   /** Table locks held, as oid * 16 + mode: asking the engine again for what is held is a wasted call. */
   readonly heldLocks = new Set<number>();
   #catalogAtSnapshot: CatalogSnapshot | undefined;
+  /** A statement has begun: the modes are fixed. */
+  #hasBegun = false;
   #startTime = 0;
   #identity = 0;
 
@@ -102,18 +109,35 @@ export class TransactionControl {
   engine(): EngineTransaction {
     if (this.#engine === undefined) {
       const { isolation, readOnly } = this.modes;
-      this.#engine = this.#host.session.begin(isolation, readOnly);
+      const level = isolation === "read uncommitted" ? "read committed" : isolation;
+      this.#engine = this.#host.session.begin(level, readOnly);
     }
     return this.#engine;
   }
 
+  /** SERIALIZABLE READ ONLY DEFERRABLE, before the first statement: waits for a safe snapshot. */
+  safeSnapshot(): MaybePromise<void> {
+    if (this.#hasBegun) return;
+    const { isolation, readOnly, deferrable } = this.modes;
+    if (!deferrable || !readOnly || isolation !== "serializable") return;
+    const token = this.engine().safeSnapshot();
+    if (token !== 0) return this.#host.wait(token).then(() => this.safeSnapshot());
+  }
+
   /**
-   * A statement begins in the engine. REPEATABLE READ takes its snapshot with the first one: what the catalogue held then
-   * tells which indexes are too young for that snapshot.
+   * A statement begins in the engine. REPEATABLE READ and SERIALIZABLE take their snapshot with the first one: what the
+   * catalogue held then tells which indexes are too young for that snapshot.
    */
   beginStatement(): void {
-    if (this.modes.isolation === "repeatable read") this.#catalogAtSnapshot ??= this.#host.catalog();
+    this.#hasBegun = true;
+    if (this.keepsSnapshot) this.#catalogAtSnapshot ??= this.#host.catalog();
     this.engine().beginStatement();
+  }
+
+  /** One snapshot serves the whole transaction: what others commit meanwhile is 40001 where it is written to. */
+  get keepsSnapshot(): boolean {
+    const { isolation } = this.modes;
+    return isolation === "repeatable read" || isolation === "serializable";
   }
 
   /** The committed catalogue when the snapshot of a REPEATABLE READ transaction was taken, or a little before. */
@@ -164,19 +188,22 @@ export class TransactionControl {
   /** SET TRANSACTION. */
   setModes(modes: Partial<TransactionModes>): void {
     const current = this.modes;
-    if (this.#engine !== undefined) {
-      if (modes.isolation !== undefined && modes.isolation !== current.isolation) {
-        throw new SqlError(
-          SqlState.activeSqlTransaction,
-          "SET TRANSACTION ISOLATION LEVEL must be called before any query",
-        );
-      }
-      if (modes.readOnly === false && current.readOnly) {
-        throw new SqlError(
-          SqlState.activeSqlTransaction,
-          "transaction read-write mode must be set before any query",
-        );
-      }
+    if (modes.isolation !== undefined && modes.isolation !== current.isolation) {
+      // The engine's transaction, once begun (by LOCK TABLE, say), has its level.
+      if (this.#hasBegun || (this.#engine !== undefined && !this.hasSavepoints))
+        throw tooLate("SET TRANSACTION ISOLATION LEVEL must be called before any query");
+      if (this.hasSavepoints)
+        throw tooLate("SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction");
+    }
+    if (modes.readOnly === false && current.readOnly) {
+      if (this.hasSavepoints)
+        throw tooLate("cannot set transaction read-write mode inside a read-only transaction");
+      if (this.#hasBegun) throw tooLate("transaction read-write mode must be set before any query");
+    }
+    if (modes.deferrable !== undefined) {
+      if (this.hasSavepoints)
+        throw tooLate("SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction");
+      if (this.#hasBegun) throw tooLate("SET TRANSACTION [NOT] DEFERRABLE must be called before any query");
     }
     this.#modes = { ...current, ...modes };
   }
@@ -322,15 +349,17 @@ export class TransactionControl {
     this.#engine = undefined;
     this.#modes = undefined;
     this.#catalogAtSnapshot = undefined;
+    this.#hasBegun = false;
     this.#savepoints = [];
     this.heldLocks.clear();
   }
 
   #defaultModes(): TransactionModes {
-    const isolation = this.#host.settings.get("default_transaction_isolation");
+    const { settings } = this.#host;
     return {
-      isolation: isolation === "repeatable read" ? "repeatable read" : "read committed",
-      readOnly: this.#host.settings.isOn("default_transaction_read_only"),
+      isolation: isolationLevel(settings.get("default_transaction_isolation") ?? "read committed"),
+      readOnly: settings.isOn("default_transaction_read_only"),
+      deferrable: settings.isOn("default_transaction_deferrable"),
     };
   }
 
@@ -356,15 +385,24 @@ export class TransactionControl {
   }
 }
 
-/** READ UNCOMMITTED is READ COMMITTED, as in PostgreSQL. */
-export function isolationLevel(text: string, position?: number): Isolation {
-  switch (text) {
-    case "read uncommitted":
-    case "read committed":
-      return "read committed";
-    case "repeatable read":
-      return "repeatable read";
-    default:
-      throw notSupported("transaction isolation level SERIALIZABLE", position || undefined);
-  }
+function tooLate(message: string): SqlError {
+  return new SqlError(SqlState.activeSqlTransaction, message);
+}
+
+const LEVELS: readonly IsolationLevel[] = [
+  "read uncommitted",
+  "read committed",
+  "repeatable read",
+  "serializable",
+];
+
+/** 22023 for what is none. */
+export function isolationLevel(text: string): IsolationLevel {
+  const level = LEVELS.find((candidate) => candidate === text.toLowerCase());
+  if (level !== undefined) return level;
+  throw new SqlError(
+    SqlState.invalidParameterValue,
+    `invalid value for parameter "transaction_isolation": "${text}"`,
+    { hint: "Available values: serializable, repeatable read, read committed, read uncommitted." },
+  );
 }

@@ -46,7 +46,9 @@ export class InsertOperator implements Operator {
     this.#returning = new Returning(plan.returning, context);
     this.#isRepeatableRead =
       plan.onConflict !== undefined &&
-      context.functionContext.session.getSetting("transaction_isolation") === "repeatable read";
+      /repeatable read|serializable/.test(
+        context.functionContext.session.getSetting("transaction_isolation") ?? "",
+      );
   }
 
   open(): MaybePromise<void> {

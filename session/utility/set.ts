@@ -1,4 +1,4 @@
-// SET, RESET, SHOW. transaction_isolation and transaction_read_only are not stored values but the running transaction's modes.
+// SET, RESET, SHOW. transaction_isolation, _read_only and _deferrable are not stored values but the running transaction's modes.
 import { notSupported, SqlError, SqlState } from "../../common/error.ts";
 import type { Node } from "../../parser/tree.ts";
 import type { SessionCore } from "../core.ts";
@@ -62,9 +62,11 @@ function setTransaction(name: string, args: readonly Node[] | undefined): Utilit
   }
   if (name === "SESSION CHARACTERISTICS") {
     return runs("SET", (core) => {
-      const { isolation, readOnly } = transactionModes(args);
+      const { isolation, readOnly, deferrable } = transactionModes(args);
       if (isolation !== undefined) core.settings.set("default_transaction_isolation", isolation, false);
       if (readOnly !== undefined) core.settings.set("default_transaction_read_only", String(readOnly), false);
+      if (deferrable !== undefined)
+        core.settings.set("default_transaction_deferrable", String(deferrable), false);
     });
   }
   throw notSupported(`SET ${name}`);
@@ -83,6 +85,7 @@ function resetValue(core: SessionCore, name: string, isLocal: boolean): void {
   switch (name.toLowerCase()) {
     case "transaction_isolation":
     case "transaction_read_only":
+    case "transaction_deferrable":
       throw new SqlError(SqlState.cantChangeRuntimeParam, `parameter "${name}" cannot be reset`);
     case "session_authorization":
     case "role":

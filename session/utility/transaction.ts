@@ -80,13 +80,13 @@ export function transactionModes(options: readonly Node[] | undefined): Partial<
     const value = constantText(arg);
     switch (name) {
       case "transaction_isolation":
-        modes.isolation = isolationLevel(value ?? "", position);
+        modes.isolation = isolationLevel(value ?? "");
         break;
       case "transaction_read_only":
         modes.readOnly = value !== "0";
         break;
       case "transaction_deferrable":
-        // It only says how a SERIALIZABLE READ ONLY transaction may start; PostgreSQL ignores it everywhere else.
+        modes.deferrable = value !== "0";
         break;
       default:
         throw notSupported(name, position);

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import { type Case, type Entry, WAITS } from "./transcript.ts";
 
-const LEVEL = /^(READ COMMITTED|REPEATABLE READ)/;
+const LEVEL = /^(READ COMMITTED|REPEATABLE READ|SERIALIZABLE)/;
 /** How long a statement that should wait is watched. */
 const WATCHED_MS = 60;
 const PATIENCE_MS = 20_000;
@@ -130,7 +130,7 @@ async function settle(stage: Stage, control: Client, session: Session, shouldWai
 }
 
 async function waitsForLock(control: Client, pid: number): Promise<boolean> {
-  const sql = `SELECT 1 FROM pg_stat_activity WHERE pid = ${pid} AND wait_event_type = 'Lock'`;
+  const sql = `SELECT 1 FROM pg_stat_activity WHERE pid = ${pid} AND (wait_event_type = 'Lock' OR wait_event = 'SafeSnapshot')`;
   return (await control.query(sql)).rowCount === 1;
 }
 

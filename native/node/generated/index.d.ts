@@ -23,6 +23,9 @@ export declare class Engine {
   openSession(channel: Channel): EngineSession
   cancelSession(processId: number, secretKey?: number | undefined | null): boolean
   terminateSession(processId: number): boolean
+  sessionIds(): Uint32Array
+  blockingSessions(processId: number): Uint32Array
+  lockStatuses(): Array<LockStatus>
   allocateOid(): number
   catalogVersion(): number
   catalogChanges(version: number): CatalogChanges
@@ -42,6 +45,7 @@ export declare class EngineSession {
   advisoryLock(key: bigint, classId: number, shared: boolean, transactionScope: boolean, tryOnly: boolean): number
   advisoryUnlock(key: bigint, classId: number, shared: boolean): boolean
   advisoryUnlockAll(): void
+  checkDeadlock(): boolean
   begin(isolation: string, readOnly: boolean): EngineTransaction
   close(): void
 }
@@ -55,6 +59,7 @@ export declare class EngineTransaction {
   commitResult(): void
   abort(): void
   hasWrites(): boolean
+  safeSnapshot(): number
   lockRelation(objectId: number, mode: number, policy: number): number
   lockRows(relationId: number, rids: unknown, from: number, count: number, mode: number, policy: number, outcomes: unknown, status: unknown): number
   openScan(relationId: number, columns: unknown): ScanCursor
@@ -182,6 +187,17 @@ export interface IndexStatistics {
   entryCount: number
   sizeBytes: number
   linkedCount: number
+}
+
+export interface LockStatus {
+  kind: string
+  objectId: number
+  subId: number
+  isWide: boolean
+  processId: number
+  mode: number
+  isGranted: boolean
+  waitStart?: number
 }
 
 export declare function openEngine(options: object): Engine

@@ -96,6 +96,42 @@ pub struct RelationStatistics {
 }
 
 #[napi(object)]
+pub struct LockStatus {
+    pub kind: String,
+    pub object_id: u32,
+    pub sub_id: u32,
+    pub is_wide: bool,
+    pub process_id: u32,
+    pub mode: u32,
+    pub is_granted: bool,
+    pub wait_start: Option<f64>,
+}
+
+/// `object_id` and `sub_id`: relation; relation and row; index and hash; the two halves of an advisory key.
+fn lock_status(status: omen_store::LockStatus) -> LockStatus {
+    use omen_store::LockTag;
+    let (kind, object_id, sub_id) = match status.tag {
+        LockTag::Relation(id) => ("relation", id, 0),
+        LockTag::Row { relation, rid } => ("row", relation, rid),
+        LockTag::Key { index, hash } => ("key", index, hash as u32),
+        LockTag::Advisory { class: Some(class), key } => ("advisory", class as u32, key as u32),
+        LockTag::Advisory { class: None, key } => {
+            ("advisory", ((key as u64) >> 32) as u32, key as u32)
+        }
+    };
+    LockStatus {
+        kind: kind.to_owned(),
+        object_id,
+        sub_id,
+        is_wide: matches!(status.tag, LockTag::Advisory { class: None, .. }),
+        process_id: status.process_id,
+        mode: u32::from(status.mode),
+        is_granted: status.granted,
+        wait_start: status.wait_start,
+    }
+}
+
+#[napi(object)]
 pub struct IndexStatistics {
     pub entry_count: f64,
     pub size_bytes: f64,
@@ -177,6 +213,21 @@ impl Engine {
     #[napi]
     pub fn terminate_session(&self, env: Env, process_id: u32) -> napi::Result<bool> {
         guard(env, || Ok(self.shared.terminate_session(process_id)))
+    }
+
+    #[napi]
+    pub fn session_ids(&self, env: Env) -> napi::Result<Uint32Array> {
+        guard(env, || Ok(self.shared.session_ids().into()))
+    }
+
+    #[napi]
+    pub fn blocking_sessions(&self, env: Env, process_id: u32) -> napi::Result<Uint32Array> {
+        guard(env, || Ok(self.shared.blocking_sessions(process_id).into()))
+    }
+
+    #[napi]
+    pub fn lock_statuses(&self, env: Env) -> napi::Result<Vec<LockStatus>> {
+        guard(env, || Ok(self.shared.lock_statuses().into_iter().map(lock_status).collect()))
     }
 
     #[napi]

@@ -119,6 +119,11 @@ impl EngineSession {
     }
 
     #[napi]
+    pub fn check_deadlock(&self, env: Env) -> napi::Result<bool> {
+        guard(env, || Ok(self.session.check_deadlock()))
+    }
+
+    #[napi]
     pub fn begin(
         &self,
         env: Env,
@@ -129,6 +134,7 @@ impl EngineSession {
             let isolation = match isolation.as_str() {
                 "read committed" => Isolation::ReadCommitted,
                 "repeatable read" => Isolation::RepeatableRead,
+                "serializable" => Isolation::Serializable,
                 other => return Err(misuse(format!("isolation level {other}"))),
             };
             let transaction = self.session.begin(isolation, read_only)?;

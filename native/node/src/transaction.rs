@@ -155,6 +155,11 @@ impl EngineTransaction {
     }
 
     #[napi]
+    pub fn safe_snapshot(&self, env: Env) -> napi::Result<i32> {
+        guard(env, || Ok(acquired(self.transaction.safe_snapshot()?)))
+    }
+
+    #[napi]
     pub fn lock_relation(
         &self,
         env: Env,

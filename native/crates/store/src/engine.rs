@@ -19,9 +19,10 @@ use crate::index::bm25::{Bm25Index, params};
 use crate::index::btree::BtreeIndex;
 use crate::index::hnsw::{HnswIndex, MAX_TAIL};
 use crate::index::{Index, IndexKind};
-use crate::lock::{LockManager, LockOwner, next_token};
+use crate::lock::{LockManager, LockOwner, LockStatus, next_token};
 use crate::pool::{AbortOnPanic, Pool};
 use crate::sequence::Sequence;
+use crate::serializable::Serializable;
 use crate::session::{
     Channel, INTERRUPT_CANCEL, INTERRUPT_TERMINATE, Notifier, Session, Temporary,
 };
@@ -73,6 +74,7 @@ pub(crate) struct ObjectIds {
 
 pub struct Engine {
     pub(crate) locks: LockManager,
+    pub(crate) serializable: Serializable,
     pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) next_token: Arc<AtomicU32>,
@@ -144,6 +146,7 @@ impl Engine {
             ObjectIds { next: FIRST_OBJECT_ID, reserved: FIRST_OBJECT_ID, pending: None };
         let engine = Arc::new(Self {
             locks: LockManager::new(Arc::clone(&next_token)),
+            serializable: Serializable::new(Arc::clone(&next_token)),
             snapshots: Arc::new(Snapshots::new(last_commit)),
             pool: Arc::new(pool),
             next_token,
@@ -217,6 +220,22 @@ impl Engine {
             build.cancel_for(session.process_id());
         }
         self.locks.cancel_wait(session.process_id());
+        session.cancel_safe_snapshot();
+    }
+
+    /// Process ids of the sessions that are open.
+    pub fn session_ids(&self) -> Vec<u32> {
+        read(&self.sessions).keys().copied().collect()
+    }
+
+    /// Every lock that is held or waited for.
+    pub fn lock_statuses(&self) -> Vec<LockStatus> {
+        self.locks.statuses()
+    }
+
+    /// Whom a session waits for.
+    pub fn blocking_sessions(&self, process_id: u32) -> Vec<u32> {
+        self.locks.blocking(process_id)
     }
 
     /// Next object id, never given twice, also after a crash.
@@ -441,6 +460,9 @@ impl Engine {
 
     /// The result is known: locks go, the waiting session is told.
     pub(crate) fn finish_commit(&self, request: CommitRequest, result: Result<()>) {
+        if let Some(handle) = &request.serializable {
+            self.serializable.end(handle, result.is_ok());
+        }
         request.outcome.set(result);
         self.locks.release_all(request.session.process_id(), request.locks);
         if let Some(token) = request.token {

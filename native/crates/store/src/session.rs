@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 use crate::engine::Engine;
 use crate::error::{Result, StoreError, sqlstate};
 use crate::lock::{LockOwner, LockTag, MODE_EXCLUSIVE, MODE_SHARE, Outcome};
+use crate::serializable::Handle;
 use crate::sync::lock;
 use crate::transaction::Transaction;
 use crate::types::{Acquire, Isolation, LockPolicy};
@@ -50,6 +51,8 @@ pub struct Session {
     /// Session-scope advisory locks with their counts.
     advisory: Mutex<HashMap<(LockTag, u8), u32>>,
     current: Mutex<Weak<Transaction>>,
+    /// The transaction that waits for a safe snapshot.
+    safe_wait: Mutex<Option<Arc<Handle>>>,
     /// Relations and catalogue entries that end with the session.
     pub(crate) temporary: Mutex<Temporary>,
 }
@@ -70,6 +73,7 @@ impl Session {
             interrupt: AtomicU8::new(0),
             advisory: Mutex::new(HashMap::new()),
             current: Mutex::new(Weak::new()),
+            safe_wait: Mutex::default(),
             temporary: Mutex::new(Temporary::default()),
         }
     }
@@ -99,6 +103,18 @@ impl Session {
 
     pub(crate) fn set_interrupt(&self, interrupt: u8) {
         self.interrupt.fetch_max(interrupt, Ordering::Relaxed);
+    }
+
+    /// Says what the session waits for to be safe, so that an interrupt can end the wait.
+    pub(crate) fn wait_for_safety(&self, handle: Option<Arc<Handle>>) {
+        *lock(&self.safe_wait) = handle;
+    }
+
+    pub(crate) fn cancel_safe_snapshot(&self) {
+        let waiting = lock(&self.safe_wait).take();
+        if let Some(handle) = waiting {
+            self.engine.serializable.cancel_wait(&handle);
+        }
     }
 
     pub(crate) fn check_interrupt(&self) -> Result<()> {
@@ -186,6 +202,11 @@ impl Session {
         let counts =
             held.into_iter().flat_map(|(lock, count)| std::iter::repeat_n(lock, count as usize));
         self.engine.locks.release_all(self.process_id(), counts);
+    }
+
+    /// Looks for a circle of waits through this session's; if there is one its wait ends with 40P01.
+    pub fn check_deadlock(&self) -> bool {
+        self.engine.locks.check_deadlock(&self.owner)
     }
 
     /// Opens a transaction; the one before must have ended.

@@ -89,6 +89,7 @@ pub struct SequenceState {
 pub enum Isolation {
     ReadCommitted,
     RepeatableRead,
+    Serializable,
 }
 
 /// What to do when a lock is held by somebody else.

@@ -40,6 +40,8 @@ pub struct CommitRequest {
     pub token: Option<u32>,
     pub outcome: Arc<CommitOutcome>,
     pub locks: Vec<(crate::lock::LockTag, u8)>,
+    /// SERIALIZABLE: has passed its last check.
+    pub serializable: Option<Arc<crate::serializable::Handle>>,
     pub tables: Vec<TableChange>,
     pub definitions: Vec<Definition>,
     pub catalog: Vec<(String, CatalogWrite)>,

@@ -43,6 +43,9 @@ pub fn added_vectors(
 
 /// Publishes a commit under its number. The caller holds the sequencer and aborts the process on a panic.
 pub fn publish(engine: &Arc<Engine>, request: &mut CommitRequest, commit: u64) {
+    if let Some(handle) = &request.serializable {
+        handle.commit.store(commit, Ordering::Release);
+    }
     for definition in &request.definitions {
         publish_before_rows(definition);
     }

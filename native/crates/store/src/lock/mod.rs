@@ -6,18 +6,20 @@
 //!
 //! Queues are FIFO: a request waits behind a conflicting waiter even when the holders would let it in, except that a
 //! session which already holds a lock on the object goes first (otherwise every upgrade next to a waiter would be a
-//! deadlock). This is PostgreSQL's `ProcSleep`. Deadlocks are looked for when a wait begins, not after a timeout: the
-//! search is a walk over the few sessions that wait, and the youngest wait is the victim.
+//! deadlock). This is PostgreSQL's `ProcSleep`. Deadlocks are looked for when a waiter asks (`check_deadlock`, after its
+//! `deadlock_timeout`): whoever asks while the circle stands is the victim.
 //!
 //! Lock order inside: `detect` -> `owners` -> one shard -> nothing; an owner's `wait` cell is never held while taking
 //! another lock.
 
 mod modes;
+mod status;
 mod table;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::SystemTime;
 
 use crate::error::{Result, StoreError, sqlstate};
 use crate::session::Channel;
@@ -25,6 +27,7 @@ use crate::sync::{lock, read, write};
 use crate::types::LockPolicy;
 
 pub use modes::{MODE_EXCLUSIVE, MODE_SHARE};
+pub use status::LockStatus;
 use table::{Grant, Shard};
 
 /// What a lock is on.
@@ -61,6 +64,7 @@ enum WaitState {
     Waiting,
     Granted,
     Cancelled,
+    Deadlocked,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +73,7 @@ struct Wait {
     mode: u8,
     token: u32,
     state: WaitState,
+    since: SystemTime,
 }
 
 /// A session as the lock manager knows it.
@@ -76,11 +81,13 @@ pub struct LockOwner {
     pub process_id: u32,
     pub channel: Arc<Channel>,
     wait: Mutex<Option<Wait>>,
+    /// The circle that ended the wait, told to the call that asks next.
+    deadlock: Mutex<Option<String>>,
 }
 
 impl LockOwner {
     pub fn new(process_id: u32, channel: Arc<Channel>) -> Self {
-        Self { process_id, channel, wait: Mutex::new(None) }
+        Self { process_id, channel, wait: Mutex::default(), deadlock: Mutex::default() }
     }
 }
 
@@ -90,7 +97,7 @@ const SHARDS: usize = 64;
 pub struct LockManager {
     shards: Vec<Mutex<Shard>>,
     owners: RwLock<HashMap<u32, Arc<LockOwner>>>,
-    /// Held from the beginning of a wait until it is known not to close a circle: one search at a time.
+    /// One search for a circle at a time; held also where a wait begins, so that the search sees whole waits.
     detect: Mutex<()>,
     next_token: Arc<AtomicU32>,
 }
@@ -121,7 +128,7 @@ impl LockManager {
 
     /// Asks for a lock. `counted`: take it again even when the session is covered (advisory locks are counted).
     ///
-    /// Errors: 40P01 when the wait would close a circle.
+    /// Errors: 40P01 when a search has ended the wait.
     pub fn acquire(
         &self,
         owner: &Arc<LockOwner>,
@@ -130,7 +137,7 @@ impl LockManager {
         policy: LockPolicy,
         counted: bool,
     ) -> Result<Outcome> {
-        if let Some(outcome) = self.resume(owner, tag, mode) {
+        if let Some(outcome) = self.resume(owner, tag, mode)? {
             return Ok(outcome);
         }
         match lock(self.shard(tag)).try_grant(owner.process_id, tag, mode, counted) {
@@ -139,58 +146,58 @@ impl LockManager {
             Grant::Blocked if policy != LockPolicy::Wait => return Ok(Outcome::Unavailable),
             Grant::Blocked => {}
         }
-        self.begin_wait(owner, tag, mode, counted)
+        Ok(self.begin_wait(owner, tag, mode, counted))
     }
 
     /// The state of a wait that an earlier call of this session began; a wait for something else is given up.
-    fn resume(&self, owner: &LockOwner, tag: LockTag, mode: u8) -> Option<Outcome> {
+    fn resume(&self, owner: &LockOwner, tag: LockTag, mode: u8) -> Result<Option<Outcome>> {
         let mut cell = lock(&owner.wait);
-        let wait = (*cell)?;
+        let Some(wait) = *cell else { return Ok(None) };
         if wait.tag != tag || wait.mode != mode {
             drop(cell);
             self.abandon_wait(owner);
-            return None;
+            return Ok(None);
+        }
+        if wait.state != WaitState::Waiting {
+            *cell = None;
         }
         match wait.state {
-            WaitState::Waiting => Some(Outcome::Wait(wait.token)),
-            WaitState::Granted => {
-                *cell = None;
-                Some(Outcome::Granted)
-            }
+            WaitState::Waiting => Ok(Some(Outcome::Wait(wait.token))),
+            WaitState::Granted => Ok(Some(Outcome::Granted)),
             // The session has raised its interrupt by now, and asks again: a new wait.
-            WaitState::Cancelled => {
-                *cell = None;
-                None
+            WaitState::Cancelled => Ok(None),
+            WaitState::Deadlocked => {
+                let detail = lock(&owner.deadlock).take().unwrap_or_default();
+                Err(StoreError::new(sqlstate::DEADLOCK_DETECTED, "deadlock detected")
+                    .detail(detail)
+                    .hint("See server log for query details."))
             }
         }
     }
 
-    fn begin_wait(
-        &self,
-        owner: &Arc<LockOwner>,
-        tag: LockTag,
-        mode: u8,
-        counted: bool,
-    ) -> Result<Outcome> {
+    fn begin_wait(&self, owner: &Arc<LockOwner>, tag: LockTag, mode: u8, counted: bool) -> Outcome {
         let _one_at_a_time = lock(&self.detect);
         let token = next_token(&self.next_token);
         // Before the queue knows of us, so that a grant that comes at once finds where to write.
-        *lock(&owner.wait) = Some(Wait { tag, mode, token, state: WaitState::Waiting });
+        let since = SystemTime::now();
+        *lock(&owner.wait) = Some(Wait { tag, mode, token, state: WaitState::Waiting, since });
         let grant = lock(self.shard(tag)).grant_or_queue(owner.process_id, tag, mode, counted);
         match grant {
             Grant::Granted | Grant::Held => {
                 *lock(&owner.wait) = None;
-                return Ok(if grant == Grant::Held { Outcome::Held } else { Outcome::Granted });
+                if grant == Grant::Held { Outcome::Held } else { Outcome::Granted }
             }
-            Grant::Blocked => {}
+            Grant::Blocked => Outcome::Wait(token),
         }
-        if let Some(detail) = self.find_deadlock(owner.process_id) {
-            self.abandon_wait(owner);
-            return Err(StoreError::new(sqlstate::DEADLOCK_DETECTED, "deadlock detected")
-                .detail(detail)
-                .hint("See server log for query details."));
-        }
-        Ok(Outcome::Wait(token))
+    }
+
+    /// Looks for a circle of waits through this session. If there is one its wait ends: the token is delivered, and the
+    /// repeated call throws 40P01.
+    pub fn check_deadlock(&self, owner: &Arc<LockOwner>) -> bool {
+        let _one_at_a_time = lock(&self.detect);
+        let Some(detail) = self.find_deadlock(owner.process_id) else { return false };
+        *lock(&owner.deadlock) = Some(detail);
+        self.end_wait(owner, WaitState::Deadlocked)
     }
 
     /// Gives up the session's wait, if any; a lock granted but never asked for again is released.
@@ -199,7 +206,7 @@ impl LockManager {
         let granted = {
             let mut shard = lock(self.shard(wait.tag));
             let queued = shard.dequeue(owner.process_id, wait.tag);
-            if !queued && wait.state != WaitState::Cancelled {
+            if !queued && matches!(wait.state, WaitState::Waiting | WaitState::Granted) {
                 shard.release(owner.process_id, wait.tag, wait.mode)
             } else {
                 shard.grant_waiters(wait.tag)
@@ -210,23 +217,31 @@ impl LockManager {
 
     /// Ends the session's wait from outside: its token is delivered, and the repeated call finds the interrupt.
     pub fn cancel_wait(&self, process_id: u32) {
-        let Some(owner) = read(&self.owners).get(&process_id).cloned() else { return };
+        let owner = read(&self.owners).get(&process_id).cloned();
+        if let Some(owner) = owner {
+            self.end_wait(&owner, WaitState::Cancelled);
+        }
+    }
+
+    /// Takes a waiting session out of its queue; false when it does not wait, or was granted its lock in this moment.
+    fn end_wait(&self, owner: &LockOwner, state: WaitState) -> bool {
         let wait = match *lock(&owner.wait) {
             Some(wait) if wait.state == WaitState::Waiting => wait,
-            _ => return,
+            _ => return false,
         };
         let granted = {
             let mut shard = lock(self.shard(wait.tag));
-            if !shard.dequeue(process_id, wait.tag) {
-                return; // granted in this moment; the interrupt flag ends the statement instead
+            if !shard.dequeue(owner.process_id, wait.tag) {
+                return false;
             }
             shard.grant_waiters(wait.tag)
         };
         if let Some(w) = lock(&owner.wait).as_mut().filter(|w| w.token == wait.token) {
-            w.state = WaitState::Cancelled;
+            w.state = state;
         }
         owner.channel.deliver(&[wait.token]);
         self.deliver(granted);
+        true
     }
 
     /// Releases one count of a lock; false when the session does not hold it.

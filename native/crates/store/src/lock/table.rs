@@ -150,6 +150,15 @@ impl Shard {
         granted
     }
 
+    /// Every holder and waiter: (object, session, mode, granted).
+    pub fn entries(&self) -> impl Iterator<Item = (LockTag, u32, u8, bool)> + '_ {
+        self.locks.iter().flat_map(|(tag, lock)| {
+            let held = lock.holders.iter().map(|h| (*tag, h.process_id, h.mode, true));
+            let waiting = lock.queue.iter().map(|w| (*tag, w.process_id, w.mode, false));
+            held.chain(waiting)
+        })
+    }
+
     /// Whom a waiting session waits for: conflicting holders and conflicting waiters before it.
     pub fn blockers(&self, process_id: u32, tag: LockTag, mode: u8) -> Vec<u32> {
         let Some(lock) = self.locks.get(&tag) else { return Vec::new() };

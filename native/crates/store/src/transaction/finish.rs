@@ -38,9 +38,19 @@ impl Transaction {
             self.abort();
             return Err(error);
         }
+        let serializable = state.serializable.take();
+        if let Some(handle) = &serializable
+            && let Err(error) = self.engine.serializable.prepare(handle)
+        {
+            state.serializable = serializable;
+            drop(state);
+            self.abort();
+            return Err(error);
+        }
         let tables = match Self::table_changes(&mut state) {
             Ok(tables) => tables,
             Err(error) => {
+                state.serializable = serializable;
                 drop(state);
                 self.abort();
                 return Err(error);
@@ -52,6 +62,7 @@ impl Transaction {
             token: None,
             outcome: Arc::clone(&self.outcome),
             locks: std::mem::take(&mut state.locks),
+            serializable,
             tables,
             definitions: std::mem::take(&mut state.definitions),
             catalog: std::mem::take(&mut state.catalog).into_iter().collect(),
@@ -65,16 +76,16 @@ impl Transaction {
         if is_empty {
             state.status = Status::Ended;
             drop(state);
-            self.engine.locks.release_all(self.session.process_id(), request.locks);
-            self.outcome.set(Ok(()));
+            self.engine.finish_commit(request, Ok(()));
             return Ok(Pending::Done);
         }
         if self.read_only && request.is_durable() {
             state.status = Status::Ended;
             drop(state);
-            self.engine.locks.release_all(self.session.process_id(), request.locks);
             let message = "cannot write permanent relations in a read-only transaction";
-            return Err(StoreError::new(sqlstate::READ_ONLY, message));
+            let error = StoreError::new(sqlstate::READ_ONLY, message);
+            self.engine.finish_commit(request, Err(error.clone()));
+            return Err(error);
         }
         if self.engine.commits_inline(&request) {
             state.status = Status::Ended;
@@ -118,8 +129,13 @@ impl Transaction {
         state.catalog.clear();
         state.definitions.clear();
         let locks = std::mem::take(&mut state.locks);
+        let serializable = state.serializable.take();
         state.snapshot = Snapshot::ended();
         drop(state);
+        self.session.wait_for_safety(None);
+        if let Some(handle) = serializable {
+            self.engine.serializable.end(&handle, false);
+        }
         for (table, rids) in freed {
             table.free_rids(rids.into_iter().rev());
         }

@@ -14,6 +14,7 @@ mod private;
 mod read;
 mod rowlock;
 mod search;
+mod serialize;
 mod text;
 mod walk;
 mod write;
@@ -114,6 +115,8 @@ pub(crate) struct State {
     pub locks: Vec<(LockTag, u8)>,
     savepoints: Vec<Savepoint>,
     pub build: Option<Arc<define::Build>>,
+    /// SERIALIZABLE, from its first statement on.
+    pub serializable: Option<Arc<crate::serializable::Handle>>,
 }
 
 #[derive(Clone, Copy)]
@@ -146,6 +149,7 @@ impl Transaction {
             locks: Vec::new(),
             savepoints: Vec::new(),
             build: None,
+            serializable: None,
         };
         Self {
             engine,
@@ -171,13 +175,18 @@ impl Transaction {
         }
     }
 
-    /// Starts a statement: later commands see what earlier ones wrote, READ COMMITTED sees newly committed rows. REPEATABLE
-    /// READ takes its snapshot with the first statement, not with BEGIN, as PostgreSQL does.
+    /// Starts a statement: later commands see what earlier ones wrote, READ COMMITTED sees newly committed rows. The
+    /// stricter levels take their snapshot with the first statement, not with BEGIN, as PostgreSQL does.
     pub fn begin_statement(&self) -> Result<()> {
         let mut state = self.open_state()?;
         state.command += 1;
-        if self.isolation == Isolation::ReadCommitted || state.command == 1 {
-            state.snapshot = self.engine.snapshots.take();
+        match self.isolation {
+            Isolation::ReadCommitted => state.snapshot = self.engine.snapshots.take(),
+            Isolation::RepeatableRead if state.command == 1 => {
+                state.snapshot = self.engine.snapshots.take();
+            }
+            Isolation::Serializable if state.command == 1 => self.begin_serializable(&mut state),
+            Isolation::RepeatableRead | Isolation::Serializable => {}
         }
         Ok(())
     }

@@ -48,6 +48,7 @@ impl Transaction {
             None => table.columns(),
         };
         check_positions(&table_columns, columns)?;
+        self.note_table_read(&state, &table)?;
         let open = table.scan_begins();
         let chunk_count = read(&table.data).chunks.len() + 1;
         Ok(ScanCursor {
@@ -84,6 +85,9 @@ impl Transaction {
         check_buffers(columns, buffers, rids.len().min(found.len()))?;
         if found.len() < rids.len() {
             return Err(StoreError::internal("fewer found slots than row ids"));
+        }
+        if !newest {
+            self.note_rows_read(&state, &table, rids)?;
         }
         let data = read(&table.data);
         let mut refs = Vec::with_capacity(rids.len());

@@ -13,8 +13,8 @@ const INTERRUPT_ROWS: usize = 1024;
 impl Transaction {
     /// Locks `rids` in order; `outcomes[i]` receives a `RowOutcome`. `token` > 0: stopped at row `done` to wait.
     ///
-    /// Errors: 55P03 with `NoWait`, 40P01, 57014, and 40001 under REPEATABLE READ when a row has changed since the
-    /// snapshot.
+    /// Errors: 55P03 with `NoWait`, 40P01, 57014, and 40001 under REPEATABLE READ and above when a row has changed since
+    /// the snapshot.
     pub fn lock_rows(
         &self,
         relation_id: u32,
@@ -61,7 +61,7 @@ impl Transaction {
             Newest::Committed => {}
         }
         let data = read(&private.table.data);
-        let repeatable = self.isolation == Isolation::RepeatableRead;
+        let repeatable = self.isolation != Isolation::ReadCommitted;
         let newest = data.newest(rid).map(|slot| {
             let chunk = data.chunk(slot.chunk());
             (chunk.xmin(slot.position()), chunk.xmax(slot.position()))

@@ -59,6 +59,8 @@ impl Transaction {
         let hnsw = index.hnsw().ok_or_else(|| StoreError::internal("not an hnsw index"))?;
         check_dim(query, hnsw.vectors.dim())?;
         let k = k.min(rids.len()).min(distances.len());
+        // Which rows are the nearest hangs on all of them.
+        self.note_table_read(&state, &table)?;
         let mut search = Search {
             private: state.tables.get(&table.relation_id),
             table: &table,
@@ -126,6 +128,7 @@ impl Transaction {
         let info =
             columns.get(column as usize).ok_or_else(|| StoreError::internal("no such column"))?;
         check_dim(query, info.spec.dim as usize)?;
+        self.note_rows_read(&state, &table, rids)?;
         let column = column as usize;
         let shared = table.vectors(column);
         let data = read(&table.data);

@@ -62,9 +62,11 @@ impl Reader<'_> {
 
 impl Transaction {
     pub fn text_query(&self, index_id: u32, query: &str) -> Result<TextQuery> {
-        let _open = self.open_state()?;
-        let (_, index) = self.engine.index(index_id)?;
+        let state = self.open_state()?;
+        let (table, index) = self.engine.index(index_id)?;
         let bm25 = index.bm25().ok_or_else(|| StoreError::internal("not a bm25 index"))?;
+        // Every text of the table has its part in the statistics, and so in every score.
+        self.note_table_read(&state, &table)?;
         Ok(TextQuery { query: bm25.text.query(query), index })
     }
 

@@ -97,7 +97,7 @@ impl Transaction {
         let state = self.open_state()?;
         let mut walk = self.walk(&state, index_id, range, false)?;
         let mut count = 0;
-        while walk.advance(&state)? {
+        while walk.advance(self, &state)? {
             for &rid in &walk.found {
                 let byte = bitmap.get_mut(rid as usize / 8);
                 let byte =
@@ -132,7 +132,7 @@ impl IndexCursor {
         let walk = &mut self.walk;
         let mut count = 0;
         while count < rids.len() {
-            if walk.given == walk.found.len() && !walk.advance(&state)? {
+            if walk.given == walk.found.len() && !walk.advance(&self.transaction, &state)? {
                 break;
             }
             let take = (walk.found.len() - walk.given).min(rids.len() - count);
@@ -146,7 +146,7 @@ impl IndexCursor {
 
 impl Walk {
     /// Reads the next run into `found`, which may come out empty; false at the end.
-    fn advance(&mut self, state: &State) -> Result<bool> {
+    fn advance(&mut self, transaction: &Transaction, state: &State) -> Result<bool> {
         self.found.clear();
         self.given = 0;
         let Some(range) = self.rest.take() else { return Ok(false) };
@@ -167,6 +167,7 @@ impl Walk {
         } else {
             split(range, self.run.last().expect("a full run has a last entry"), self.backward)
         };
+        transaction.note_range_read(state, &table, &self.index, &covered)?;
         let own = private.and_then(|p| p.keys.get(&self.index.spec.index_id));
         let own: Vec<Entry> = match own {
             Some(set) if !is_empty(&covered) => {

@@ -95,6 +95,9 @@ impl Transaction {
             self.session.check_interrupt()?;
         }
         check_sizes(columns, row)?;
+        let table = Arc::clone(&state.private(relation_id).table);
+        // Before the unique keys are looked at: a key that another took because of what we read is 40001, not 23505.
+        self.note_write(state, &table, None, || row_entries(indexes, columns, row, rid))?;
         let mut keys = Vec::new();
         for index in indexes.iter().filter(|i| i.btree().is_some()) {
             let mut key = Vec::new();
@@ -204,6 +207,12 @@ impl Transaction {
         let private = state.private(relation_id);
         let (base, cells) = newest_row(private, rid)?;
         let new_cells = changed_row(private, cells.clone(), changed, columns, row)?;
+        let table = Arc::clone(&private.table);
+        self.note_write(state, &table, Some(rid), || {
+            let mut entries = cell_entries(affected, &cells, rid)?;
+            entries.extend(cell_entries(affected, &new_cells, rid)?);
+            Ok(entries)
+        })?;
         let mut keys = Vec::new();
         for index in affected.iter().filter(|i| i.btree().is_some()) {
             let (mut old, mut new) = (Vec::new(), Vec::new());
@@ -250,7 +259,8 @@ impl Transaction {
         let mut state = self.open_state()?;
         let command = state.command;
         let private = self.private(&mut state, relation_id)?;
-        let indexes = private.table.indexes();
+        let table = Arc::clone(&private.table);
+        let indexes = table.indexes();
         let unique: Vec<_> = indexes.iter().filter(|i| i.uniqueness().0).cloned().collect();
         let mut key = Vec::new();
         for (i, &rid) in rids.iter().enumerate() {
@@ -258,6 +268,7 @@ impl Transaction {
                 self.session.check_interrupt()?;
             }
             let (base, cells) = newest_row(state.private(relation_id), rid)?;
+            self.note_write(&state, &table, Some(rid), || cell_entries(&indexes, &cells, rid))?;
             for index in &unique {
                 let has_null = encode_key(&index.spec.columns, |c| cells[c].as_value(), &mut key)?;
                 self.lock_old_key(&mut state, index, &key, has_null)?;
@@ -298,6 +309,37 @@ impl Transaction {
 fn key_tag(index: &Index, key: &[u8]) -> LockTag {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
     LockTag::Key { index: index.spec.index_id, hash }
+}
+
+/// The btree entries of a row the caller gave.
+fn row_entries(
+    indexes: &[Arc<Index>],
+    columns: &[ColumnRef<'_>],
+    row: usize,
+    rid: u32,
+) -> Result<Vec<(u32, Entry)>> {
+    let mut entries = Vec::new();
+    for index in indexes.iter().filter(|i| i.btree().is_some()) {
+        let mut key = Vec::new();
+        row_key(index, columns, row, &mut key)?;
+        entries.push((index.spec.index_id, Entry::new(&key, rid)));
+    }
+    Ok(entries)
+}
+
+/// The btree entries of a version by its cells.
+fn cell_entries(
+    indexes: &[Arc<Index>],
+    cells: &[OwnedValue],
+    rid: u32,
+) -> Result<Vec<(u32, Entry)>> {
+    let mut entries = Vec::new();
+    for index in indexes.iter().filter(|i| i.btree().is_some()) {
+        let mut key = Vec::new();
+        encode_key(&index.spec.columns, |c| cells[c].as_value(), &mut key)?;
+        entries.push((index.spec.index_id, Entry::new(&key, rid)));
+    }
+    Ok(entries)
 }
 
 /// The key of a row the caller gave.

@@ -299,7 +299,10 @@ impl Tx {
             done += written.done;
             match written.stop {
                 WriteStop::Done => {}
-                WriteStop::Wait(token) => self.tokens.wait(token),
+                WriteStop::Wait(token) => {
+                    self.session.check_deadlock();
+                    self.tokens.wait(token);
+                }
                 WriteStop::Conflict { index_id, .. } => {
                     return Err(StoreError::new("23505", "duplicate key").index(index_id));
                 }
@@ -326,6 +329,8 @@ impl Tx {
             )?;
             done += locked.done;
             if locked.token > 0 {
+                // As after deadlock_timeout.
+                self.session.check_deadlock();
                 self.tokens.wait(locked.token);
             }
         }
@@ -347,7 +352,10 @@ impl Tx {
             let written = self.handle.update_rows(relation, &[rid], changed, &columns.refs(), 0)?;
             match written.stop {
                 WriteStop::Done => return Ok(()),
-                WriteStop::Wait(token) => self.tokens.wait(token),
+                WriteStop::Wait(token) => {
+                    self.session.check_deadlock();
+                    self.tokens.wait(token);
+                }
                 WriteStop::Conflict { index_id, .. } => {
                     return Err(StoreError::new("23505", "duplicate key").index(index_id));
                 }

@@ -193,6 +193,9 @@ fn a_circle_of_waits_ends_with_40p01() {
     lock_now(&a, rids[0], RowLockMode::Update).unwrap();
     lock_now(&b, rids[1], RowLockMode::Update).unwrap();
     let waiting = lock_now(&a, rids[1], RowLockMode::Update).unwrap().0.token;
+    let circle = lock_now(&b, rids[0], RowLockMode::Update).unwrap().0.token;
+    assert!(!db.tokens.is_delivered(circle), "nobody has looked yet");
+    assert!(b.session.check_deadlock() && db.tokens.is_delivered(circle));
     let error = lock_now(&b, rids[0], RowLockMode::Update).unwrap_err();
     assert_eq!((&*error.sqlstate, &*error.message), ("40P01", "deadlock detected"));
     let (pa, pb) = (a.session.process_id(), b.session.process_id());

@@ -1,0 +1,52 @@
+//! What pg_locks and pg_blocking_pids show of the lock table.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{LockManager, LockTag, WaitState};
+use crate::sync::{lock, read};
+
+/// One lock held or waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct LockStatus {
+    pub tag: LockTag,
+    pub process_id: u32,
+    pub mode: u8,
+    pub granted: bool,
+    /// Milliseconds since 1970 at which the wait began; None when granted.
+    pub wait_start: Option<f64>,
+}
+
+impl LockManager {
+    /// Every lock, shard by shard: a picture of no single moment, as pg_locks is none.
+    pub fn statuses(&self) -> Vec<LockStatus> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let shard = lock(shard);
+            found.extend(shard.entries().map(|(tag, process_id, mode, granted)| LockStatus {
+                tag,
+                process_id,
+                mode,
+                granted,
+                wait_start: None,
+            }));
+        }
+        for status in found.iter_mut().filter(|s| !s.granted) {
+            let owner = read(&self.owners).get(&status.process_id).cloned();
+            let since = owner.and_then(|o| lock(&o.wait).map(|w| w.since));
+            status.wait_start = since.map(milliseconds);
+        }
+        found
+    }
+
+    /// Whom a session waits for: conflicting holders, and conflicting waiters before it. Empty when it does not wait.
+    pub fn blocking(&self, process_id: u32) -> Vec<u32> {
+        let owner = read(&self.owners).get(&process_id).cloned();
+        let wait = owner.and_then(|o| *lock(&o.wait)).filter(|w| w.state == WaitState::Waiting);
+        let Some(wait) = wait else { return Vec::new() };
+        lock(self.shard(wait.tag)).blockers(process_id, wait.tag, wait.mode)
+    }
+}
+
+fn milliseconds(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64() * 1000.0)
+}
