@@ -51,6 +51,24 @@ pub struct HnswGraph {
     len: AtomicU32,
 }
 
+/// The rows of a graph.
+pub(crate) struct Pools {
+    pub base_links: Pool,
+    pub upper_blocks: Pool,
+    pub upper_links: Pool,
+    pub twins: Pool,
+    pub scales: Pool,
+}
+
+/// The numbers of a graph: nodes, entry node plus one, rows of upper links, nodes in chains of equals.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Counts {
+    pub nodes: u32,
+    pub entry: u32,
+    pub blocks: u32,
+    pub twins: u32,
+}
+
 /// Which insertions have finished: all below `len`, and those in `ahead`.
 #[derive(Default)]
 struct Completion {
@@ -69,29 +87,48 @@ impl HnswGraph {
     /// Panics when `params` are outside their ranges: the caller checks what users write.
     pub fn new(params: HnswParams) -> Self {
         assert!(M_RANGE.contains(&params.m), "m within its limits");
+        let pools = Pools {
+            base_links: Pool::new(2 * params.m as usize * WORD),
+            upper_blocks: Pool::new(WORD),
+            upper_links: Pool::new(params.m as usize * WORD),
+            twins: Pool::new(WORD),
+            scales: Pool::new(usize::from(params.metric == Metric::Cosine) * WORD),
+        };
+        Self::from_parts(params, pools, Counts { blocks: 1, ..Counts::default() }, None, Vec::new())
+    }
+
+    /// A graph out of a stored one's parts, which fit together. `uncoded`: nodes that wait for a codec.
+    pub(crate) fn from_parts(
+        params: HnswParams,
+        pools: Pools,
+        counts: Counts,
+        codes: Option<Codes>,
+        uncoded: Vec<u32>,
+    ) -> Self {
         assert!(
             EF_CONSTRUCTION_RANGE.contains(&params.ef_construction),
             "ef_construction within its limits"
         );
         assert!(params.alpha >= 1.0, "alpha of at least one");
         assert!(params.quantisation.fits(params.metric), "codes that the metric has");
+        let Pools { base_links, upper_blocks, upper_links, twins, scales } = pools;
         Self {
             params,
-            base_links: Pool::new(2 * params.m as usize * WORD),
-            upper_blocks: Pool::new(WORD),
-            upper_links: Pool::new(params.m as usize * WORD),
-            next_upper_block: AtomicU32::new(1),
-            twins: Pool::new(WORD),
-            twin_count: AtomicU32::new(0),
-            scales: Pool::new(usize::from(params.metric == Metric::Cosine) * WORD),
-            codes: OnceLock::new(),
-            uncoded: Mutex::default(),
+            base_links,
+            upper_blocks,
+            upper_links,
+            next_upper_block: AtomicU32::new(counts.blocks),
+            twins,
+            twin_count: AtomicU32::new(counts.twins),
+            scales,
+            codes: codes.map_or_else(OnceLock::new, OnceLock::from),
+            uncoded: Mutex::new(uncoded),
             epochs: Epochs::default(),
-            entry: AtomicU32::new(0),
+            entry: AtomicU32::new(counts.entry),
             entry_lock: Mutex::new(()),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
-            completion: Mutex::default(),
-            len: AtomicU32::new(0),
+            completion: Mutex::new(Completion { len: counts.nodes, ahead: BinaryHeap::new() }),
+            len: AtomicU32::new(counts.nodes),
         }
     }
 
@@ -119,6 +156,11 @@ impl HnswGraph {
             + size_of::<Self>()
     }
 
+    /// Whether the codes of this graph, if it has any, are of vectors of `dim` dimensions.
+    pub fn fits_dimension(&self, dim: usize) -> bool {
+        self.codes().is_none_or(|codes| codes.dim == dim)
+    }
+
     /// Bytes of the quantised vectors.
     pub fn code_bytes(&self) -> usize {
         self.codes().map_or(0, |codes| codes.pool.used_bytes(self.len()))
@@ -130,18 +172,8 @@ impl HnswGraph {
         self.complete(node);
     }
 
-    /// The level of `node`: P(level >= l) = M^-l. In integers, because a logarithm may round differently elsewhere and a
-    /// checkpoint must mean the same on every machine.
     pub(crate) fn level_of(&self, node: u32) -> u8 {
-        let draw = split_mix(self.params.seed ^ split_mix(node as u64));
-        let m = self.params.m as u64;
-        let mut level = 0;
-        let mut threshold = u64::MAX / m;
-        while level < MAX_LEVEL && draw < threshold {
-            level += 1;
-            threshold /= m;
-        }
-        level
+        level_of(self.params.seed, self.params.m, node)
     }
 
     /// The quantised vectors that a traversal reads, if this graph has them (yet).
@@ -255,6 +287,10 @@ impl HnswGraph {
     /// Notes that the insertion of `node` is finished.
     pub(crate) fn complete(&self, node: u32) {
         let mut completion = lock(&self.completion);
+        if node < completion.len {
+            // A number given again.
+            return;
+        }
         completion.ahead.push(Reverse(node));
         while completion.ahead.peek() == Some(&Reverse(completion.len)) {
             completion.ahead.pop();
@@ -262,6 +298,19 @@ impl HnswGraph {
         }
         self.len.store(completion.len, Ordering::Release);
     }
+}
+
+/// The level of `node`: P(level >= l) = M^-l. In integers, because a logarithm may round differently elsewhere and a stored
+/// graph must mean the same on every machine.
+pub(crate) fn level_of(seed: u64, m: u16, node: u32) -> u8 {
+    let draw = split_mix(seed ^ split_mix(node as u64));
+    let mut level = 0;
+    let mut threshold = u64::MAX / m as u64;
+    while level < MAX_LEVEL && draw < threshold {
+        level += 1;
+        threshold /= m as u64;
+    }
+    level
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): a bijection that mixes every bit.

@@ -29,11 +29,11 @@
 
 mod beam;
 mod build;
-mod checkpoint;
 mod codes;
 mod epochs;
 mod filtered;
 mod graph;
+mod image;
 mod insert;
 mod memory;
 mod pool;
@@ -44,9 +44,9 @@ mod space;
 mod sparse;
 
 pub use build::Cancelled;
-pub use checkpoint::CheckpointError;
 pub use codes::Quantisation;
 pub use graph::{HnswGraph, MAX_NODE};
+pub use image::ImageError;
 pub use insert::InsertScratch;
 pub use memory::{Block, Memory};
 pub use omen_kernels::{F16, Metric};
@@ -84,7 +84,7 @@ impl<F: Fn(u32) -> bool> NodeFilter for F {
     }
 }
 
-/// What a graph is built with; fixed for its life and kept in its checkpoint.
+/// What a graph is built with; fixed for its life and kept with it in storage.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HnswParams {
     /// Links per node on upper levels; level 0 has twice as many. Within [`M_RANGE`].

@@ -135,6 +135,15 @@ impl Pool {
         unsafe { std::slice::from_raw_parts(self.start(row), self.row_bytes) }
     }
 
+    /// The bytes of a row, if it was ever written or lies beside one that was.
+    pub fn get_bytes(&self, row: u32) -> Option<&[u8]> {
+        let exists = row < self.base_rows || {
+            let (chunk, _) = locate(row - self.base_rows);
+            !self.chunks[chunk].load(Ordering::Acquire).is_null()
+        };
+        exists.then(|| self.bytes(row))
+    }
+
     /// The bytes of a row that nobody else can know of yet.
     ///
     /// # Safety

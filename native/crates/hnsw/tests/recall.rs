@@ -79,7 +79,7 @@ fn one_thread_and_one_seed_give_one_graph() {
     let bytes = |seed| {
         let graph = build(&rows, HnswParams { seed, ..params(Metric::L2) });
         let mut bytes = Vec::new();
-        graph.write_checkpoint(graph.len(), &mut bytes).expect("memory takes all");
+        graph.write_image(graph.len(), &mut bytes).expect("memory takes all");
         bytes
     };
     assert!(bytes(1) == bytes(1));

@@ -21,7 +21,7 @@ use crate::pool::Pool;
 use crate::space::{BLOCK, Space, inverse_norm};
 use crate::{VectorForm, VectorSource};
 pub(crate) use half::HalfSpace;
-pub(crate) use rabitq::{Rabitq, RabitqQuery, RabitqSpace};
+pub(crate) use rabitq::{FACTOR_BYTES, Rabitq, RabitqQuery, RabitqSpace};
 pub(crate) use sq8::{Sq8, Sq8Query, Sq8Space};
 
 /// What an index keeps of each vector for its traversals; SQL's `WITH (quantization = ...)`.

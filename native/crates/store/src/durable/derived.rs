@@ -8,10 +8,11 @@
 //! costs the rebuild.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use omen_disk::{Disk, DiskErrorKind};
-use omen_hnsw::HnswGraph;
+use omen_hnsw::{Block, HnswGraph, VectorSource};
 use omen_text::{TextIndex, TextIndexParams};
 
 use super::Durable;
@@ -67,9 +68,7 @@ impl Durable {
                     continue;
                 }
                 let mut bytes = Vec::new();
-                hnsw.graph
-                    .write_checkpoint(len, &mut bytes)
-                    .expect("writing to memory does not fail");
+                hnsw.graph.write_image(len, &mut bytes).expect("writing to memory does not fail");
                 write_file(&*self.disk, GRAPH_DIR, &index.spec.index_id.to_string(), &bytes)?;
                 written.insert(index.spec.index_id, len);
             }
@@ -79,12 +78,20 @@ impl Durable {
 
     /// The stored graph of an index, if there is one that fits `fresh`'s definition and the column.
     pub(super) fn load_graph(&self, index_id: u32, fresh: &HnswIndex) -> Result<Option<HnswGraph>> {
-        let Some(bytes) = read_file(&*self.disk, &format!("{GRAPH_DIR}/{index_id}"))? else {
-            return Ok(None);
+        let file = match self.disk.open(&format!("{GRAPH_DIR}/{index_id}")) {
+            Ok(file) => file,
+            Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
         };
-        let graph = HnswGraph::read_checkpoint(&mut bytes.as_slice()).ok();
-        let fits =
-            |g: &HnswGraph| g.params() == fresh.graph.params() && g.len() <= fresh.vectors.len();
+        // Read where it stays: the graph lives in the very bytes of its file.
+        let mut block = Block::zeroed(file.len()? as usize);
+        file.read_at(0, block.bytes_mut())?;
+        let graph = HnswGraph::open(Arc::new(block)).ok();
+        let fits = |g: &HnswGraph| {
+            g.params() == fresh.graph.params()
+                && g.len() <= fresh.vectors.len()
+                && g.fits_dimension(fresh.vectors.dim())
+        };
         Ok(graph.filter(fits))
     }
 

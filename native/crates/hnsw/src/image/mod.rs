@@ -1,0 +1,278 @@
+//! The graph as bytes that can be mapped: whole pools, laid out as they are in memory. All numbers little-endian.
+//!
+//! ```text
+//!   header    magic "OMENHNSW"  version u32 = 2  m u16  ef_construction u16  metric u8  quantisation u8  zero u16
+//!             alpha f32  seed u64  nodes u32  entry node + 1 u32  blocks u32  dimensions u32  codec bytes u64
+//!             zero u32  CRC32C of the above u32
+//!   sections  links of level 0      nodes x 2m u32, a node number plus one, zero ends the list
+//!             upper blocks          nodes x u32, the first of a node's blocks, zero when it has none
+//!             upper links           blocks x m u32, block 0 unused
+//!             equal nodes           nodes x u32, the next node with an equal vector plus one
+//!             scales                nodes x f32, inverse norms; under cosine only
+//!             codec                 what codes were trained to; without codes the nodes that wait for a codec, u32 each
+//!             codes                 nodes x bytes of a code; when dimensions are not zero
+//!   trailer   CRC32C of each section u32 x 7  CRC32C of these u32
+//! ```
+//!
+//! Every section begins at a multiple of 64 bytes, the gaps are zero, and the header fixes all lengths. Opening checks
+//! every sum and every number that is followed later, in one pass, so that nothing in a file can lead outside it; 1M nodes
+//! cost some tens of milliseconds. Afterwards the memory is the graph's: a private mapping is copied on write, page by page, by
+//! the system, and new nodes live in blocks of their own.
+//!
+//! Writing goes on beside insertions: each node is copied under its lock, and links to nodes at or above the high-water mark
+//! are left out, so the copy is a graph of exactly the nodes below it.
+
+mod open;
+mod write;
+
+use std::io;
+
+use omen_kernels::{Metric, words};
+
+use crate::{EF_CONSTRUCTION_RANGE, HnswParams, M_RANGE, MAX_NODE, Quantisation};
+
+const MAGIC: [u8; 8] = *b"OMENHNSW";
+const VERSION: u32 = 2;
+/// Fields and their checksum.
+const HEADER_FIELDS: usize = 64;
+const SECTIONS: usize = 7;
+const TRAILER_BYTES: usize = (SECTIONS + 1) * size_of::<u32>();
+const ALIGNMENT: usize = 64;
+const WORD: usize = size_of::<u32>();
+
+/// Why bytes are not a stored graph.
+#[derive(Debug)]
+pub enum ImageError {
+    Io(io::Error),
+    /// Not a stored graph at all.
+    BadMagic,
+    /// Written by another version of the program.
+    UnsupportedVersion(u32),
+    /// Damaged; the text says where.
+    Corrupt(&'static str),
+}
+
+impl ImageError {
+    /// The SQLSTATE to report: `io_error`, `feature_not_supported` or `data_corrupted`.
+    pub fn sql_state(&self) -> &'static str {
+        match self {
+            Self::Io(_) => "58030",
+            Self::UnsupportedVersion(_) => "0A000",
+            Self::BadMagic | Self::Corrupt(_) => "XX001",
+        }
+    }
+}
+
+impl std::fmt::Display for ImageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "could not read stored graph: {error}"),
+            Self::BadMagic => f.write_str("not a stored graph"),
+            Self::UnsupportedVersion(version) => {
+                write!(f, "stored graph of unknown version {version}")
+            }
+            Self::Corrupt(what) => write!(f, "stored graph is damaged: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for ImageError {}
+
+impl From<io::Error> for ImageError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Corrupt("it ends early"),
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// What the header says.
+#[derive(Clone, Copy)]
+struct Header {
+    params: HnswParams,
+    nodes: u32,
+    /// Plus one; zero in an empty graph.
+    entry: u32,
+    /// Rows of upper links, the unused first one included.
+    blocks: u32,
+    /// Of the codes; zero without codes.
+    dim: u32,
+    codec_bytes: u64,
+}
+
+/// Where a section lies.
+#[derive(Clone, Copy)]
+struct Section {
+    offset: usize,
+    len: usize,
+}
+
+/// All sections in order, and the length of the whole.
+struct Layout {
+    sections: [Section; SECTIONS],
+    trailer: usize,
+}
+
+impl Header {
+    fn bytes(&self) -> [u8; HEADER_FIELDS] {
+        let HnswParams { m, ef_construction, metric, seed, alpha, quantisation } = self.params;
+        let mut bytes = Vec::with_capacity(HEADER_FIELDS);
+        bytes.extend(MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(m.to_le_bytes());
+        bytes.extend(ef_construction.to_le_bytes());
+        bytes.extend([metric_code(metric), quantisation_code(quantisation), 0, 0]);
+        bytes.extend(alpha.to_le_bytes());
+        bytes.extend(seed.to_le_bytes());
+        for number in [self.nodes, self.entry, self.blocks, self.dim] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(self.codec_bytes.to_le_bytes());
+        bytes.extend([0; WORD]);
+        bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
+        bytes.try_into().expect("the fields fill the header")
+    }
+
+    fn read(bytes: &[u8; HEADER_FIELDS]) -> Result<Self, ImageError> {
+        let corrupt = ImageError::Corrupt("header");
+        let (body, _) = bytes.split_at(HEADER_FIELDS - WORD);
+        let mut fields = Fields(bytes);
+        if fields.take::<8>() != MAGIC {
+            return Err(ImageError::BadMagic);
+        }
+        let version = fields.u32();
+        if version != VERSION {
+            return Err(ImageError::UnsupportedVersion(version));
+        }
+        let (m, ef_construction) = (fields.u16(), fields.u16());
+        let [metric, quantisation, zeros @ ..] = fields.take::<4>();
+        let alpha = f32::from_bits(fields.u32());
+        let seed = u64::from_le_bytes(fields.take());
+        let [nodes, entry, blocks, dim] = [(); 4].map(|()| fields.u32());
+        let codec_bytes = u64::from_le_bytes(fields.take());
+        let spare = fields.u32();
+        let sum = fields.u32();
+        let (Some(metric), Some(quantisation)) = (metric_of(metric), quantisation_of(quantisation))
+        else {
+            return Err(corrupt);
+        };
+        let sound = sum == crc32c::crc32c(body)
+            && (zeros, spare) == ([0; 2], 0)
+            && M_RANGE.contains(&m)
+            && EF_CONSTRUCTION_RANGE.contains(&ef_construction)
+            && alpha >= 1.0
+            && quantisation.fits(metric)
+            && nodes <= MAX_NODE
+            && entry <= nodes
+            && blocks >= 1
+            && dim <= MAX_DIM
+            && codec_bytes <= MAX_CODEC_BYTES;
+        if !sound {
+            return Err(corrupt);
+        }
+        let params = HnswParams { m, ef_construction, metric, seed, alpha, quantisation };
+        Ok(Self { params, nodes, entry, blocks, dim, codec_bytes })
+    }
+
+    /// Bytes of one code.
+    fn code_bytes(&self) -> usize {
+        let dim = self.dim as usize;
+        match self.params.quantisation {
+            _ if dim == 0 => 0,
+            Quantisation::None => 0,
+            Quantisation::F16 => (2 * dim).next_multiple_of(WORD),
+            Quantisation::Sq8 => dim.next_multiple_of(WORD),
+            Quantisation::Rabitq => words(dim) * size_of::<u64>() + crate::codes::FACTOR_BYTES,
+        }
+    }
+
+    fn layout(&self) -> Layout {
+        let (nodes, m) = (self.nodes as usize, self.params.m as usize);
+        let scale = usize::from(self.params.metric == Metric::Cosine) * WORD;
+        let lengths = [
+            nodes * 2 * m * WORD,
+            nodes * WORD,
+            self.blocks as usize * m * WORD,
+            nodes * WORD,
+            nodes * scale,
+            self.codec_bytes as usize,
+            nodes * self.code_bytes(),
+        ];
+        let mut offset = HEADER_FIELDS.next_multiple_of(ALIGNMENT);
+        let sections = lengths.map(|len| {
+            let section = Section { offset, len };
+            offset = (offset + len).next_multiple_of(ALIGNMENT);
+            section
+        });
+        Layout { sections, trailer: offset }
+    }
+}
+
+impl Layout {
+    fn total(&self) -> usize {
+        self.trailer + TRAILER_BYTES
+    }
+}
+
+/// More than any vector type allows.
+const MAX_DIM: u32 = 1 << 20;
+/// Room for the means of that many dimensions.
+const MAX_CODEC_BYTES: u64 = 8 + 4 * MAX_DIM as u64;
+
+fn metric_code(metric: Metric) -> u8 {
+    match metric {
+        Metric::L2 => 0,
+        Metric::InnerProduct => 1,
+        Metric::Cosine => 2,
+        Metric::L1 => 3,
+        Metric::Hamming => 4,
+        Metric::Jaccard => 5,
+    }
+}
+
+fn metric_of(code: u8) -> Option<Metric> {
+    const ALL: [Metric; 6] = [
+        Metric::L2,
+        Metric::InnerProduct,
+        Metric::Cosine,
+        Metric::L1,
+        Metric::Hamming,
+        Metric::Jaccard,
+    ];
+    ALL.into_iter().find(|&metric| metric_code(metric) == code)
+}
+
+fn quantisation_code(quantisation: Quantisation) -> u8 {
+    match quantisation {
+        Quantisation::None => 0,
+        Quantisation::F16 => 1,
+        Quantisation::Sq8 => 2,
+        Quantisation::Rabitq => 3,
+    }
+}
+
+fn quantisation_of(code: u8) -> Option<Quantisation> {
+    const ALL: [Quantisation; 4] =
+        [Quantisation::None, Quantisation::F16, Quantisation::Sq8, Quantisation::Rabitq];
+    ALL.into_iter().find(|&quantisation| quantisation_code(quantisation) == code)
+}
+
+/// Bytes of the header yet to be read, which is long enough for what is taken.
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let (field, rest) = self.0.split_first_chunk().expect("the header has all its fields");
+        self.0 = rest;
+        *field
+    }
+
+    fn u16(&mut self) -> u16 {
+        u16::from_le_bytes(self.take())
+    }
+
+    fn u32(&mut self) -> u32 {
+        u32::from_le_bytes(self.take())
+    }
+}

@@ -1,0 +1,195 @@
+//! Opening a stored graph. Nothing read is believed: sums first, then every number that is followed later.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use super::{ALIGNMENT, HEADER_FIELDS, Header, ImageError, SECTIONS, Section, TRAILER_BYTES, WORD};
+use crate::codes::{Codec, Codes, Rabitq, Sq8};
+use crate::graph::{Counts, HnswGraph, Pools, level_of};
+use crate::memory::{Block, Memory};
+use crate::pool::Pool;
+use crate::{HnswParams, Quantisation};
+
+impl HnswGraph {
+    /// The graph that [`HnswGraph::write_image`] wrote into exactly these bytes. It lives in them from now on.
+    pub fn open(memory: Arc<dyn Memory>) -> Result<Self, ImageError> {
+        // SAFETY: `Memory` promises that these bytes are there and nobody else's; the slice ends before they change.
+        let bytes = unsafe { std::slice::from_raw_parts(memory.start(), memory.len()) };
+        let header =
+            Header::read(bytes.first_chunk().ok_or(ImageError::Corrupt("it ends early"))?)?;
+        let layout = header.layout();
+        if bytes.len() != layout.total() {
+            return Err(ImageError::Corrupt("length"));
+        }
+        let image = Image { bytes, header, sections: layout.sections };
+        image.check_sums(layout.trailer)?;
+        image.check_gaps(layout.trailer)?;
+        image.check_numbers()?;
+        let codec = image.codec()?;
+        let waiting = if codec.is_none() { image.waiting()? } else { Vec::new() };
+
+        let Header { params, nodes, entry, blocks, dim, .. } = header;
+        let memory = &memory;
+        let pool = |at: usize, rows: u32| {
+            let Section { offset, len } = layout.sections[at];
+            let row = if rows == 0 { 0 } else { len / rows as usize };
+            move |row_bytes: usize| {
+                assert!(row == row_bytes || rows == 0, "rows of the pool's width");
+                Pool::over(Arc::clone(memory), offset, rows, row_bytes)
+            }
+        };
+        let twins = image.words(3).filter(|&word| word != 0).count() as u32;
+        let codes =
+            codec.map(|codec| Codes::new(codec, params.metric, dim as usize, pool(6, nodes)));
+        let pools = Pools {
+            base_links: pool(0, nodes)(2 * params.m as usize * WORD),
+            upper_blocks: pool(1, nodes)(WORD),
+            upper_links: pool(2, blocks)(params.m as usize * WORD),
+            twins: pool(3, nodes)(WORD),
+            scales: pool(4, nodes)(layout.sections[4].len / (nodes as usize).max(1)),
+        };
+        Ok(Self::from_parts(params, pools, Counts { nodes, entry, blocks, twins }, codes, waiting))
+    }
+
+    /// Opens a stored graph from a stream and reads no byte after it.
+    pub fn read_image(input: &mut dyn Read) -> Result<Self, ImageError> {
+        let mut header = [0; HEADER_FIELDS];
+        input.read_exact(&mut header)?;
+        let total = Header::read(&header)?.layout().total();
+        // A vector first: memory grows with the bytes that are there, whatever the header claims.
+        let mut rest = Vec::new();
+        input.take((total - HEADER_FIELDS) as u64).read_to_end(&mut rest)?;
+        if rest.len() != total - HEADER_FIELDS {
+            return Err(ImageError::Corrupt("it ends early"));
+        }
+        let mut block = Block::zeroed(total);
+        let (first, others) = block.bytes_mut().split_at_mut(HEADER_FIELDS);
+        first.copy_from_slice(&header);
+        others.copy_from_slice(&rest);
+        Self::open(Arc::new(block))
+    }
+}
+
+struct Image<'a> {
+    bytes: &'a [u8],
+    header: Header,
+    sections: [Section; SECTIONS],
+}
+
+impl Image<'_> {
+    fn section(&self, at: usize) -> &[u8] {
+        let Section { offset, len } = self.sections[at];
+        &self.bytes[offset..offset + len]
+    }
+
+    fn words(&self, at: usize) -> impl Iterator<Item = u32> {
+        self.section(at).as_chunks::<WORD>().0.iter().map(|word| u32::from_le_bytes(*word))
+    }
+
+    fn word(&self, section: usize, at: usize) -> u32 {
+        u32::from_le_bytes(self.section(section).as_chunks::<WORD>().0[at])
+    }
+
+    fn check_sums(&self, trailer: usize) -> Result<(), ImageError> {
+        let trailer = self.bytes[trailer..trailer + TRAILER_BYTES].as_chunks::<WORD>().0;
+        let (sums, own) = trailer.split_at(SECTIONS);
+        let sound = crc32c::crc32c(sums.as_flattened()) == u32::from_le_bytes(own[0])
+            && (0..SECTIONS)
+                .all(|at| crc32c::crc32c(self.section(at)) == u32::from_le_bytes(sums[at]));
+        if sound { Ok(()) } else { Err(ImageError::Corrupt("checksum")) }
+    }
+
+    /// Bytes between sections are zero: every byte of a file means something or is known.
+    fn check_gaps(&self, trailer: usize) -> Result<(), ImageError> {
+        let ends = self.sections.iter().map(|section| section.offset + section.len);
+        let starts = self.sections[1..].iter().map(|section| section.offset).chain([trailer]);
+        let mut gaps = ends.zip(starts).map(|(end, start)| &self.bytes[end..start]);
+        debug_assert!(gaps.clone().all(|gap| gap.len() < ALIGNMENT));
+        let sound = gaps.all(|gap| gap.iter().all(|&byte| byte == 0));
+        if sound { Ok(()) } else { Err(ImageError::Corrupt("bytes between sections")) }
+    }
+
+    fn level_of(&self, node: u32) -> u8 {
+        let HnswParams { seed, m, .. } = self.header.params;
+        level_of(seed, m, node)
+    }
+
+    /// Every link leads to a node, and above level 0 to one that has slots there.
+    fn check_numbers(&self) -> Result<(), ImageError> {
+        let Header { nodes, entry, blocks, .. } = self.header;
+        // The largest of each list, without a branch per link.
+        if self.words(0).fold(0, u32::max) > nodes {
+            return Err(ImageError::Corrupt("link"));
+        }
+        if self.words(3).fold(0, u32::max) > nodes {
+            return Err(ImageError::Corrupt("link to an equal node"));
+        }
+        let m = self.header.params.m as usize;
+        for (node, block) in self.words(1).enumerate().filter(|(_, block)| *block != 0) {
+            let level = self.level_of(node as u32);
+            // In u64: a forged block number may be anything.
+            if level == 0 || block as u64 + level as u64 > blocks as u64 {
+                return Err(ImageError::Corrupt("block of a node"));
+            }
+            for at in 1..=level {
+                let first = (block as usize + at as usize - 1) * m;
+                let links = (first..first + m).map(|slot| self.word(2, slot));
+                // All of them, not the ones before the first empty slot: an insertion may fill it.
+                for link in links.filter(|&link| link != 0) {
+                    let target = link - 1;
+                    let sound = target < nodes
+                        && self.word(1, target as usize) != 0
+                        && self.level_of(target) >= at;
+                    if !sound {
+                        return Err(ImageError::Corrupt("link above level 0"));
+                    }
+                }
+            }
+        }
+        let raised = |node: u32| self.level_of(node) == 0 || self.word(1, node as usize) != 0;
+        if entry > 0 && !raised(entry - 1) {
+            return Err(ImageError::Corrupt("entry node"));
+        }
+        Ok(())
+    }
+
+    /// The codec, when there is one.
+    fn codec(&self) -> Result<Option<Codec>, ImageError> {
+        let corrupt = || ImageError::Corrupt("codec");
+        let (bytes, dim) = (self.section(5), self.header.dim as usize);
+        let mean = |bytes: &[u8]| {
+            let floats = bytes.as_chunks::<WORD>().0.iter().map(|word| f32::from_le_bytes(*word));
+            let mean: Vec<f32> = floats.collect();
+            (bytes.len() == dim * WORD && mean.iter().all(|m| m.is_finite())).then_some(mean)
+        };
+        match self.header.params.quantisation {
+            _ if dim == 0 => Ok(None),
+            Quantisation::None => Err(corrupt()),
+            Quantisation::F16 if bytes.is_empty() => Ok(Some(Codec::Half)),
+            Quantisation::F16 => Err(corrupt()),
+            Quantisation::Sq8 => {
+                let (step, rest) = bytes.split_first_chunk::<WORD>().ok_or_else(corrupt)?;
+                let step = f32::from_le_bytes(*step);
+                let mean = mean(rest).ok_or_else(corrupt)?;
+                let sound = step.is_finite() && step > 0.0;
+                if sound { Ok(Some(Codec::Sq8(Sq8 { mean, step }))) } else { Err(corrupt()) }
+            }
+            Quantisation::Rabitq => {
+                let (seed, rest) = bytes.split_first_chunk::<8>().ok_or_else(corrupt)?;
+                let mean = mean(rest).ok_or_else(corrupt)?;
+                Ok(Some(Codec::Rabitq(Rabitq::new(mean, u64::from_le_bytes(*seed)))))
+            }
+        }
+    }
+
+    /// The nodes that wait for a codec.
+    fn waiting(&self) -> Result<Vec<u32>, ImageError> {
+        let nodes: Vec<u32> = self.words(5).collect();
+        let room = self.header.params.quantisation != Quantisation::None || nodes.is_empty();
+        let sound = room
+            && self.section(5).len().is_multiple_of(WORD)
+            && nodes.len() < crate::insert::TRAIN_AT
+            && nodes.iter().all(|&node| node < self.header.nodes);
+        if sound { Ok(nodes) } else { Err(ImageError::Corrupt("nodes without a code")) }
+    }
+}

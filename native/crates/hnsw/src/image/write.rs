@@ -1,0 +1,167 @@
+//! Writing a graph, beside insertions.
+
+use std::io::{self, Write};
+use std::sync::atomic::Ordering;
+
+use super::{ALIGNMENT, HEADER_FIELDS, Header, SECTIONS};
+use crate::codes::Codec;
+use crate::graph::{HnswGraph, lock};
+
+/// Bytes gathered before they are written.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// Counts and sums what goes out, section by section.
+struct Sections<'a> {
+    out: &'a mut dyn Write,
+    buffer: Vec<u8>,
+    /// Written before the buffer.
+    written: usize,
+    sum: u32,
+    sums: Vec<u32>,
+}
+
+impl Sections<'_> {
+    fn word(&mut self, word: u32) -> io::Result<()> {
+        self.bytes(&word.to_le_bytes())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sum = crc32c::crc32c_append(self.sum, &self.buffer);
+        self.written += self.buffer.len();
+        self.out.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.sums.push(std::mem::take(&mut self.sum));
+        let gap = self.written.next_multiple_of(ALIGNMENT) - self.written;
+        self.written += gap;
+        self.out.write_all(&[0; ALIGNMENT][..gap])
+    }
+}
+
+impl HnswGraph {
+    /// Writes the graph of the nodes below `high_water`, which is at most [`HnswGraph::len`]. Insertions may go on; the
+    /// caller inserts the nodes from `high_water` up again after opening. No number below it is removed or given again
+    /// meanwhile.
+    pub fn write_image(&self, high_water: u32, out: &mut dyn Write) -> io::Result<()> {
+        assert!(high_water <= self.len(), "only finished nodes are written");
+        let raised: Vec<u32> = (0..high_water).filter(|&node| self.has_upper(node)).collect();
+        let blocks = 1 + raised.iter().map(|&node| self.level_of(node) as u32).sum::<u32>();
+        // Before the codes: what waits for a codec now either is below the mark without a code, or gets one.
+        let uncoded = lock(&self.uncoded).clone();
+        let codes = self.codes();
+        let codec = match codes {
+            Some(codes) => codec_bytes(&codes.codec),
+            None => {
+                let waiting = uncoded.into_iter().filter(|&node| node < high_water);
+                waiting.flat_map(u32::to_le_bytes).collect()
+            }
+        };
+        let header = Header {
+            params: self.params,
+            nodes: high_water,
+            entry: self.entry_below(high_water, &raised).map_or(0, |node| node + 1),
+            blocks,
+            dim: codes.map_or(0, |codes| codes.dim as u32),
+            codec_bytes: codec.len() as u64,
+        };
+        let header_bytes = header.bytes();
+        out.write_all(&header_bytes)?;
+        let mut to = Sections {
+            out,
+            buffer: Vec::with_capacity(2 * BUFFER_BYTES),
+            written: HEADER_FIELDS,
+            sum: 0,
+            sums: Vec::with_capacity(SECTIONS),
+        };
+        for node in 0..high_water {
+            self.write_node(node, 0, high_water, &mut to)?;
+        }
+        to.end()?;
+        let mut next_block = 1;
+        let mut next_raised = raised.iter().peekable();
+        for node in 0..high_water {
+            let is_raised = next_raised.next_if_eq(&&node).is_some();
+            to.word(if is_raised { next_block } else { 0 })?;
+            next_block += if is_raised { self.level_of(node) as u32 } else { 0 };
+        }
+        to.end()?;
+        to.bytes(&vec![0; self.params.m as usize * size_of::<u32>()])?;
+        for &node in &raised {
+            for level in 1..=self.level_of(node) {
+                self.write_node(node, level, high_water, &mut to)?;
+            }
+        }
+        to.end()?;
+        for node in 0..high_water {
+            let twins = std::iter::successors(self.next_twin(node), |&twin| self.next_twin(twin));
+            let twin = twins.into_iter().find(|&twin| twin < high_water);
+            to.word(twin.map_or(0, |twin| twin + 1))?;
+        }
+        to.end()?;
+        for node in 0..high_water {
+            for scale in self.scales.words(node) {
+                to.word(scale.load(Ordering::Relaxed))?;
+            }
+        }
+        to.end()?;
+        to.bytes(&codec)?;
+        to.end()?;
+        if let Some(codes) = codes {
+            let none = vec![0; codes.pool.row_bytes()];
+            for node in 0..high_water {
+                // A node that was left out has no code.
+                to.bytes(codes.pool.get_bytes(node).unwrap_or(&none))?;
+            }
+        }
+        to.end()?;
+        let trailer: Vec<u8> = to.sums.iter().flat_map(|sum| sum.to_le_bytes()).collect();
+        out.write_all(&trailer)?;
+        out.write_all(&crc32c::crc32c(&trailer).to_le_bytes())
+    }
+
+    /// A node to start from in the graph of the nodes below `high_water`: of the highest level there.
+    fn entry_below(&self, high_water: u32, raised: &[u32]) -> Option<u32> {
+        if let Some(entry) = self.entry().filter(|&entry| entry < high_water) {
+            return Some(entry);
+        }
+        let highest =
+            raised.iter().max_by_key(|&&node| (self.level_of(node), std::cmp::Reverse(node)));
+        // With nothing above level 0, the oldest node that was linked at all: it hangs off nobody.
+        let linked = |node: &u32| self.neighbours(*node, 0).next().is_some();
+        highest.copied().or_else(|| (0..high_water).find(linked))
+    }
+
+    fn write_node(
+        &self,
+        node: u32,
+        level: u8,
+        high_water: u32,
+        to: &mut Sections<'_>,
+    ) -> io::Result<()> {
+        let _writer_of_one_state = self.lock_node(node);
+        let mut free = self.slots(node, level).len();
+        for link in self.neighbours(node, level).filter(|&link| link < high_water) {
+            to.word(link + 1)?;
+            free -= 1;
+        }
+        (0..free).try_for_each(|_| to.word(0))
+    }
+}
+
+fn codec_bytes(codec: &Codec) -> Vec<u8> {
+    let floats = |mean: &[f32]| mean.iter().flat_map(|m| m.to_le_bytes()).collect::<Vec<u8>>();
+    match codec {
+        Codec::Half => Vec::new(),
+        Codec::Sq8(codec) => [&codec.step.to_le_bytes()[..], &floats(&codec.mean)].concat(),
+        Codec::Rabitq(codec) => [&codec.seed.to_le_bytes()[..], &floats(&codec.mean)].concat(),
+    }
+}

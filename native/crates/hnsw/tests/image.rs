@@ -1,0 +1,241 @@
+//! The graph on disk: same answers after reading, a consistent copy while insertions go on, damage answered by an error.
+
+mod common;
+
+use common::{Random, Rows, build, insert_all, params, recall, search};
+use omen_hnsw::{AllNodes, Block, HnswGraph, HnswParams, ImageError, Metric, Quantisation};
+
+fn bytes_of(graph: &HnswGraph, high_water: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    graph.write_image(high_water, &mut bytes).expect("memory takes all");
+    bytes
+}
+
+fn read(bytes: &[u8]) -> Result<HnswGraph, ImageError> {
+    HnswGraph::read_image(&mut &bytes[..])
+}
+
+/// Rows of which one in three repeats the one 30 before it.
+fn rows_with_copies(count: usize, seed: u64) -> Rows {
+    let mut rows = Rows::clustered(count, 12, seed);
+    for node in (30..count).step_by(3) {
+        rows.floats.copy_within((node - 30) * 12..(node - 29) * 12, node * 12);
+    }
+    rows
+}
+
+#[test]
+fn a_graph_read_back_answers_the_same() {
+    for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine] {
+        for quantisation in
+            [Quantisation::None, Quantisation::F16, Quantisation::Sq8, Quantisation::Rabitq]
+        {
+            let mut rows = rows_with_copies(3_000, 51);
+            rows.floats[12 * 100..12 * 101].fill(0.0);
+            let graph = build(&rows, HnswParams { quantisation, ..params(metric) });
+            assert_eq!(graph.code_bytes() > 0, quantisation != Quantisation::None);
+            let bytes = bytes_of(&graph, 3_000);
+            let input = [&bytes[..], b"what follows"].concat();
+            let mut unread = &input[..];
+            let again = HnswGraph::read_image(&mut unread).expect("as written");
+            assert_eq!(unread, b"what follows");
+            assert_eq!((again.len(), again.params()), (3_000, graph.params()));
+            assert_eq!(again.memory_bytes(), graph.memory_bytes());
+            assert!(bytes_of(&again, 3_000) == bytes);
+            for node in (0..3_000).step_by(101) {
+                let query = &rows.floats[node * 12..][..12];
+                let filter = |node: u32| node % 3 != 1;
+                assert_eq!(
+                    search(&graph, &rows, query, (10, 50), &filter),
+                    search(&again, &rows, query, (10, 50), &filter)
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_quantised_graph_too_small_to_train_goes_on_collecting() {
+    let (rows, queries) = Rows::clustered(3_050, 12, 59).split(3_000);
+    let quantised = HnswParams { quantisation: Quantisation::Sq8, ..params(Metric::L2) };
+    let graph = HnswGraph::new(quantised);
+    insert_all(&graph, &rows, 0..900);
+    assert_eq!(graph.code_bytes(), 0);
+    let again = read(&bytes_of(&graph, 900)).expect("as written");
+    insert_all(&again, &rows, 900..3_000);
+    assert!(again.code_bytes() > 0);
+    let actual = recall(&again, &rows, &queries, (10, 60), &AllNodes);
+    assert!(actual >= 0.97, "recall {actual}");
+}
+
+#[test]
+fn empty_and_single_node_graphs_survive() {
+    let rows = Rows::clustered(1, 12, 52);
+    for count in [0, 1] {
+        let graph = HnswGraph::new(params(Metric::L2));
+        insert_all(&graph, &rows, 0..count);
+        let again = read(&bytes_of(&graph, count)).expect("as written");
+        let (hits, _) = search(&again, &rows, &rows.floats, (5, 5), &AllNodes);
+        assert_eq!((again.len(), hits.len()), (count, count as usize));
+    }
+}
+
+#[test]
+fn an_image_below_the_end_goes_on_where_it_stopped() {
+    let (rows, queries) = Rows::clustered(3_050, 12, 53).split(3_000);
+    let graph = build(&rows, params(Metric::L2));
+    for high_water in [1, 17, 1_000, 2_900] {
+        let again = read(&bytes_of(&graph, high_water)).expect("as written");
+        assert_eq!(again.len(), high_water);
+        insert_all(&again, &rows, high_water..3_000);
+        let actual = recall(&again, &rows, &queries, (10, 60), &AllNodes);
+        assert!(actual >= 0.97, "from {high_water}: recall {actual}");
+    }
+}
+
+#[test]
+fn an_image_beside_insertions_is_a_whole_graph() {
+    let rows = rows_with_copies(4_000, 54);
+    let graph = HnswGraph::new(params(Metric::L2));
+    insert_all(&graph, &rows, 0..2_000);
+    let bytes = std::thread::scope(|scope| {
+        scope.spawn(|| insert_all(&graph, &rows, 2_000..4_000));
+        let mut last = bytes_of(&graph, graph.len());
+        while graph.len() < 4_000 {
+            last = bytes_of(&graph, graph.len().min(3_500));
+        }
+        last
+    });
+    let again = read(&bytes).expect("as written");
+    let count = again.len();
+    assert!((2_000..=3_500).contains(&count));
+    let (below, queries) = rows_with_copies(4_000, 54).split(count as usize);
+    let actual = recall(&again, &below, &queries, (10, 80), &AllNodes);
+    assert!(actual >= 0.97, "{count} nodes: recall {actual}");
+    insert_all(&again, &rows, count..4_000);
+    let actual = recall(&again, &rows, &queries, (10, 80), &AllNodes);
+    assert!(actual >= 0.97, "caught up: recall {actual}");
+}
+
+#[test]
+fn every_truncation_and_every_flipped_byte_is_an_error() {
+    let rows = rows_with_copies(300, 55);
+    let bytes = bytes_of(&build(&rows, params(Metric::Cosine)), 300);
+    for length in (0..bytes.len()).step_by(7) {
+        assert!(read(&bytes[..length]).is_err(), "cut at {length}");
+    }
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (at % 8);
+        assert!(read(&damaged).is_err(), "flipped at {at}");
+    }
+    assert!(matches!(
+        read(b"something else entirely, and long enough to hold a whole header of ours"),
+        Err(ImageError::BadMagic)
+    ));
+}
+
+/// The sections' bytes: what the header's fields say of the layout.
+fn sections(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let m = u16::from_le_bytes(bytes[12..14].try_into().unwrap()) as usize;
+    let (cosine, quantisation) = (bytes[16] == 2, bytes[17]);
+    let [nodes, _, blocks, dim] = [32, 36, 40, 44].map(u32_at);
+    let code = match quantisation {
+        1 => (2 * dim).next_multiple_of(4),
+        2 => dim.next_multiple_of(4),
+        3 => dim.div_ceil(64) * 8 + 16,
+        _ => 0,
+    };
+    let codec = u32_at(48);
+    let lengths = [
+        nodes * m * 8,
+        nodes * 4,
+        blocks * m * 4,
+        nodes * 4,
+        nodes * 4 * usize::from(cosine),
+        codec,
+    ]
+    .into_iter()
+    .chain([nodes * code]);
+    let mut at = 64;
+    lengths
+        .map(|len| {
+            let section = at..at + len;
+            at = (at + len).next_multiple_of(64);
+            section
+        })
+        .collect()
+}
+
+/// Damage whose checksums are right: nothing read may be followed unchecked.
+#[test]
+fn forged_checksums_give_errors_or_graphs_that_can_be_searched() {
+    const HEADER: usize = 64;
+    let rows = rows_with_copies(1_200, 56);
+    let queries = Rows::clustered(4, 12, 59);
+    let mut random = Random(57);
+    let (mut refused, mut taken) = (0, 0);
+    for quantisation in [Quantisation::None, Quantisation::Sq8, Quantisation::Rabitq] {
+        let shape = HnswParams { quantisation, m: 4, ..params(Metric::Cosine) };
+        let bytes = bytes_of(&build(&rows, shape), 1_200);
+        let parts = sections(&bytes);
+        for round in 0..1_200 {
+            let mut damaged = bytes.clone();
+            // Mostly a section, each as often as the others; now and then the header's numbers.
+            let range = match round % 8 {
+                0 => 12..HEADER - 4,
+                part => parts[part % parts.len()].clone(),
+            };
+            for _ in 0..=random.below(3) {
+                if !range.is_empty() {
+                    let at = range.start + random.below(range.len() as u64) as usize;
+                    // Small numbers as often as any: they pass more checks.
+                    damaged[at] = (random.next() as u8) >> (4 * random.below(2));
+                }
+            }
+            let sum = crc32c::crc32c(&damaged[..HEADER - 4]).to_le_bytes();
+            damaged[HEADER - 4..HEADER].copy_from_slice(&sum);
+            let trailer = damaged.len() - 32;
+            for (at, part) in parts.iter().enumerate() {
+                let sum = crc32c::crc32c(&damaged[part.clone()]).to_le_bytes();
+                damaged[trailer + at * 4..trailer + at * 4 + 4].copy_from_slice(&sum);
+            }
+            let sum = crc32c::crc32c(&damaged[trailer..trailer + 28]).to_le_bytes();
+            damaged[trailer + 28..].copy_from_slice(&sum);
+            match read(&damaged) {
+                Err(_) => refused += 1,
+                Ok(graph) => {
+                    taken += 1;
+                    assert!(graph.len() <= 1_200);
+                    search(&graph, &rows, &rows.floats[..12], (200, 200), &AllNodes);
+                    let one_in_nine = |node: u32| node.is_multiple_of(9);
+                    search(&graph, &rows, &queries.floats[..12], (5, 9), &one_in_nine);
+                    if graph.len() == 1_200 && round % 16 == 1 {
+                        // Links that only an insertion would follow.
+                        let all =
+                            Rows { dim: 12, floats: [&rows.floats[..], &queries.floats].concat() };
+                        insert_all(&graph, &all, 1_200..1_204);
+                    }
+                }
+            }
+        }
+    }
+    assert!(refused > 500 && taken > 500, "refused {refused}, taken {taken}");
+}
+
+#[test]
+fn a_huge_node_count_allocates_nothing_until_nodes_come() {
+    let rows = Rows::clustered(10, 12, 58);
+    let mut bytes = bytes_of(&build(&rows, params(Metric::L2)), 10);
+    bytes[32..36].copy_from_slice(&(1u32 << 30).to_le_bytes());
+    let sum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
+    bytes[60..64].copy_from_slice(&sum);
+    assert!(matches!(read(&bytes), Err(ImageError::Corrupt("it ends early"))));
+    let mut block = Block::zeroed(bytes.len());
+    block.bytes_mut().copy_from_slice(&bytes);
+    assert!(matches!(
+        HnswGraph::open(std::sync::Arc::new(block)),
+        Err(ImageError::Corrupt("length"))
+    ));
+}
