@@ -2,7 +2,8 @@
 // computed like generated columns. Versions, recovery and every index method then work over expressions as they do over
 // columns.
 //
-//   btree            a hidden column per expression, one for the predicate (the index's guard)
+//   btree            a hidden column per expression, one for the predicate (the index's guard), and one per vector column: keys
+//                    are made of a row's bytes, and vectors of a declared dimension lie in segments outside the row
 //   hnsw, bm25       one hidden column, NULL where the predicate does not hold
 //
 // Under a predicate an expression is computed only where the predicate holds, as PostgreSQL computes it only for the rows
@@ -32,7 +33,22 @@ import type { DefinitionContext } from "./context.ts";
 
 /** Whether making the index changes its table. */
 export function needsHiddenColumns(plan: CreateIndexPlan): boolean {
-  return plan.predicate !== undefined || plan.columns.some((column) => column.expression !== undefined);
+  return (
+    plan.predicate !== undefined ||
+    plan.columns.some(
+      (column) => column.expression !== undefined || (plan.method === "btree" && isInSegments(plan, column)),
+    )
+  );
+}
+
+function isInSegments(plan: CreateIndexPlan, definition: IndexColumnDefinition): boolean {
+  const column = plan.table.columns.find((candidate) => candidate.name === definition.column);
+  return column !== undefined && !column.isDropped && columnSpec(column.type).kind === "vector";
+}
+
+/** The type of a hidden column: under a btree a vector's without its dimension, so that it is kept with the row. */
+function hiddenType(type: SqlType, method: CreateIndexPlan["method"]): SqlType {
+  return method === "btree" && columnSpec(type).kind === "vector" ? { ...type, typmod: -1 } : type;
 }
 
 export interface IndexedColumns {
@@ -84,7 +100,8 @@ class HiddenColumns {
     const ordering = { opclass, descending, nullsFirst };
     if (expression === undefined) {
       const attnum = attnumOf(table, must(definition.column, "a column or an expression"));
-      if (predicate === undefined || method === "btree") return { attnum, ...ordering };
+      const needsOwn = method === "btree" ? isInSegments(this.#plan, definition) : predicate !== undefined;
+      if (!needsOwn) return { attnum, ...ordering };
       const { name, type, collation } = must(table.columns[attnum - 1], "the indexed column");
       return {
         attnum,
@@ -120,7 +137,7 @@ class HiddenColumns {
     this.added.push({
       name: droppedName(attnum),
       attnum,
-      type,
+      type: hiddenType(type, this.#plan.method),
       notNull: false,
       default: undefined,
       identity: "",
