@@ -22,12 +22,17 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod bits;
 mod distance;
 mod forms;
 mod half;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod prefetch;
 mod scalar;
+mod simd;
 mod sparse;
 mod table;
 mod tile;
@@ -55,7 +60,18 @@ pub fn kernels() -> &'static Kernels {
 pub fn tables() -> Vec<&'static Kernels> {
     let mut tables: Vec<&'static Kernels> = Vec::new();
     #[cfg(target_arch = "x86_64")]
-    tables.extend(avx2::kernels());
+    {
+        if avx512::is_supported() {
+            tables.push(&avx512::KERNELS);
+        }
+        if avx2::is_supported() {
+            tables.push(&avx2::KERNELS);
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    if neon::is_supported() {
+        tables.push(&neon::KERNELS);
+    }
     tables.push(&scalar::KERNELS);
     tables
 }

@@ -1,10 +1,5 @@
 //! Asking for memory before it is needed.
 
-/// Hardware prefetchers follow a sequential read after its first lines; asking for many more would only fill the load
-/// queue.
-const MAX_LINES: usize = 8;
-const LINE_BYTES: usize = 64;
-
 /// Rows asked for ahead of the one being summed. Two took a third off random reads of 128-dimensional rows.
 pub(crate) const AHEAD: usize = 2;
 
@@ -14,6 +9,10 @@ pub fn prefetch<T>(row: &[T]) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // Hardware prefetchers follow a sequential read after its first lines; asking for many more would only fill the
+        // load queue.
+        const MAX_LINES: usize = 8;
+        const LINE_BYTES: usize = 64;
         let bytes = std::mem::size_of_val(row);
         let start: *const i8 = row.as_ptr().cast();
         for line in 0..bytes.div_ceil(LINE_BYTES).min(MAX_LINES) {

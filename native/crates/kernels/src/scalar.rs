@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use crate::forms::{Pair, forms};
 use crate::half::F16;
 use crate::table::{Bits, Dense, Overlap, PLANES};
-use crate::tile::{Tile, each_block};
+use crate::tile::{Block, Tile, each_block};
 use crate::{DotAndNorms, Kernels};
 
 const LANES: usize = 8;
@@ -19,8 +19,6 @@ pub(crate) static KERNELS: Kernels = Kernels {
     name: "scalar",
     l2_squared,
     dot,
-    l2_squared_many: |query, rows, out| many(l2_squared, query, rows, out),
-    dot_many: |query, rows, out| many(dot, query, rows, out),
     f32: floats(),
     f16: floats(),
     dot_and_norms: kernel::<Norms<f32>, 1>(),
@@ -173,8 +171,16 @@ impl<E: Number> Pair for Norms<E> {
     }
 }
 
-fn tile<T: Term>(queries: &[&[f32]], rows: &[&[f32]], out: &mut [f32]) {
-    each_block(queries, rows, out, |[query], [row]| [[sum(query, row, T::of_floats)]]);
+unsafe fn tile<T: Term>(queries: &[&[f32]], rows: &[&[f32]], out: &mut [f32]) {
+    // SAFETY: the contract is the caller's, and these instructions are everywhere.
+    unsafe { each_block::<Floats<T, f32, f32>, 1, 1>(queries, rows, out) }
+}
+
+impl<T: Term> Block<1, 1> for Floats<T, f32, f32> {
+    #[inline(always)]
+    unsafe fn sums([query]: [&[f32]; 1], [row]: [&[f32]; 1]) -> [[f32; 1]; 1] {
+        [[sum(query, row, T::of_floats)]]
+    }
 }
 
 struct Integers<T, Q, R>(PhantomData<(T, Q, R)>);
@@ -275,11 +281,4 @@ fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     sum(a, b, |x, y| x * y)
-}
-
-fn many(kernel: fn(&[f32], &[f32]) -> f32, query: &[f32], rows: &[&[f32]], out: &mut [f32]) {
-    assert_eq!(rows.len(), out.len(), "one result per row");
-    for (slot, row) in out.iter_mut().zip(rows) {
-        *slot = kernel(query, row);
-    }
 }

@@ -21,10 +21,6 @@ pub struct Kernels {
     pub l2_squared: fn(&[f32], &[f32]) -> f32,
     /// `sum(a * b)`.
     pub dot: fn(&[f32], &[f32]) -> f32,
-    /// `out[i] = l2_squared(query, rows[i])`; `out` is as long as `rows`.
-    pub l2_squared_many: fn(&[f32], &[&[f32]], &mut [f32]),
-    /// `out[i] = dot(query, rows[i])`; `out` is as long as `rows`.
-    pub dot_many: fn(&[f32], &[&[f32]], &mut [f32]),
     /// Vectors as users store them.
     pub f32: Dense<f32, f32, f32>,
     /// Half-precision vectors among themselves; products and sums in `f32`.

@@ -38,28 +38,40 @@ fn check(queries: &[&[f32]], rows: &[&[f32]], out: &[f32]) {
 /// Rows that are compared with all queries before the next ones: they should stay in the first-level cache.
 const PANEL_BYTES: usize = 16 << 10;
 
-/// Fills the matrix in blocks of `Q` queries and `R` rows, whose sums a block function keeps in registers. A block over
-/// the edge repeats the last vector and drops the results.
+/// The sums between `Q` queries and `R` rows, which an instruction set keeps in registers.
+pub(crate) trait Block<const Q: usize, const R: usize> {
+    /// Must be `#[inline(always)]`: it is compiled as part of a function that enables the instructions it uses.
+    ///
+    /// # Safety
+    /// The CPU has the instructions of the implementation, and all vectors are equally long.
+    unsafe fn sums(queries: [&[f32]; Q], rows: [&[f32]; R]) -> [[f32; R]; Q];
+}
+
+/// Fills the matrix block by block. A block over the edge repeats the last vector and drops the results.
+///
+/// # Safety
+/// That of [`Block::sums`]; `out` holds a number for each pair.
 #[inline(always)]
-pub(crate) fn each_block<const Q: usize, const R: usize>(
+pub(crate) unsafe fn each_block<B: Block<Q, R>, const Q: usize, const R: usize>(
     queries: &[&[f32]],
     rows: &[&[f32]],
     out: &mut [f32],
-    block: impl Fn([&[f32]; Q], [&[f32]; R]) -> [[f32; R]; Q],
 ) {
     let Some(first) = rows.first() else { return };
     let panel = (PANEL_BYTES / size_of_val(*first).max(1)).max(R).next_multiple_of(R);
     for (panel_number, panel_rows) in rows.chunks(panel).enumerate() {
-        for (block_number, block_queries) in queries.chunks(Q).enumerate() {
-            let queries = std::array::from_fn(|i| block_queries[i.min(block_queries.len() - 1)]);
-            for (row_block, block_rows) in panel_rows.chunks(R).enumerate() {
-                let block_of_rows =
-                    std::array::from_fn(|i| block_rows[i.min(block_rows.len() - 1)]);
-                let sums = block(queries, block_of_rows);
+        for (query_block, queries) in queries.chunks(Q).enumerate() {
+            let block_queries: [&[f32]; Q] =
+                std::array::from_fn(|i| queries[i.min(queries.len() - 1)]);
+            for (row_block, rows_here) in panel_rows.chunks(R).enumerate() {
+                let block_rows: [&[f32]; R] =
+                    std::array::from_fn(|i| rows_here[i.min(rows_here.len() - 1)]);
+                // SAFETY: the contract is the caller's.
+                let sums = unsafe { B::sums(block_queries, block_rows) };
                 let column = panel_number * panel + row_block * R;
-                for (i, sums) in sums.iter().take(block_queries.len()).enumerate() {
-                    let start = (block_number * Q + i) * rows.len() + column;
-                    out[start..start + block_rows.len()].copy_from_slice(&sums[..block_rows.len()]);
+                for (i, sums) in sums.iter().take(queries.len()).enumerate() {
+                    let start = (query_block * Q + i) * rows.len() + column;
+                    out[start..start + rows_here.len()].copy_from_slice(&sums[..rows_here.len()]);
                 }
             }
         }
