@@ -125,6 +125,8 @@ export interface CatalogSnapshot {
   indexesOf(tableOid: number): readonly IndexEntry[];
   /** The table a constraint belongs to. */
   tableOfConstraint(constraintOid: number): TableEntry | undefined;
+  /** Tables with a foreign key to this one, by oid. */
+  referencing(tableOid: number): readonly TableEntry[];
   statisticsOf(tableOid: number): StatisticsEntry | undefined;
   extension(name: string): ExtensionEntry | undefined;
   databases(): Iterable<DatabaseEntry>;

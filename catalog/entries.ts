@@ -61,14 +61,50 @@ export function storedColumns(table: TableEntry): readonly ColumnEntry[] {
 export interface ConstraintEntry {
   readonly oid: number;
   readonly name: string;
-  /** p primary key, u unique, c check */
-  readonly type: "p" | "u" | "c";
+  /** p primary key, u unique, c check, f foreign key */
+  readonly type: "p" | "u" | "c" | "f";
   /** attnums */
   readonly columns: readonly number[];
-  /** p, u: the index behind it; 0 otherwise. */
+  /** p, u: the index behind it; f: the unique index of the referenced table; 0 otherwise. */
   readonly indexOid: number;
   /** c: the expression as SQL text, deparsed as PostgreSQL prints it. */
   readonly expression: string | undefined;
+  /** p, u, f: SET CONSTRAINTS may move the check to the commit; u and p are then checked at the end of the statement. */
+  readonly isDeferrable: boolean;
+  readonly isDeferred: boolean;
+  /** c, f: false after NOT VALID, until VALIDATE CONSTRAINT: rows from before were not checked. */
+  readonly isValidated: boolean;
+  /** c: NO INHERIT. */
+  readonly noInherit: boolean;
+  /** f only. */
+  readonly reference: ForeignKeyReference | undefined;
+}
+
+/** What a constraint is where its definition says nothing else. */
+export const PLAIN_CONSTRAINT = {
+  indexOid: 0,
+  expression: undefined,
+  isDeferrable: false,
+  isDeferred: false,
+  isValidated: true,
+  noInherit: false,
+  reference: undefined,
+} as const;
+
+/** a NO ACTION, r RESTRICT, c CASCADE, n SET NULL, d SET DEFAULT: pg_constraint's letters. */
+export type ReferentialAction = "a" | "r" | "c" | "n" | "d";
+
+/** What a foreign key refers to. */
+export interface ForeignKeyReference {
+  readonly tableOid: number;
+  /** attnums in the referenced table, one for each of the constraint's columns. */
+  readonly columns: readonly number[];
+  /** s SIMPLE, f FULL */
+  readonly match: "s" | "f";
+  readonly onUpdate: ReferentialAction;
+  readonly onDelete: ReferentialAction;
+  /** ON DELETE SET NULL or SET DEFAULT of these attnums only; empty = of all columns. */
+  readonly deleteColumns: readonly number[];
 }
 
 export interface TableEntry extends EntryBase {
@@ -141,6 +177,8 @@ export interface IndexEntry extends EntryBase {
   readonly keyCount: number;
   readonly isUnique: boolean;
   readonly isPrimary: boolean;
+  /** False behind a DEFERRABLE key: duplicates are looked for after the statement, or at commit. */
+  readonly isImmediate: boolean;
   readonly nullsNotDistinct: boolean;
   readonly predicate?: IndexPredicate | undefined;
   /** WITH (...) in order, e.g. [["m","16"],["ef_construction","200"]]. */

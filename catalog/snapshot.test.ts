@@ -39,6 +39,7 @@ const docsIndex: IndexEntry = {
   keyCount: 1,
   isUnique: false,
   isPrimary: false,
+  isImmediate: true,
   nullsNotDistinct: false,
   options: [],
   persistence: "p",

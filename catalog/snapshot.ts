@@ -96,6 +96,10 @@ export class Snapshot implements CatalogSnapshot {
     return this.#state.tableOfConstraint(constraintOid);
   }
 
+  referencing(tableOid: number): readonly TableEntry[] {
+    return this.#state.referencing(tableOid);
+  }
+
   statisticsOf(tableOid: number): StatisticsEntry | undefined {
     return this.#state.statisticsOf(tableOid);
   }

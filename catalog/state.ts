@@ -27,6 +27,8 @@ export class CatalogState {
   readonly #indexes: LayeredMap<number, readonly IndexEntry[]>;
   /** By the oids that belong to a table: its row type, its array type, its constraints. */
   readonly #tablesByPart: LayeredMap<number, TableEntry>;
+  /** By the oid of the table that their foreign keys refer to. */
+  readonly #referencing: LayeredMap<number, readonly TableEntry[]>;
 
   private constructor(
     byKey: LayeredMap<string, CatalogEntry>,
@@ -35,6 +37,7 @@ export class CatalogState {
     statistics: LayeredMap<number, StatisticsEntry>,
     indexes: LayeredMap<number, readonly IndexEntry[]>,
     tablesByPart: LayeredMap<number, TableEntry>,
+    referencing: LayeredMap<number, readonly TableEntry[]>,
   ) {
     this.#byKey = byKey;
     this.#byName = byName;
@@ -42,10 +45,12 @@ export class CatalogState {
     this.#statistics = statistics;
     this.#indexes = indexes;
     this.#tablesByPart = tablesByPart;
+    this.#referencing = referencing;
   }
 
   static empty(): CatalogState {
     return new CatalogState(
+      LayeredMap.empty(),
       LayeredMap.empty(),
       LayeredMap.empty(),
       LayeredMap.empty(),
@@ -62,15 +67,8 @@ export class CatalogState {
     const comments = new Map<string, CommentEntry | undefined>();
     const statistics = new Map<number, StatisticsEntry | undefined>();
     const parts = new Map<number, TableEntry | undefined>();
-    const indexes = new Map<number, Map<number, IndexEntry>>();
-    const indexesOf = (table: number): Map<number, IndexEntry> => {
-      let group = indexes.get(table);
-      if (group === undefined) {
-        group = new Map(this.indexesOf(table).map((index) => [index.oid, index]));
-        indexes.set(table, group);
-      }
-      return group;
-    };
+    const indexes = new Groups((table) => this.indexesOf(table));
+    const referencing = new Groups((table) => this.referencing(table));
     // Old places are cleared before new ones are taken, so that two entries may swap names in one transaction.
     for (const key of last.keys()) {
       const old = this.#byKey.get(key);
@@ -79,8 +77,10 @@ export class CatalogState {
       if (name !== undefined) names.set(name, undefined);
       if (old.kind === "comment") comments.set(commentKey(old.classOid, old.objectOid, old.subId), undefined);
       if (old.kind === "statistics") statistics.set(old.tableOid, undefined);
-      if (old.kind === "index") indexesOf(old.tableOid).delete(old.oid);
-      if (old.kind === "table") for (const part of partsOf(old)) parts.set(part, undefined);
+      if (old.kind === "index") indexes.of(old.tableOid).delete(old.oid);
+      if (old.kind !== "table") continue;
+      for (const part of partsOf(old)) parts.set(part, undefined);
+      for (const referenced of referencesOf(old)) referencing.of(referenced).delete(old.oid);
     }
     for (const entry of last.values()) {
       if (entry === undefined) continue;
@@ -89,16 +89,19 @@ export class CatalogState {
       if (entry.kind === "comment")
         comments.set(commentKey(entry.classOid, entry.objectOid, entry.subId), entry);
       if (entry.kind === "statistics") statistics.set(entry.tableOid, entry);
-      if (entry.kind === "index") indexesOf(entry.tableOid).set(entry.oid, entry);
-      if (entry.kind === "table") for (const part of partsOf(entry)) parts.set(part, entry);
+      if (entry.kind === "index") indexes.of(entry.tableOid).set(entry.oid, entry);
+      if (entry.kind !== "table") continue;
+      for (const part of partsOf(entry)) parts.set(part, entry);
+      for (const referenced of referencesOf(entry)) referencing.of(referenced).set(entry.oid, entry);
     }
     return new CatalogState(
       this.#byKey.with(last),
       this.#byName.with(names),
       this.#comments.with(comments),
       this.#statistics.with(statistics),
-      this.#indexes.with([...indexes].map(([table, group]) => [table, sortedIndexes(group)] as const)),
+      this.#indexes.with(indexes.changed()),
       this.#tablesByPart.with(parts),
+      this.#referencing.with(referencing.changed()),
     );
   }
 
@@ -138,6 +141,10 @@ export class CatalogState {
 
   indexesOf(table: number): readonly IndexEntry[] {
     return this.#indexes.get(table) ?? [];
+  }
+
+  referencing(table: number): readonly TableEntry[] {
+    return this.#referencing.get(table) ?? [];
   }
 
   statisticsOf(table: number): StatisticsEntry | undefined {
@@ -186,7 +193,34 @@ function commentKey(classOid: number, objectOid: number, subId: number): string 
   return `${classOid}/${objectOid}/${subId}`;
 }
 
-/** By oid, so that plans do not depend on the order in which entries were read. */
-function sortedIndexes(group: ReadonlyMap<number, IndexEntry>): readonly IndexEntry[] | undefined {
-  return group.size === 0 ? undefined : [...group.values()].sort((a, b) => a.oid - b.oid);
+/** Tables that the foreign keys of `table` refer to. */
+function referencesOf(table: TableEntry): number[] {
+  return table.constraints.flatMap(({ reference }) => (reference === undefined ? [] : [reference.tableOid]));
+}
+
+/** Lists of entries by the table they belong to, while a change is made: each list is copied when first touched. */
+class Groups<T extends { readonly oid: number }> {
+  readonly #known: (table: number) => readonly T[];
+  readonly #groups = new Map<number, Map<number, T>>();
+
+  constructor(known: (table: number) => readonly T[]) {
+    this.#known = known;
+  }
+
+  of(table: number): Map<number, T> {
+    let group = this.#groups.get(table);
+    if (group === undefined) {
+      group = new Map(this.#known(table).map((entry) => [entry.oid, entry]));
+      this.#groups.set(table, group);
+    }
+    return group;
+  }
+
+  /** The touched lists, by oid, so that plans do not depend on the order in which entries were read. */
+  *changed(): Iterable<readonly [number, readonly T[] | undefined]> {
+    for (const [table, group] of this.#groups) {
+      const sorted = [...group.values()].sort((a, b) => a.oid - b.oid);
+      yield [table, sorted.length === 0 ? undefined : sorted];
+    }
+  }
 }

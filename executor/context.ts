@@ -8,6 +8,8 @@ import type { FunctionContext } from "../common/function-context.ts";
 import type { Datum } from "../common/types/type.ts";
 import type { Engine, EngineTransaction, TextQuery } from "../native/engine.ts";
 import type { PhysicalPlan } from "../planner/physical/plan.ts";
+import { ConstraintEvents } from "./constraint/events.ts";
+import type { ConstraintHost } from "./constraint/host.ts";
 import type { Operator } from "./operators/operator.ts";
 import { BufferPool } from "./storage/buffer-pool.ts";
 
@@ -55,6 +57,7 @@ export interface ExecutionOptions {
   readonly settings: ExecutionSettings;
   /** Throws 57014 or 57P01 when the session was told to stop. */
   readonly checkInterrupt: () => void;
+  readonly constraints: ConstraintHost;
   /** Filled per plan node id when given. */
   readonly instrument?: Map<number, NodeStatistics> | undefined;
   /** Kept by the session from statement to statement so that small statements allocate nothing. */
@@ -83,6 +86,15 @@ export class ExecutionContext {
   readonly batchRows: number;
   readonly clock: () => number;
   readonly checkInterrupt: () => void;
+  readonly constraints: ConstraintHost;
+  /** What the statement has noted for constraints that are looked at when it ends. */
+  get events(): ConstraintEvents {
+    this.#events ??= new ConstraintEvents();
+    return this.#events;
+  }
+  get hasEvents(): boolean {
+    return this.#events !== undefined && !this.#events.isEmpty;
+  }
   /** Values of outer parameters by id: set by the operator or subquery that runs the inner plan. */
   readonly outer: Datum[] = [];
   /** CTEs in scope by id. */
@@ -104,6 +116,7 @@ export class ExecutionContext {
   #ctes: Map<number, CteSource> | undefined;
   #subqueries: Map<object, unknown> | undefined;
   #textQueries: Map<string, TextQuery> | undefined;
+  #events: ConstraintEvents | undefined;
   #memoryBytes = 0;
   #sliceStart: number;
 
@@ -124,6 +137,7 @@ export class ExecutionContext {
     this.batchRows = options.batchRows ?? DEFAULT_BATCH_ROWS;
     this.clock = options.clock ?? (() => performance.now());
     this.checkInterrupt = options.checkInterrupt;
+    this.constraints = options.constraints;
     this.buildOperator = buildOperator;
     this.#sliceStart = this.clock();
   }

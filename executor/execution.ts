@@ -8,6 +8,7 @@ import type { Batch } from "../common/batch/vector.ts";
 import type { OutputColumn } from "../planner/logical/expression.ts";
 import type { PlannedStatement } from "../planner/physical/plan.ts";
 import { buildOperator } from "./build.ts";
+import { fireEvents } from "./constraint/fire.ts";
 import { ExecutionContext, type ExecutionOptions } from "./context.ts";
 import { chain, type MaybePromise } from "./maybe-promise.ts";
 import type { Operator } from "./operators/operator.ts";
@@ -55,11 +56,26 @@ class PlanExecution implements ResultStream {
 
   next(): MaybePromise<Batch | undefined> {
     assert(this.#state !== "closed", "a closed execution is not pulled");
+    const pulled = this.#pull();
+    return this.#planned.isReadOnly ? pulled : chain(pulled, (batch) => this.#withConstraints(batch));
+  }
+
+  #pull(): MaybePromise<Batch | undefined> {
     if (this.#operator !== undefined) return this.#operator.next();
     this.#state = "running";
     const operator = buildOperator(this.#planned.plan, this.#context);
     this.#operator = operator;
     return chain(operator.open(), () => operator.next());
+  }
+
+  /**
+   * Looks at constraints once all rows are written: INSERT, UPDATE and DELETE have written them before their first row comes
+   * out, a SELECT over modifying CTEs is through when it ends.
+   */
+  #withConstraints(batch: Batch | undefined): MaybePromise<Batch | undefined> {
+    const isWritten = batch === undefined || this.#planned.commandType !== "select";
+    if (!isWritten || !this.#context.hasEvents) return batch;
+    return fireEvents(this.#context).then(() => batch);
   }
 
   close(): void {

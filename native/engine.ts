@@ -126,6 +126,9 @@ export const RowLockOutcome = {
   skipped: 3,
 } as const;
 
+/** What lookupKeys gives for a key that no row has. */
+export const NO_ROW = 0xffffffff;
+
 /** Slots of the `status` array of the write calls. */
 export const WriteStatus = {
   /** status[reason]: why fewer rows than asked were done. */
@@ -303,6 +306,11 @@ export interface EngineTransaction {
    * taken (or of no meaning for this transaction), else a token: repeat the call.
    */
   safeSnapshot(): number;
+  /**
+   * As beginStatement, but sees the newest committed rows under REPEATABLE READ too, until the next beginStatement: foreign
+   * keys must not miss referencing rows that the snapshot does not hold.
+   */
+  beginCheck(): void;
   savepoint(): number;
   /** Undoes everything since the savepoint, which stays. */
   rollbackTo(savepoint: number): void;
@@ -357,6 +365,11 @@ export interface EngineTransaction {
     found: Uint32Array,
     needed: Float64Array,
   ): number;
+  /**
+   * The visible row with each of `count` keys of a unique btree index, or NO_ROW; `columns` are the index's columns in its
+   * order.
+   */
+  lookupKeys(indexId: number, columns: readonly ColumnBuffer[], count: number, rids: Uint32Array): void;
   /** One above the largest rid in use, own rows included: the size of a bitmap in bits. */
   ridLimit(relationId: number): number;
 
@@ -376,6 +389,17 @@ export interface EngineTransaction {
     rids: Uint32Array,
     changed: Uint16Array,
     columns: readonly ColumnBuffer[],
+    from: number,
+    count: number,
+    status: Int32Array,
+  ): number;
+  /**
+   * Looks for other rows with the keys that rows have now in a btree index, unique or not: what a deferrable key does instead
+   * of the check row by row. Same protocol: a conflict means a duplicate of row `from + done`.
+   */
+  checkDuplicates(
+    indexId: number,
+    rids: Uint32Array,
     from: number,
     count: number,
     status: Int32Array,

@@ -8,6 +8,7 @@ import { optimize } from "./optimizer/index.ts";
 import { buildPhysical } from "./physical/build.ts";
 import type { PlannedStatement } from "./physical/plan.ts";
 
+export { bindForeignKeyRules, bindTableConstraints } from "./binder/foreign-key-rules.ts";
 export { bindScalar } from "./binder/index.ts";
 export { DEFAULT_SETTINGS, type PlannerContext, type PlannerSettings } from "./context.ts";
 export { choosePath } from "./physical/choose-path.ts";

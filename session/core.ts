@@ -14,6 +14,7 @@ import type { ExecutionOptions } from "../executor/context.ts";
 import type { MaybePromise } from "../executor/maybe-promise.ts";
 import { LockPolicy, type EngineSession } from "../native/engine.ts";
 import { parseNameList } from "./name-list.ts";
+import { SessionConstraints } from "./constraints.ts";
 import type { Database } from "./database.ts";
 import { Interrupts } from "./interrupts.ts";
 import { SessionNotifications } from "./notifications.ts";
@@ -54,6 +55,7 @@ export class SessionCore {
   readonly settings = new Settings();
   readonly interrupts: Interrupts;
   readonly ownCatalog: OwnCatalog;
+  readonly constraints: SessionConstraints;
   readonly transactions: TransactionControl;
   readonly functions: FunctionContext;
   readonly statements = new Map<string, PreparedStatement>();
@@ -82,10 +84,12 @@ export class SessionCore {
       () => this.transactions.startTime,
       catalogRegNames(() => ({ catalog: this.catalog(), searchPath: this.schemaPath(true) })),
     );
+    this.constraints = new SessionConstraints(this);
     this.transactions = new TransactionControl({
       session: this.engineSession,
       settings: this.settings,
       ownCatalog: this.ownCatalog,
+      constraints: this.constraints,
       catalog: () => database.snapshot(identity.databaseOid),
       wait: (token) => database.waits.wait(token),
       notice: (notice) => this.notice(notice),
@@ -246,6 +250,7 @@ export class SessionCore {
       statistics: this.statistics,
       settings: this.view.execution,
       checkInterrupt: this.interrupts.check,
+      constraints: this.constraints,
       buffers: this.buffers,
       instrument,
     };
@@ -283,13 +288,20 @@ export class SessionCore {
   }
 
   #beforeCommit(): MaybePromise<void> {
-    if (this.portals.size === 0) return;
+    if (this.constraints.hasWaiting) return this.#settle();
     const holdable = Array.from(this.portals.values()).filter((portal) => portal.isHoldable);
     if (holdable.length > 0) return holdAll(holdable);
   }
 
+  /** A constraint that fails keeps the transaction from committing. */
+  async #settle(): Promise<void> {
+    await this.constraints.fireAll();
+    await this.#beforeCommit();
+  }
+
   #afterEnd(committed: boolean): void {
     this.notifications.end(committed);
+    this.constraints.clear();
     for (const [name, portal] of this.portals) {
       // Only what WITH HOLD kept at an earlier (or this) commit outlives a transaction.
       const isFromBefore = committed || portal.transaction !== this.transactions.identity;

@@ -11,6 +11,7 @@ import { must } from "../common/assert.ts";
 import { chain, type MaybePromise } from "../executor/maybe-promise.ts";
 import { type Notice, SqlError, SqlState } from "../common/error.ts";
 import type { EngineSession, EngineTransaction, Isolation } from "../native/engine.ts";
+import type { ConstraintMark, SessionConstraints } from "./constraints.ts";
 import type { OwnCatalog } from "./own-catalog.ts";
 import type { Settings } from "./settings.ts";
 
@@ -30,17 +31,19 @@ interface Savepoint {
   readonly engine: number | undefined;
   readonly settingsMark: number;
   readonly catalogMark: number;
+  readonly constraintsMark: ConstraintMark;
 }
 
 export interface TransactionHost {
   readonly session: EngineSession;
   readonly settings: Settings;
   readonly ownCatalog: OwnCatalog;
+  readonly constraints: Pick<SessionConstraints, "mark" | "rollbackTo">;
   /** The committed catalogue as last read. */
   catalog(): CatalogSnapshot;
   wait(token: number): Promise<void>;
   notice(notice: Notice): void;
-  /** Before the commit: what may still fail or write (ON COMMIT actions, holdable cursors). */
+  /** Before the commit: what may still fail or write (deferred constraints, holdable cursors). */
   beforeCommit(): MaybePromise<void>;
   /** After the end, however it ended. */
   afterEnd(committed: boolean): void;
@@ -237,6 +240,7 @@ export class TransactionControl {
       engine: this.engine().savepoint(),
       settingsMark: this.#host.settings.mark(),
       catalogMark: this.#host.ownCatalog.mark(),
+      constraintsMark: this.#host.constraints.mark(),
     });
   }
 
@@ -333,6 +337,7 @@ export class TransactionControl {
     if (savepoint.engine !== undefined) this.#engine?.rollbackTo(savepoint.engine);
     this.#host.settings.rollbackTo(savepoint.settingsMark);
     this.#host.ownCatalog.rollbackTo(savepoint.catalogMark);
+    this.#host.constraints.rollbackTo(savepoint.constraintsMark);
     // Locks taken since the savepoint are released by the engine: which ones is its knowledge.
     this.heldLocks.clear();
   }

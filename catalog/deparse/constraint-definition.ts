@@ -1,9 +1,17 @@
 // pg_get_constraintdef: a constraint as it stands behind CONSTRAINT name.
 import { must } from "../../common/assert.ts";
 import type { CatalogSnapshot } from "../catalog.ts";
-import type { ConstraintEntry, IndexEntry, TableEntry } from "../entries.ts";
+import type {
+  ConstraintEntry,
+  ForeignKeyReference,
+  IndexEntry,
+  ReferentialAction,
+  TableEntry,
+} from "../entries.ts";
 import { isOperatorExpression, prettyExpression, withoutOuterParentheses } from "./expression-text.ts";
 import { quoteIdentifier } from "../../common/identifier.ts";
+import type { NameScope } from "./identifier.ts";
+import { faceOf, relationName } from "./relation.ts";
 
 export interface OwnedConstraint {
   readonly table: TableEntry;
@@ -25,26 +33,71 @@ export function constraintByOid(catalog: CatalogSnapshot, oid: number): OwnedCon
 
 /** `pretty` leaves out the parentheses that precedence makes needless. */
 export function constraintDefinition(
-  catalog: CatalogSnapshot,
+  scope: NameScope,
   { table, constraint }: OwnedConstraint,
   pretty: boolean,
 ): string {
-  if (constraint.type === "c") return checkDefinition(constraint.expression ?? "", pretty);
-  const name = (attnum: number): string =>
+  return [
+    constraint.type === "c"
+      ? checkDefinition(constraint.expression ?? "", pretty)
+      : constraint.reference === undefined
+        ? keyDefinition(scope.catalog, table, constraint)
+        : foreignKeyDefinition(scope, table, constraint, constraint.reference),
+    ...(constraint.noInherit ? ["NO INHERIT"] : []),
+    ...(constraint.isDeferrable ? ["DEFERRABLE"] : []),
+    ...(constraint.isDeferred ? ["INITIALLY DEFERRED"] : []),
+    ...(constraint.isValidated ? [] : ["NOT VALID"]),
+  ].join(" ");
+}
+
+function columnList(table: TableEntry, attnums: readonly number[]): string {
+  const names = attnums.map((attnum) =>
     quoteIdentifier(
       must(
         table.columns.find((column) => column.attnum === attnum),
         "a constraint's column",
       ).name,
-    );
+    ),
+  );
+  return `(${names.join(", ")})`;
+}
+
+function keyDefinition(catalog: CatalogSnapshot, table: TableEntry, constraint: ConstraintEntry): string {
   const index = catalog.entry("index", constraint.indexOid) as IndexEntry | undefined;
-  const included = (index?.columns.slice(index.keyCount) ?? []).map((column) => name(column.attnum));
+  const included = (index?.columns.slice(index.keyCount) ?? []).map((column) => column.attnum);
   return [
     constraint.type === "p"
       ? "PRIMARY KEY"
       : `UNIQUE${index?.nullsNotDistinct === true ? " NULLS NOT DISTINCT" : ""}`,
-    `(${constraint.columns.map(name).join(", ")})`,
-    ...(included.length === 0 ? [] : [`INCLUDE (${included.join(", ")})`]),
+    columnList(table, constraint.columns),
+    ...(included.length === 0 ? [] : [`INCLUDE ${columnList(table, included)}`]),
+  ].join(" ");
+}
+
+const ACTIONS: Readonly<Record<ReferentialAction, string>> = {
+  a: "",
+  r: "RESTRICT",
+  c: "CASCADE",
+  n: "SET NULL",
+  d: "SET DEFAULT",
+};
+
+function foreignKeyDefinition(
+  scope: NameScope,
+  table: TableEntry,
+  constraint: ConstraintEntry,
+  reference: ForeignKeyReference,
+): string {
+  const parent = scope.catalog.entry("table", reference.tableOid);
+  if (parent?.kind !== "table") return "";
+  const name = relationName(scope, faceOf({ kind: "table", table: parent }));
+  const { match, onUpdate, onDelete, deleteColumns } = reference;
+  const only = deleteColumns.length === 0 ? "" : ` ${columnList(table, deleteColumns)}`;
+  return [
+    `FOREIGN KEY ${columnList(table, constraint.columns)} REFERENCES ${name}${columnList(parent, reference.columns)}`,
+    ...(match === "f" ? ["MATCH FULL"] : []),
+    ...(onUpdate === "a" ? [] : [`ON UPDATE ${ACTIONS[onUpdate]}`]),
+    ...(onDelete === "a" ? [] : [`ON DELETE ${ACTIONS[onDelete]}${only}`]),
   ].join(" ");
 }
 

@@ -75,8 +75,8 @@ test("expressions and CHECK, plain and pretty", () => {
   ][]) {
     const owned = { table: docs, constraint: { ...must(docs.constraints[1], "a check"), expression } };
     expect(prettyExpression(expression)).toBe(pretty);
-    expect(constraintDefinition(catalog, owned, false)).toBe(definition);
-    expect(constraintDefinition(catalog, owned, true)).toBe(prettyDefinition);
+    expect(constraintDefinition(scope, owned, false)).toBe(definition);
+    expect(constraintDefinition(scope, owned, true)).toBe(prettyDefinition);
   }
 });
 

@@ -8,7 +8,7 @@ import {
   systemRelationByOid,
   systemRelations,
 } from "../builtin/system-relations.ts";
-import { CatalogOid, type EngineStatistics, type VirtualContext } from "../catalog.ts";
+import { CatalogOid, type CatalogSnapshot, type EngineStatistics, type VirtualContext } from "../catalog.ts";
 import type { IndexEntry, TableEntry } from "../entries.ts";
 import type { StoredRelation } from "../state.ts";
 import { plainText, type Lookup, type RelationRows, type Row } from "./rows.ts";
@@ -90,7 +90,7 @@ function storedRow({ catalog, statistics }: VirtualContext, relation: StoredRela
     case "table":
       return {
         ...row,
-        ...tableFields(relation, catalog.indexesOf(relation.oid).length > 0),
+        ...tableFields(relation, catalog),
         ...analyzed(catalog.statisticsOf(relation.oid)?.rowCount, relation, statistics),
       };
     case "index":
@@ -100,11 +100,15 @@ function storedRow({ catalog, statistics }: VirtualContext, relation: StoredRela
   }
 }
 
-function tableFields(table: TableEntry, hasIndex: boolean): Row {
+function tableFields(table: TableEntry, catalog: CatalogSnapshot): Row {
   return {
     reltype: table.rowTypeOid,
     relam: HEAP,
-    relhasindex: hasIndex,
+    relhasindex: catalog.indexesOf(table.oid).length > 0,
+    // In PostgreSQL foreign keys are triggers on both tables, by which clients know that there are any.
+    relhastriggers:
+      table.constraints.some((constraint) => constraint.type === "f") ||
+      catalog.referencing(table.oid).length > 0,
     relkind: "r",
     relnatts: table.columns.length,
     relchecks: table.constraints.filter((constraint) => constraint.type === "c").length,

@@ -3,7 +3,13 @@ import { SqlArray } from "../../common/types/array.ts";
 import { Oid } from "../../common/types/oid.ts";
 import { type CatalogSnapshot, CatalogOid } from "../catalog.ts";
 import { type OwnedConstraint, constraints } from "../deparse/constraint-definition.ts";
-import { type IndexEntry, type SequenceEntry, storedAttnum, type TableEntry } from "../entries.ts";
+import {
+  type ConstraintEntry,
+  type IndexEntry,
+  type SequenceEntry,
+  storedAttnum,
+  type TableEntry,
+} from "../entries.ts";
 import { attrdefOid, tables } from "./attributes.ts";
 import type { Lookup, RelationRows, Row } from "./rows.ts";
 
@@ -47,7 +53,7 @@ function indexRow(index: IndexEntry, table: TableEntry | undefined): Row {
     indisunique: index.isUnique,
     indnullsnotdistinct: index.nullsNotDistinct,
     indisprimary: index.isPrimary,
-    indimmediate: true,
+    indimmediate: index.isImmediate,
     indisvalid: true,
     indisready: true,
     indislive: true,
@@ -93,27 +99,72 @@ export const pgConstraint: RelationRows = {
         : [...tables(catalog, equal.value)].flatMap((table) =>
             table.constraints.map((constraint) => ({ table, constraint })),
           );
-    for (const one of owned) yield constraintRow(one);
+    for (const one of owned) yield constraintRow(catalog, one);
   },
 };
 
-function constraintRow({ table, constraint }: OwnedConstraint): Row {
+function constraintRow(catalog: CatalogSnapshot, { table, constraint }: OwnedConstraint): Row {
   return {
     oid: constraint.oid,
     conname: constraint.name,
     connamespace: table.schema,
     contype: constraint.type,
-    convalidated: true,
+    condeferrable: constraint.isDeferrable,
+    condeferred: constraint.isDeferred,
+    convalidated: constraint.isValidated,
     conrelid: table.oid,
     conindid: constraint.indexOid,
     confupdtype: " ",
     confdeltype: " ",
     confmatchtype: " ",
     conislocal: true,
-    connoinherit: constraint.type !== "c",
+    connoinherit: constraint.type !== "c" || constraint.noInherit,
     conkey: constraint.columns.length === 0 ? null : SqlArray.of(Oid.int2, constraint.columns),
     conbin: constraint.expression ?? null,
+    ...foreignKeyFields(catalog, table, constraint),
   };
+}
+
+function foreignKeyFields(catalog: CatalogSnapshot, table: TableEntry, constraint: ConstraintEntry): Row {
+  const { reference, columns } = constraint;
+  const parent = reference === undefined ? undefined : catalog.entry("table", reference.tableOid);
+  if (reference === undefined || parent?.kind !== "table") return {};
+  const types = columns.map((attnum, i) => ({
+    own: table.columns[attnum - 1]?.type.oid ?? 0,
+    other: parent.columns[(reference.columns[i] ?? 0) - 1]?.type.oid ?? 0,
+  }));
+  // Where the types have no operator of their own, PostgreSQL converts to the referenced type and compares within it.
+  const between = types.map(
+    ({ own, other }) => equality(catalog, other, own) ?? equality(catalog, other, other),
+  );
+  return {
+    confrelid: parent.oid,
+    confupdtype: reference.onUpdate,
+    confdeltype: reference.onDelete,
+    confmatchtype: reference.match,
+    confkey: SqlArray.of(Oid.int2, reference.columns),
+    conpfeqop: SqlArray.of(
+      Oid.oid,
+      between.map((operator) => operator ?? 0),
+    ),
+    conppeqop: SqlArray.of(
+      Oid.oid,
+      types.map(({ other }) => equality(catalog, other, other) ?? 0),
+    ),
+    conffeqop: SqlArray.of(
+      Oid.oid,
+      types.map(({ own }) => equality(catalog, own, own) ?? 0),
+    ),
+    confdelsetcols:
+      reference.deleteColumns.length === 0 ? null : SqlArray.of(Oid.int2, reference.deleteColumns),
+  };
+}
+
+function equality(catalog: CatalogSnapshot, left: number, right: number): number | undefined {
+  const asText = (oid: number): number => (oid === Oid.varchar ? Oid.text : oid);
+  return catalog
+    .operatorsByName("pg_catalog", "=", [])
+    .find((operator) => operator.leftType === asText(left) && operator.rightType === asText(right))?.oid;
 }
 
 /** i internal, a auto, n normal: what DROP takes along, what it takes silently, what it asks about. */
@@ -156,6 +207,11 @@ function* tableDependencies(table: TableEntry): Iterable<Row> {
     for (const attnum of constraint.columns) {
       yield dependency([CONSTRAINT, constraint.oid], [CLASS, table.oid, attnum], "a");
     }
+    const { reference } = constraint;
+    if (reference === undefined) continue;
+    yield dependency([CONSTRAINT, constraint.oid], [CLASS, constraint.indexOid, 0], "n");
+    for (const attnum of reference.columns)
+      yield dependency([CONSTRAINT, constraint.oid], [CLASS, reference.tableOid, attnum], "n");
   }
 }
 
@@ -163,7 +219,7 @@ function* indexDependencies(catalog: CatalogSnapshot, index: IndexEntry): Iterab
   const table = catalog.entry("table", index.tableOid);
   const constraint =
     table?.kind === "table"
-      ? table.constraints.find((candidate) => candidate.indexOid === index.oid)
+      ? table.constraints.find(({ indexOid, reference }) => indexOid === index.oid && reference === undefined)
       : undefined;
   if (constraint !== undefined) {
     yield dependency([CLASS, index.oid], [CONSTRAINT, constraint.oid, 0], "i");

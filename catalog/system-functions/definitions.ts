@@ -79,7 +79,7 @@ function indexText(scope: NameScope, oid: number, column: number, pretty: boolea
 
 function constraintText(scope: NameScope, oid: number, pretty: boolean): Datum {
   const owned = constraintByOid(scope.catalog, oid);
-  return owned === undefined ? null : constraintDefinition(scope.catalog, owned, pretty);
+  return owned === undefined ? null : constraintDefinition(scope, owned, pretty);
 }
 
 /** Views of information_schema have a text; what is computed has none. */

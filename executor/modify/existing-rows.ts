@@ -22,30 +22,48 @@ export function readLocked(
   rids: Uint32Array,
   context: ExecutionContext,
 ): Vector[] {
-  const columns = Array.from({ length: table.columns.length }, (): Vector => UNREAD);
+  const columns = unreadColumns(table);
   if (attnums.length === 0 || rids.length === 0) return columns;
+  const { columns: read, rids: found } = readNewest(table, attnums, rids, context);
+  const positions = new Map<number, number>();
+  for (let i = 0; i < found.length; i++) positions.set(found[i] as number, i);
+  const order = Uint32Array.from(rids, (rid) => must(positions.get(rid), "a locked row exists"));
+  for (const attnum of attnums) columns[attnum - 1] = gather(must(read[attnum - 1], "a column read"), order);
+  return columns;
+}
+
+/** As readLocked, without the rows that are gone: `rids` are those of the rows read, in the order of the engine. */
+export function readNewest(
+  table: TableEntry,
+  attnums: readonly number[],
+  rids: Uint32Array,
+  context: ExecutionContext,
+): { readonly columns: Vector[]; readonly rids: Uint32Array } {
+  const columns = unreadColumns(table);
+  const present: number[] = [];
   const types = attnums.map((attnum) => columnType(table, attnum));
   const reader = new RowReader(types, Math.min(rids.length, context.batchRows), context.buffers);
   const store = new RowStore(attnums.length, context);
-  const positions = new Map<number, number>();
   try {
     const wanted = Uint16Array.from(attnums, (attnum) => attnum - 1);
     for (let from = 0; from < rids.length; from += reader.capacity) {
       const count = Math.min(reader.capacity, rids.length - from);
       const found = reader.fetch(context.transaction, table.storageId, wanted, rids, from, count, true);
-      for (let i = 0; i < found; i++) positions.set(reader.rids[i] as number, store.rowCount + i);
+      for (let i = 0; i < found; i++) present.push(reader.rids[i] as number);
       store.append(reader.vectors(found), found);
     }
   } finally {
     reader.close();
   }
-  const order = Uint32Array.from(rids, (rid) => must(positions.get(rid), "a locked row exists"));
   const read = store.columns();
-  for (let i = 0; i < attnums.length; i++) {
-    columns[(attnums[i] as number) - 1] = gather(must(read[i], "a column read"), order);
-  }
+  for (let i = 0; i < attnums.length; i++)
+    columns[(attnums[i] as number) - 1] = must(read[i], "a column read");
   store.release();
-  return columns;
+  return { columns, rids: Uint32Array.from(present) };
+}
+
+function unreadColumns(table: TableEntry): Vector[] {
+  return Array.from({ length: table.columns.length }, (): Vector => UNREAD);
 }
 
 /** Whether the transaction's snapshot (and not only the newest state) holds the row. */

@@ -5,6 +5,7 @@ import { ConstantVector, type Vector } from "../../common/batch/vector.ts";
 import type { IndexEntry, TableEntry } from "../../catalog/entries.ts";
 import type { ColumnBuffer } from "../../native/engine.ts";
 import type { InsertPlan, TableConstraints } from "../../planner/physical/plan.ts";
+import { noteInserted } from "../constraint/note.ts";
 import type { ExecutionContext } from "../context.ts";
 import { compileExpression } from "../expression/compile.ts";
 import { toBuffer } from "../storage/column-buffer.ts";
@@ -87,7 +88,13 @@ export class RowInserter {
       this.throwConflict(rows, conflict);
     }
     rows.throwViolation();
+    this.noteWritten(rids);
     return rids;
+  }
+
+  /** Rows that were written are looked at again when the statement ends, where the table has constraints for it. */
+  noteWritten(rids: Uint32Array): void {
+    noteInserted(this.#target.constraints, rids, this.#context);
   }
 
   throwConflict(rows: NewRows, conflict: Conflict): never {

@@ -6,6 +6,7 @@ import { storedColumns, type TableEntry } from "../../catalog/entries.ts";
 import { RowLock } from "../../native/engine.ts";
 import type { TableConstraints, UpdatePlan } from "../../planner/physical/plan.ts";
 import { gather } from "../batch/gather.ts";
+import { noteUpdated, watchedColumns } from "../constraint/note.ts";
 import type { ExecutionContext } from "../context.ts";
 import { columnsUsed } from "../expression/columns-used.ts";
 import { compileExpression } from "../expression/compile.ts";
@@ -60,14 +61,20 @@ export class RowUpdater {
     return isKey ? RowLock.update : RowLock.noKeyUpdate;
   }
 
-  /** attnums of the old row that constraints, generated columns and the positions in `alsoRead` (attnum - 1) look at. */
+  /**
+   * attnums of the old row that constraints, generated columns and the positions in `alsoRead` (attnum - 1) look at; those of
+   * foreign keys and referenced keys also where they are written.
+   */
   oldColumnsNeeded(alsoRead: ReadonlySet<number>): number[] {
     const { table, constraints } = this.#target;
     const positions = new Set([...alsoRead].filter((position) => position < table.columns.length));
     for (const { expression } of [...constraints.checks, ...constraints.generated]) {
       for (const position of columnsUsed(expression)) positions.add(position);
     }
-    return [...positions].map((position) => position + 1).filter((attnum) => !this.#written.includes(attnum));
+    const unwritten = [...positions]
+      .map((position) => position + 1)
+      .filter((attnum) => !this.#written.includes(attnum));
+    return [...new Set([...unwritten, ...watchedColumns(constraints, this.#written)])];
   }
 
   /**
@@ -106,6 +113,7 @@ export class RowUpdater {
       throw uniqueViolation(table, indexById(constraints, conflict.indexId), row, this.#context);
     }
     if (violation !== undefined) throw violation.error(this.#wholeRow(full, rids, violation.row));
+    noteUpdated(table, constraints, this.#written, old, full, rids, this.#context);
     return full;
   }
 

@@ -2,6 +2,7 @@
 import type { Batch } from "../../common/batch/vector.ts";
 import { RowLock } from "../../native/engine.ts";
 import type { DeletePlan } from "../../planner/physical/plan.ts";
+import { noteDeleted } from "../constraint/note.ts";
 import type { ExecutionContext } from "../context.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
 import { readLocked } from "../modify/existing-rows.ts";
@@ -46,13 +47,15 @@ export class DeleteOperator implements Operator {
   async #deleteBatch(batch: Batch): Promise<void> {
     const pause = this.#context.turn();
     if (pause !== undefined) await pause;
-    const { table } = this.#plan;
-    const needed = [...this.#returning.columnsUsed]
+    const { table, referencedBy } = this.#plan;
+    const returned = [...this.#returning.columnsUsed]
       .filter((position) => position < table.columns.length)
       .map((position) => position + 1);
+    const needed = [...new Set([...returned, ...referencedBy.flatMap(({ columns }) => columns)])];
     for (const group of await this.#locker.lock(batch)) {
       const old = readLocked(table, needed, group.rids, this.#context);
       this.#context.transaction.deleteRows(table.storageId, group.rids, 0, group.rids.length);
+      noteDeleted(referencedBy, old, group.rids.length, this.#context);
       this.#context.countAffected(this.#plan.id, group.rids.length);
       await this.#returning.add([...old, ...group.batch.columns], group.rids.length);
     }

@@ -90,11 +90,13 @@ export class InsertOperator implements Operator {
 
   async #insertOrResolve(rows: NewRows, onConflict: OnConflict): Promise<void> {
     const { storageId } = this.#plan.table;
+    this.#refuseDeferrableArbiters(onConflict);
     const rids = new Uint32Array(rows.rowCount);
     let at = 0;
     while (at < rows.validCount) {
       const found = await insertRows(storageId, rows.buffers, at, rows.validCount, rids, this.#context);
       const end = found?.row ?? rows.validCount;
+      this.#inserter.noteWritten(rids.slice(at, end));
       if (onConflict.action.kind === "update" || this.#isRepeatableRead)
         for (let i = at; i < end; i++) this.#touched.add(rids[i] as number);
       await this.#finish(rows, at, end);
@@ -109,6 +111,24 @@ export class InsertOperator implements Operator {
       } else if (await this.#updateExisting(rows, conflict, onConflict.action)) at += 1;
     }
     rows.throwViolation();
+  }
+
+  /** A deferrable key cannot say at once whether there is a conflict. */
+  #refuseDeferrableArbiters({ arbiters }: OnConflict): void {
+    const { table, constraints } = this.#plan;
+    const deferrable = constraints.indexes.find(
+      (index) => !index.isImmediate && (arbiters.length === 0 || arbiters.includes(index.storageId)),
+    );
+    if (deferrable === undefined) return;
+    throw new SqlError(
+      SqlState.objectNotInPrerequisiteState,
+      "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters",
+      {
+        schema: this.#context.catalog.entry("schema", table.schema)?.name,
+        table: table.name,
+        constraint: deferrable.name,
+      },
+    );
   }
 
   /** DO NOTHING under REPEATABLE READ: a row that this transaction cannot see must not decide what it does. */

@@ -220,6 +220,7 @@ export async function createIndex(
     keyCount: 1,
     isUnique: more.unique ?? false,
     isPrimary: false,
+    isImmediate: true,
     nullsNotDistinct: false,
     options: [],
     persistence: "p",
@@ -276,6 +277,9 @@ export function constraintsOf(of: TestTable, more: Partial<TableConstraints> = {
     checks: [],
     generated: [],
     indexes: of.indexes,
+    foreignKeys: [],
+    referencedBy: [],
+    deferrableKeys: [],
     ...more,
   };
 }
@@ -344,6 +348,7 @@ export function remove(
     ridIndex: names.length,
     targetColumns: names.map((_, index) => ({ index, attnum: index + 1 })),
     recheck: where,
+    referencedBy: [],
     returning: undefined,
     ...more,
   };

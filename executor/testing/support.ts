@@ -4,7 +4,7 @@ import { bootstrapEntries, storedEntry } from "../../catalog/bootstrap.ts";
 import { CatalogCache } from "../../catalog/cache.ts";
 import { CatalogOid, type CatalogSnapshot } from "../../catalog/catalog.ts";
 import type { FunctionEntry } from "../../catalog/functions/function.ts";
-import { must } from "../../common/assert.ts";
+import { must, unreachable } from "../../common/assert.ts";
 import type { FunctionContext } from "../../common/function-context.ts";
 import { elementOidOf, Oid } from "../../common/types/oid.ts";
 import { codecOf } from "../../common/types/registry.ts";
@@ -12,6 +12,7 @@ import type { Datum, SqlType, TypeContext } from "../../common/types/type.ts";
 import type { Engine, EngineTransaction } from "../../native/engine.ts";
 import type { AggregateCall, BoundExpression, OutputColumn } from "../../planner/logical/expression.ts";
 import type { PhysicalPlan, PlannedStatement } from "../../planner/physical/plan.ts";
+import type { ConstraintHost } from "../constraint/host.ts";
 import type { ExecutionOptions } from "../context.ts";
 import { executePlan } from "../execution.ts";
 
@@ -202,6 +203,15 @@ export function planned(plan: PhysicalPlan): PlannedStatement {
   };
 }
 
+/** For tables without foreign keys and deferrable keys, which note nothing. */
+const noConstraints: ConstraintHost = {
+  foreignKey: () => undefined,
+  constraintsOf: () => unreachable(undefined as never),
+  lock: () => undefined,
+  isDeferred: () => false,
+  defer: () => undefined,
+};
+
 /** Options of an execution; without an engine any call of it fails. */
 export function options(more: Partial<ExecutionOptions> = {}): ExecutionOptions {
   return {
@@ -219,6 +229,7 @@ export function options(more: Partial<ExecutionOptions> = {}): ExecutionOptions 
     },
     settings: { exact: false, efSearch: undefined, enableIndexscan: true, workMemBytes: 4 << 20 },
     checkInterrupt: () => {},
+    constraints: noConstraints,
     ...more,
   };
 }

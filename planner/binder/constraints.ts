@@ -1,8 +1,10 @@
-// What INSERT and UPDATE have to check and compute for a full row: NOT NULL, CHECK, generated columns, unique indexes.
+// What INSERT and UPDATE have to check and compute for a full row: NOT NULL, CHECK, generated columns, unique
+// indexes, and what is looked at when the statement ends: foreign keys from and to the table, deferrable keys.
 import { Oid } from "../../common/types/oid.ts";
 import { type ColumnEntry, isHidden, type TableEntry } from "../../catalog/entries.ts";
 import type { TableConstraints } from "../physical/plan.ts";
 import type { BindContext } from "./context.ts";
+import { watchForeignKeys, watchKeys, watchReferences } from "./watches.ts";
 import { bindScalarText, tableColumns } from "./scalar.ts";
 
 /** In the order they are computed: a hidden column of an index may read the user's generated ones. */
@@ -54,5 +56,8 @@ export function bindConstraints(context: BindContext, table: TableEntry): TableC
           ],
     ),
     indexes: indexes.filter((index) => index.isUnique),
+    foreignKeys: watchForeignKeys(table),
+    referencedBy: watchReferences(context.catalog, table),
+    deferrableKeys: watchKeys(table),
   };
 }

@@ -3,6 +3,7 @@ import type { DeleteStmt } from "../../parser/tree.ts";
 import type { LogicalPlan } from "../logical/plan.ts";
 import { targetTable } from "./assignment.ts";
 import type { BindContext, BoundQuery } from "./context.ts";
+import { watchReferences } from "./watches.ts";
 import { bindModifiedRows } from "./modified-rows.ts";
 import { bindReturning } from "./returning.ts";
 import { Scope } from "./scope.ts";
@@ -33,6 +34,7 @@ export function bindDelete(
     rid: rows.scan.rid,
     targetColumns: rows.scan.columns,
     recheck: rows.condition,
+    referencedBy: watchReferences(context.catalog, table),
     returning,
   };
   return { plan, columns: (returning ?? []).map((item) => item.column) };

@@ -93,7 +93,7 @@ export class Grouping {
     const item = this.#scope.items.find((candidate) =>
       candidate.columns.some((column) => column.value.kind === "column" && column.value.index === e.index),
     );
-    const primary = item?.table?.constraints.find((constraint) => constraint.type === "p");
+    const primary = item?.table?.constraints.find(({ type, isDeferrable }) => type === "p" && !isDeferrable);
     if (item === undefined || primary === undefined) return undefined;
     const isGrouped = primary.columns.every((attnum) => {
       const column = item.columns.find((candidate) => candidate.attnum === attnum);

@@ -147,7 +147,7 @@ function constraintIndex(infer: Inference, table: TableEntry, indexes: readonly 
     );
   }
   const index = indexes.find((candidate) => candidate.oid === constraint.indexOid);
-  if (index === undefined)
+  if (index === undefined || constraint.reference !== undefined)
     throw new SqlError(SqlState.wrongObjectType, "constraint in ON CONFLICT clause has no associated index");
   return index;
 }

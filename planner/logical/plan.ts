@@ -11,7 +11,13 @@
 import type { SqlType } from "../../common/types/type.ts";
 import type { VirtualRelation } from "../../catalog/catalog.ts";
 import type { TableEntry } from "../../catalog/entries.ts";
-import type { JoinType, OnConflict, SearchBranch, TableConstraints } from "../physical/plan.ts";
+import type {
+  ForeignKeyWatch,
+  JoinType,
+  OnConflict,
+  SearchBranch,
+  TableConstraints,
+} from "../physical/plan.ts";
 import type { AggregateCall, BoundExpression, SortKey } from "./expression.ts";
 
 /** A column some node produces. */
@@ -261,6 +267,8 @@ export interface LogicalDelete {
   readonly rid: LogicalColumn;
   readonly targetColumns: readonly LogicalColumn[];
   readonly recheck: BoundExpression | undefined;
+  /** Foreign keys to the table. */
+  readonly referencedBy: readonly ForeignKeyWatch[];
   readonly returning: readonly ProjectItem[] | undefined;
 }
 

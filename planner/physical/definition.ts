@@ -1,7 +1,13 @@
 // What CREATE, ALTER, DROP, TRUNCATE and COMMENT do, bound: names resolved to entries, types to oids, expressions checked
 // and deparsed to PostgreSQL's text. Oids are given and entries written by executor/utility/definition, which may run the same
 // plan only once (a plan is bound and executed under the same locks).
-import type { IndexEntry, SchemaEntry, SequenceEntry, TableEntry } from "../../catalog/entries.ts";
+import type {
+  IndexEntry,
+  ReferentialAction,
+  SchemaEntry,
+  SequenceEntry,
+  TableEntry,
+} from "../../catalog/entries.ts";
 import type { SqlType } from "../../common/types/type.ts";
 import type { BoundExpression } from "../logical/expression.ts";
 
@@ -29,7 +35,13 @@ export interface SequenceDefinition {
   readonly cycle: boolean;
 }
 
-export interface KeyDefinition {
+/** When a constraint is checked: DEFERRABLE, INITIALLY DEFERRED. */
+export interface Deferral {
+  readonly isDeferrable: boolean;
+  readonly isDeferred: boolean;
+}
+
+export interface KeyDefinition extends Deferral {
   readonly kind: "primary" | "unique";
   /** undefined = PostgreSQL's choice (t_pkey, t_a_b_key). */
   readonly name: string | undefined;
@@ -43,6 +55,25 @@ export interface CheckDefinition {
   readonly expression: string;
   /** Columns it names, for the generated constraint name. */
   readonly columns: readonly string[];
+  readonly noInherit: boolean;
+  /** False = NOT VALID: rows that exist are not looked at. */
+  readonly isValidated: boolean;
+}
+
+export interface ForeignKeyDefinition extends Deferral {
+  /** undefined = PostgreSQL's choice (t_a_fkey). */
+  readonly name: string | undefined;
+  readonly columns: readonly string[];
+  /** self = the table that has the constraint. */
+  readonly table: TableEntry | "self";
+  /** Empty = the primary key. */
+  readonly referenced: readonly string[];
+  readonly match: "s" | "f";
+  readonly onUpdate: ReferentialAction;
+  readonly onDelete: ReferentialAction;
+  /** ON DELETE SET NULL (columns). */
+  readonly deleteColumns: readonly string[];
+  readonly isValidated: boolean;
 }
 
 export interface CreateTablePlan {
@@ -54,6 +85,7 @@ export interface CreateTablePlan {
   readonly columns: readonly ColumnDefinition[];
   readonly keys: readonly KeyDefinition[];
   readonly checks: readonly CheckDefinition[];
+  readonly foreignKeys: readonly ForeignKeyDefinition[];
 }
 
 /** An immutable expression over the table's columns. */
@@ -150,6 +182,7 @@ export type AlterTableCommand =
       readonly initial: BoundExpression | undefined;
       readonly keys: readonly KeyDefinition[];
       readonly checks: readonly CheckDefinition[];
+      readonly foreignKeys: readonly ForeignKeyDefinition[];
     }
   | {
       readonly kind: "drop-column";
@@ -163,7 +196,15 @@ export type AlterTableCommand =
   | { readonly kind: "set-not-null"; readonly name: string; readonly notNull: boolean }
   | { readonly kind: "add-key"; readonly key: KeyDefinition }
   | { readonly kind: "add-check"; readonly check: CheckDefinition }
-  | { readonly kind: "drop-constraint"; readonly name: string; readonly ifExists: boolean };
+  | { readonly kind: "add-foreign-key"; readonly foreignKey: ForeignKeyDefinition }
+  | { readonly kind: "validate-constraint"; readonly name: string }
+  | ({ readonly kind: "alter-constraint"; readonly name: string } & Deferral)
+  | {
+      readonly kind: "drop-constraint";
+      readonly name: string;
+      readonly ifExists: boolean;
+      readonly cascade: boolean;
+    };
 
 export interface AlterTablePlan {
   readonly kind: "alter-table";
@@ -181,6 +222,8 @@ export interface TruncatePlan {
   readonly kind: "truncate";
   readonly tables: readonly TableEntry[];
   readonly restartIdentity: boolean;
+  /** Tables that refer to these are emptied too. */
+  readonly cascade: boolean;
 }
 
 export interface CommentPlan {

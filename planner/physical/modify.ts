@@ -136,6 +136,7 @@ export function buildDelete(builder: Builder, plan: Extract<LogicalPlan, { kind:
       ridIndex,
       targetColumns: targetPositions(plan.targetColumns, input),
       recheck: plan.recheck === undefined ? undefined : builder.resolve(plan.recheck, input.layout),
+      referencedBy: plan.referencedBy,
       returning: returningOf(
         builder,
         plan.returning,

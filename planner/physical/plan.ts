@@ -1,7 +1,14 @@
 // What the executor runs. Every node knows its output columns, its estimate, and an id by which EXPLAIN ANALYZE reports
 // what happened. Plans are immutable, hold no values of one execution, and are shared between executions and sessions.
 import type { SqlType, Datum } from "../../common/types/type.ts";
-import type { CatalogEntry, IndexEntry, TableEntry } from "../../catalog/entries.ts";
+import type {
+  CatalogEntry,
+  ConstraintEntry,
+  ForeignKeyReference,
+  IndexEntry,
+  ReferentialAction,
+  TableEntry,
+} from "../../catalog/entries.ts";
 import type { VirtualRelation } from "../../catalog/catalog.ts";
 import type { FunctionEntry } from "../../catalog/functions/function.ts";
 import type {
@@ -368,6 +375,50 @@ export interface TableConstraints {
   readonly generated: readonly { readonly attnum: number; readonly expression: BoundExpression }[];
   /** Unique indexes, for messages. */
   readonly indexes: readonly IndexEntry[];
+  /** Foreign keys of the table: new values of their columns are looked up when the statement ends. */
+  readonly foreignKeys: readonly ForeignKeyWatch[];
+  /** Foreign keys to the table: rows that refer to an old value of their columns are looked for then. */
+  readonly referencedBy: readonly ForeignKeyWatch[];
+  /** Deferrable keys: duplicates are looked for then. */
+  readonly deferrableKeys: readonly KeyWatch[];
+}
+
+/** What a statement notes about a foreign key, from the side of the table it writes to. */
+export interface ForeignKeyWatch {
+  readonly constraintOid: number;
+  /** attnums of the written table, in the constraint's order. */
+  readonly columns: readonly number[];
+  readonly onUpdate: ReferentialAction;
+  readonly onDelete: ReferentialAction;
+  readonly isDeferrable: boolean;
+  readonly isDeferred: boolean;
+}
+
+export interface KeyWatch {
+  readonly constraintOid: number;
+  readonly tableOid: number;
+  readonly columns: readonly number[];
+  readonly isPrimary: boolean;
+  readonly isDeferrable: boolean;
+  readonly isDeferred: boolean;
+}
+
+/** A foreign key as its checks and actions need it, bound when they run. */
+export interface ForeignKeyRules {
+  readonly constraint: ConstraintEntry;
+  readonly reference: ForeignKeyReference;
+  readonly child: TableEntry;
+  readonly parent: TableEntry;
+  /** The unique index of the parent over the referenced columns, in whatever order. */
+  readonly parentIndex: IndexEntry;
+  /** An index of the child by which rows with a key are found; undefined = by a scan. */
+  readonly childIndex: IndexEntry | undefined;
+  /** The child's key in the parent's types, over a child row (column attnum - 1). */
+  readonly childKey: readonly BoundExpression[];
+  /** The parent's key in the child's types, over the referenced columns in the constraint's order: ON UPDATE CASCADE. */
+  readonly cascaded: readonly BoundExpression[];
+  /** Defaults of the child's key columns, over no columns: SET DEFAULT. */
+  readonly defaults: readonly BoundExpression[];
 }
 
 export interface InsertPlan extends PlanBase {
@@ -424,6 +475,7 @@ export interface DeletePlan extends PlanBase {
   readonly ridIndex: number;
   readonly targetColumns: readonly { readonly index: number; readonly attnum: number }[];
   readonly recheck: BoundExpression | undefined;
+  readonly referencedBy: readonly ForeignKeyWatch[];
   /** Over [old row by attnum - 1 ..., then the input row shifted by columnCount]. */
   readonly returning: readonly BoundExpression[] | undefined;
 }

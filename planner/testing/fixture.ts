@@ -7,12 +7,13 @@ import type { TypeContext } from "../../common/types/type.ts";
 import { bootstrapEntries, storedEntry } from "../../catalog/bootstrap.ts";
 import { CatalogCache } from "../../catalog/cache.ts";
 import { CatalogOid, type CatalogSnapshot } from "../../catalog/catalog.ts";
-import type {
-  CatalogEntry,
-  ColumnEntry,
-  IndexEntry,
-  StatisticsEntry,
-  TableEntry,
+import {
+  type CatalogEntry,
+  type ColumnEntry,
+  type IndexEntry,
+  PLAIN_CONSTRAINT,
+  type StatisticsEntry,
+  type TableEntry,
 } from "../../catalog/entries.ts";
 import { DEFAULT_SETTINGS, type PlannerContext, type PlannerSettings } from "../context.ts";
 
@@ -84,20 +85,20 @@ function table(
         ? []
         : [
             {
+              ...PLAIN_CONSTRAINT,
               oid: oid + 3,
               name: `${name}_pkey`,
               type: "p" as const,
               columns: keys,
               indexOid: oid + 4,
-              expression: undefined,
             },
           ]),
       ...checks.map((expression, i) => ({
+        ...PLAIN_CONSTRAINT,
         oid: oid + 5 + i,
         name: `${name}_check${i}`,
         type: "c" as const,
         columns: [],
-        indexOid: 0,
         expression,
       })),
     ],
@@ -150,6 +151,7 @@ function index(
     keyCount: columns.length,
     isUnique: spec.isUnique === true,
     isPrimary: spec.isPrimary === true,
+    isImmediate: true,
     nullsNotDistinct: false,
     options: method === "bm25" ? [["text_config", "english"]] : [],
     persistence: "p",

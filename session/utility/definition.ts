@@ -89,14 +89,19 @@ function definitionContext(core: SessionCore): DefinitionContext {
     roleOid: core.identity.roleOid,
     temporarySchema: () => temporarySchema(core),
     catalog: () => core.catalog(),
+    searchPath: () => core.schemaPath(true),
     put: (entry) => core.putEntry(entry, entryKey(entry)),
     remove: (entry) => core.removeEntry(entry, entryKey(entry)),
     wait: (token) => core.database.waits.wait(token),
-    lockRelation: async (oid, mode) => core.lockRelation(oid, mode),
+    lockRelation: async (oid, mode) => {
+      await core.lockRelation(oid, mode);
+      core.database.refresh();
+    },
     notice: (notice) => core.notice(notice),
     evaluate: (expression) => evaluate(core, expression),
     findViolation: (tableOid, condition) => findViolation(core, tableOid, condition),
     fillColumns: (table, attnums) => fillColumns(core, table, attnums),
+    firstRow: (sql) => firstRow(core, sql),
     dropDatabaseContents: (oid) => dropDatabaseContents(core, oid),
   };
 }

@@ -12,6 +12,7 @@ import { checkpointCommand, vacuumCommand } from "./maintenance.ts";
 import { listenCommand, notifyCommand, unlistenCommand } from "./notify.ts";
 import { deallocateCommand, executeCommand, prepareCommand } from "./prepare.ts";
 import { setCommand, showCommand } from "./set.ts";
+import { setConstraintsCommand } from "./set-constraints.ts";
 import { transactionCommand } from "./transaction.ts";
 
 export function utilityCommand({ node, text }: RawStatement): UtilityCommand {
@@ -32,6 +33,7 @@ export function utilityCommand({ node, text }: RawStatement): UtilityCommand {
   if ("ListenStmt" in node) return listenCommand(node.ListenStmt);
   if ("NotifyStmt" in node) return notifyCommand(node.NotifyStmt);
   if ("UnlistenStmt" in node) return unlistenCommand(node.UnlistenStmt);
+  if ("ConstraintsSetStmt" in node) return setConstraintsCommand(node.ConstraintsSetStmt);
   if ("LockStmt" in node) return lockCommand(node.LockStmt);
   if ("CreateTableAsStmt" in node) throw notSupported("CREATE TABLE AS", 1);
   if ("SelectStmt" in node) throw notSupported("SELECT INTO", 1);

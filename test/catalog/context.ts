@@ -8,12 +8,13 @@ import { bootstrapEntries, storedEntry } from "../../catalog/bootstrap.ts";
 import { CatalogCache } from "../../catalog/cache.ts";
 import { CatalogOid, type VirtualContext } from "../../catalog/catalog.ts";
 import { catalogRegNames } from "../../catalog/deparse/reg-names.ts";
-import type {
-  CatalogEntry,
-  ColumnEntry,
-  IndexEntry,
-  SequenceEntry,
-  TableEntry,
+import {
+  type CatalogEntry,
+  type ColumnEntry,
+  type IndexEntry,
+  PLAIN_CONSTRAINT,
+  type SequenceEntry,
+  type TableEntry,
 } from "../../catalog/entries.ts";
 import type { Snapshot } from "../../catalog/snapshot.ts";
 
@@ -54,6 +55,7 @@ function index(oid: number, name: string, extra: Partial<IndexEntry>): IndexEntr
     keyCount: 1,
     isUnique: false,
     isPrimary: false,
+    isImmediate: true,
     nullsNotDistinct: false,
     options: [],
     ...extra,
@@ -82,13 +84,13 @@ export const docs: TableEntry = {
     column(4, "Odd name", 1700, { type: { oid: 1700, typmod: 655366 } }),
   ],
   constraints: [
-    { oid: 16388, name: "docs_pkey", type: "p", columns: [1], indexOid: 16387, expression: undefined },
+    { ...PLAIN_CONSTRAINT, oid: 16388, name: "docs_pkey", type: "p", columns: [1], indexOid: 16387 },
     {
+      ...PLAIN_CONSTRAINT,
       oid: 16389,
       name: "docs_check",
       type: "c",
       columns: [1, 4],
-      indexOid: 0,
       expression: '((id > 0) AND ("Odd name" IS NOT NULL))',
     },
   ],

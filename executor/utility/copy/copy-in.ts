@@ -9,6 +9,7 @@ import { Oid } from "../../../common/types/oid.ts";
 import { codecOf } from "../../../common/types/registry.ts";
 import type { Datum, SqlType, TypeCodec, TypeContext } from "../../../common/types/type.ts";
 import type { ColumnBuffer, CopyDecoder, CopyDecoderOptions, CopyFieldKind } from "../../../native/engine.ts";
+import { fireEvents } from "../../constraint/fire.ts";
 import type { ExecutionContext } from "../../context.ts";
 import { type InsertTarget, RowInserter } from "../../modify/row-inserter.ts";
 import { columnSpec } from "../../storage/column-spec.ts";
@@ -70,6 +71,7 @@ export class CopyIn {
   async finish(): Promise<number> {
     await this.#feed(() => this.#decoder.finish());
     while (this.#decoder.rowCount() > 0) await this.#writeBatch();
+    if (this.#context.hasEvents) await fireEvents(this.#context);
     return this.#rowCount;
   }
 

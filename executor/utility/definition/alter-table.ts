@@ -2,7 +2,7 @@
 // the column, and a dropped one stays in storage, hidden. The caller holds ACCESS EXCLUSIVE on the table.
 import type { ColumnEntry, IndexEntry, TableEntry } from "../../../catalog/entries.ts";
 import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
-import { unreachable } from "../../../common/assert.ts";
+import { must, unreachable } from "../../../common/assert.ts";
 import { quoteIdentifier } from "../../../common/identifier.ts";
 import type {
   AlterTableCommand,
@@ -13,8 +13,24 @@ import { columnSpec } from "../../storage/column-spec.ts";
 import { singleValueBuffer } from "../../storage/column-buffer.ts";
 import type { DefinitionContext } from "./context.ts";
 import { attnumOf } from "./column-number.ts";
-import { addChecks, addKeys, makeColumn } from "./create-table.ts";
-import { removeIndex, removeSequence } from "./drop.ts";
+import {
+  addChecks,
+  addKeys,
+  alterConstraint,
+  dropConstraint,
+  validateCheck,
+  validateConstraint,
+} from "./constraint.ts";
+import { makeColumn } from "./create-table.ts";
+import {
+  foreignKeyDependent,
+  foreignKeysTo,
+  removeForeignKeys,
+  requireCascade,
+  shownName,
+} from "./dependents.ts";
+import { addForeignKeys, touchReferenced, validateForeignKey } from "./foreign-key.ts";
+import { isBehind, removeIndex, removeSequence } from "./drop.ts";
 import { droppedName, readsColumn, withoutHiddenColumns } from "./hidden-columns.ts";
 import { lockName } from "./name-lock.ts";
 import { relationExists } from "./names.ts";
@@ -60,18 +76,22 @@ async function runCommand(
     }
     case "add-check": {
       const changed = addChecks(table, [command.check], context);
-      const constraint = changed.constraints.at(-1);
-      if ((await context.findViolation(table.oid, command.check.expression)) !== undefined) {
-        throw new SqlError(
-          SqlState.checkViolation,
-          `check constraint "${constraint?.name}" of relation "${table.name}" is violated by some row`,
-          { table: table.name, constraint: constraint?.name },
-        );
-      }
+      const added = must(changed.constraints.at(-1), "the check just added");
+      if (added.isValidated) await validateCheck(table, added, context);
       return changed;
     }
+    case "add-foreign-key": {
+      const changed = await addForeignKeys(table, [command.foreignKey], context);
+      const added = must(changed.constraints.at(-1), "the foreign key just added");
+      if (added.isValidated) await validateForeignKey(changed, added, context);
+      return changed;
+    }
+    case "validate-constraint":
+      return validateConstraint(table, command.name, context);
+    case "alter-constraint":
+      return alterConstraint(table, command.name, command, context);
     case "drop-constraint":
-      return dropConstraint(table, command.name, command.ifExists, context);
+      return dropConstraint(table, command, context);
     default:
       return unreachable(command);
   }
@@ -116,8 +136,16 @@ async function addColumn(
     context.put({ ...widened, version: table.version + 1 });
     await requireNoNulls(widened, column.name, context);
   }
+  // What looks for duplicates under a new key must see the column.
+  if (command.keys.length > 0) context.put({ ...widened, version: table.version + 1 });
   const keyed = await addKeys(widened, command.keys, context);
-  return addChecks(keyed, command.checks, context);
+  const checked = addChecks(keyed, command.checks, context);
+  if (command.foreignKeys.length === 0) return checked;
+  const result = await addForeignKeys(checked, command.foreignKeys, context);
+  context.put({ ...result, version: table.version + 1 });
+  const added = result.constraints.slice(checked.constraints.length);
+  for (const constraint of added) await validateForeignKey(result, constraint, context);
+  return result;
 }
 
 async function requireNoNulls(table: TableEntry, column: string, context: DefinitionContext): Promise<void> {
@@ -154,12 +182,12 @@ async function setNotNull(
   return withColumn(table, name, (column) => ({ ...column, notNull }));
 }
 
-/** Dropping a column takes its indexes and constraints along, as in PostgreSQL; views cannot exist yet. */
-function dropColumn(
+/** Dropping a column takes its indexes and constraints along; foreign keys of other tables to it need CASCADE. */
+async function dropColumn(
   command: Extract<AlterTableCommand, { kind: "drop-column" }>,
   table: TableEntry,
   context: DefinitionContext,
-): TableEntry {
+): Promise<TableEntry> {
   const column = table.columns.find((candidate) => candidate.name === command.name && !candidate.isDropped);
   if (column === undefined) {
     const message = `column "${command.name}" of relation "${table.name}" does not exist`;
@@ -171,9 +199,25 @@ function dropColumn(
     (other) => other !== column && !other.isDropped && other.generated !== undefined,
   );
   if (generatedFrom !== undefined) throw notSupported("dropping a column of a table with generated columns");
+  const { attnum } = column;
+  const subject = `column ${column.name} of table ${shownName(table, context)}`;
+  const references = foreignKeysTo(
+    table,
+    context,
+    // A foreign key of the table itself that stands on the column goes with it anyway.
+    ({ table: other, constraint }) =>
+      constraint.reference?.columns.includes(attnum) === true &&
+      !(other.oid === table.oid && constraint.columns.includes(attnum)),
+  );
+  const dependents = references.map((one) => foreignKeyDependent(one, subject, context));
+  requireCascade(subject, dependents, command.cascade, context);
+  await removeForeignKeys(
+    references.filter((one) => one.table.oid !== table.oid),
+    context,
+  );
   let rest = table;
   for (const index of context.catalog().indexesOf(table.oid)) {
-    if (!readsColumn(index, column.attnum)) continue;
+    if (!readsColumn(index, attnum)) continue;
     removeIndex(index, context);
     rest = withoutHiddenColumns(rest, index);
   }
@@ -181,9 +225,14 @@ function dropColumn(
     const sequence = context.catalog().entry("sequence", column.ownedSequence);
     if (sequence?.kind === "sequence") removeSequence(sequence, context);
   }
+  const gone = table.constraints.filter(
+    (constraint) =>
+      constraint.columns.includes(attnum) || references.some((one) => one.constraint.oid === constraint.oid),
+  );
+  await touchReferenced(gone, table.oid, context);
   return {
     ...rest,
-    constraints: table.constraints.filter((constraint) => !constraint.columns.includes(column.attnum)),
+    constraints: table.constraints.filter((constraint) => !gone.includes(constraint)),
     columns: rest.columns.map((other) => (other === column ? droppedColumn(column) : other)),
   };
 }
@@ -258,24 +307,6 @@ function replaceOutsideLiterals(text: string, from: RegExp, to: string): string 
     .join("");
 }
 
-function dropConstraint(
-  table: TableEntry,
-  name: string,
-  ifExists: boolean,
-  context: DefinitionContext,
-): TableEntry {
-  const constraint = table.constraints.find((candidate) => candidate.name === name);
-  if (constraint === undefined) {
-    const message = `constraint "${name}" of relation "${table.name}" does not exist`;
-    if (!ifExists) throw new SqlError(SqlState.undefinedObject, message);
-    context.notice({ severity: "NOTICE", code: "00000", message: `${message}, skipping` });
-    return table;
-  }
-  const index = constraint.indexOid === 0 ? undefined : context.catalog().entry("index", constraint.indexOid);
-  if (index?.kind === "index") removeIndex(index, context);
-  return { ...table, constraints: table.constraints.filter((candidate) => candidate !== constraint) };
-}
-
 function withColumn(
   table: TableEntry,
   name: string,
@@ -299,12 +330,12 @@ export async function renameIndex(plan: RenameIndexPlan, context: DefinitionCont
   context.put(renamed);
   const table = context.catalog().entry("table", index.tableOid);
   if (table?.kind !== "table") return;
-  if (!table.constraints.some((constraint) => constraint.indexOid === index.oid)) return;
+  if (!table.constraints.some((constraint) => isBehind(index, constraint))) return;
   context.put({
     ...table,
     version: table.version + 1,
     constraints: table.constraints.map((constraint) =>
-      constraint.indexOid === index.oid ? { ...constraint, name: plan.to } : constraint,
+      isBehind(index, constraint) ? { ...constraint, name: plan.to } : constraint,
     ),
   });
 }

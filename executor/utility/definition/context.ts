@@ -18,11 +18,16 @@ export interface DefinitionContext {
   temporarySchema(): number;
   /** Newest committed entries and own changes so far. */
   catalog(): CatalogSnapshot;
+  /** Schemas in force, implicit ones included: what need not be qualified in messages. */
+  searchPath(): readonly string[];
   put(entry: CatalogEntry): void;
   remove(entry: CatalogEntry): void;
   /** Resolves when the engine delivers the token; 57014 when the statement is cancelled meanwhile. */
   wait(token: number): Promise<void>;
-  /** Waits for a table lock in one of PostgreSQL's modes (8 = ACCESS EXCLUSIVE, 5 = SHARE). */
+  /**
+   * Waits for a table lock in one of PostgreSQL's modes (8 = ACCESS EXCLUSIVE, 5 = SHARE). Afterwards catalog() holds what
+   * was committed meanwhile.
+   */
   lockRelation(oid: number, mode: number): Promise<void>;
   notice(notice: Notice): void;
   /** Value of an expression without columns, in this transaction. */
@@ -34,6 +39,8 @@ export interface DefinitionContext {
   findViolation(tableOid: number, condition: string): Promise<readonly Datum[] | undefined>;
   /** Computes stored columns (generated ones, by attnum) of the table's rows, which get new versions. */
   fillColumns(table: TableEntry, attnums: readonly number[]): Promise<void>;
+  /** First row of a query in this transaction, as a client's would be run; undefined = none. */
+  firstRow(sql: string): Promise<readonly Datum[] | undefined>;
   /** Removes every entry and relation of another database; 55006 while sessions are connected to it. */
   dropDatabaseContents(databaseOid: number): void;
 }

@@ -16,7 +16,7 @@ import type { DefinitionContext } from "./context.ts";
 import { addHiddenColumns } from "./hidden-columns.ts";
 import { lockName } from "./name-lock.ts";
 import { chooseRelationName, relationExists } from "./names.ts";
-import { duplicateKeyError } from "./duplicate-key.ts";
+import { duplicateKeyError, refuseDuplicates } from "./duplicate-key.ts";
 
 /** pgvector's limits and defaults for WITH (m, ef_construction). */
 const HNSW_DEFAULTS = { m: 16, efConstruction: 64 } as const;
@@ -42,6 +42,7 @@ export async function createIndex(plan: CreateIndexPlan, context: DefinitionCont
     predicate,
     isUnique: plan.isUnique,
     isPrimary: false,
+    isImmediate: true,
     nullsNotDistinct: plan.nullsNotDistinct,
     options: plan.options,
   });
@@ -51,6 +52,7 @@ interface KeyIndex {
   readonly name: string;
   readonly attnums: readonly number[];
   readonly isPrimary: boolean;
+  readonly isImmediate: boolean;
   readonly nullsNotDistinct: boolean;
 }
 
@@ -75,21 +77,32 @@ export async function createKeyIndex(
     }
     return { attnum, opclass: opclass.oid, descending: false, nullsFirst: false };
   });
-  return buildIndex(context, table, {
+  const index = await buildIndex(context, table, {
     name: key.name,
     method: "btree",
     columns,
     isUnique: true,
     isPrimary: key.isPrimary,
+    isImmediate: key.isImmediate,
     nullsNotDistinct: key.nullsNotDistinct,
     predicate: undefined,
     options: [],
   });
+  if (!key.isImmediate) await refuseDuplicates(context, table, index);
+  return index;
 }
 
 type IndexPlan = Pick<
   IndexEntry,
-  "name" | "method" | "columns" | "isUnique" | "isPrimary" | "nullsNotDistinct" | "predicate" | "options"
+  | "name"
+  | "method"
+  | "columns"
+  | "isUnique"
+  | "isPrimary"
+  | "isImmediate"
+  | "nullsNotDistinct"
+  | "predicate"
+  | "options"
 >;
 
 async function buildIndex(
@@ -138,7 +151,8 @@ export function indexSpec(context: DefinitionContext, table: TableEntry, index: 
   const base = {
     indexId: index.storageId,
     relationId: table.storageId,
-    unique: index.isUnique,
+    // A deferrable key is checked after its rows went in.
+    unique: index.isUnique && index.isImmediate,
     nullsNotDistinct: index.nullsNotDistinct,
     columns: [
       ...index.columns.map((column) => columnSpecOf(table, index, column)),

@@ -1,15 +1,55 @@
 // DROP TABLE, INDEX, SEQUENCE, SCHEMA, EXTENSION. What depends on a dropped object is either internal (a table's indexes and
 // sequences go with it), or needs CASCADE; without it PostgreSQL's 2BP01 lists the dependents.
-import type { IndexEntry, SchemaEntry, SequenceEntry, TableEntry } from "../../../catalog/entries.ts";
+import type {
+  ConstraintEntry,
+  IndexEntry,
+  SchemaEntry,
+  SequenceEntry,
+  TableEntry,
+} from "../../../catalog/entries.ts";
 import { SqlError, SqlState } from "../../../common/error.ts";
 import type { DropPlan, DropTarget } from "../../../planner/physical/definition.ts";
 import type { DefinitionContext } from "./context.ts";
 import { withoutHiddenColumns } from "./hidden-columns.ts";
+import {
+  type Dependent,
+  foreignKeyDependent,
+  foreignKeysTo,
+  removeForeignKeys,
+  requireCascade,
+  shownName,
+  shownSequence,
+} from "./dependents.ts";
+import { touchReferenced } from "./foreign-key.ts";
 
 const ACCESS_EXCLUSIVE = 8;
 
 export async function drop(plan: DropPlan, context: DefinitionContext): Promise<void> {
+  const tables = plan.targets.flatMap((target) => (target.kind === "table" ? [target.table] : []));
+  if (tables.length > 0) await dropReferences(tables, plan.cascade, context);
   for (const target of plan.targets) await dropTarget(target, plan.cascade, context);
+}
+
+/** Foreign keys to `tables` from tables that stay. */
+async function dropReferences(
+  tables: readonly TableEntry[],
+  cascade: boolean,
+  context: DefinitionContext,
+): Promise<void> {
+  const going = new Set(tables.map((table) => table.oid));
+  const references = tables.flatMap((table) =>
+    foreignKeysTo(table, context, (one) => !going.has(one.table.oid)).map((one) => ({ table, one })),
+  );
+  const dependents = references.map(({ table, one }) =>
+    foreignKeyDependent(one, `table ${shownName(table, context)}`, context),
+  );
+  const [only, ...others] = tables;
+  const isOne = only !== undefined && others.length === 0;
+  requireCascade(isOne ? `table ${shownName(only, context)}` : undefined, dependents, cascade, context);
+  await removeForeignKeys(
+    references.map(({ one }) => one),
+    context,
+  );
 }
 
 async function dropTarget(target: DropTarget, cascade: boolean, context: DefinitionContext): Promise<void> {
@@ -21,7 +61,7 @@ async function dropTarget(target: DropTarget, cascade: boolean, context: Definit
       await dropTable(target.table, context);
       return;
     case "index":
-      dropIndexByCommand(target.index, context);
+      await dropIndexByCommand(target.index, cascade, context);
       return;
     case "sequence":
       dropSequenceByCommand(target.sequence, cascade, context);
@@ -37,11 +77,14 @@ async function dropTarget(target: DropTarget, cascade: boolean, context: Definit
   }
 }
 
-/** Removes a table with its indexes, owned sequences, comments and statistics. */
+/** Removes a table with its indexes, owned sequences, comments and statistics; foreign keys to it are gone already. */
 export async function dropTable(table: TableEntry, context: DefinitionContext): Promise<void> {
   await context.lockRelation(table.oid, ACCESS_EXCLUSIVE);
+  const current = context.catalog().entry("table", table.oid);
+  if (current?.kind !== "table") return;
+  await touchReferenced(current.constraints, table.oid, context);
   for (const index of context.catalog().indexesOf(table.oid)) removeIndex(index, context);
-  for (const column of table.columns) {
+  for (const column of current.columns) {
     if (column.ownedSequence === 0) continue;
     const sequence = context.catalog().entry("sequence", column.ownedSequence);
     if (sequence?.kind === "sequence") removeSequence(sequence, context);
@@ -49,8 +92,13 @@ export async function dropTable(table: TableEntry, context: DefinitionContext): 
   const statistics = context.catalog().statisticsOf(table.oid);
   if (statistics !== undefined) context.remove(statistics);
   removeComments(table.oid, context);
-  context.transaction.dropRelation(table.storageId);
-  context.remove(table);
+  context.transaction.dropRelation(current.storageId);
+  context.remove(current);
+}
+
+/** Whether the constraint is a key that the index serves (a foreign key names the index of what it refers to). */
+export function isBehind(index: IndexEntry, constraint: ConstraintEntry): boolean {
+  return constraint.indexOid === index.oid && constraint.reference === undefined;
 }
 
 /** Drops an index with its storage; its constraint and hidden columns are the caller's affair. */
@@ -72,10 +120,13 @@ function removeComments(objectOid: number, context: DefinitionContext): void {
   }
 }
 
-function dropIndexByCommand(index: IndexEntry, context: DefinitionContext): void {
+async function dropIndexByCommand(
+  index: IndexEntry,
+  cascade: boolean,
+  context: DefinitionContext,
+): Promise<void> {
   const table = context.catalog().entry("table", index.tableOid);
-  const constraint =
-    table?.kind === "table" ? table.constraints.find((c) => c.indexOid === index.oid) : undefined;
+  const constraint = table?.kind === "table" ? table.constraints.find((c) => isBehind(index, c)) : undefined;
   if (table !== undefined && constraint !== undefined) {
     throw new SqlError(
       SqlState.dependentObjectsStillExist,
@@ -83,10 +134,18 @@ function dropIndexByCommand(index: IndexEntry, context: DefinitionContext): void
       { hint: `You can drop constraint ${constraint.name} on table ${table.name} instead.` },
     );
   }
+  if (table?.kind === "table") {
+    const references = foreignKeysTo(table, context, (one) => one.constraint.indexOid === index.oid);
+    const subject = `index ${index.name}`;
+    const dependents = references.map((one) => foreignKeyDependent(one, subject, context));
+    requireCascade(subject, dependents, cascade, context);
+    await removeForeignKeys(references, context);
+  }
   removeIndex(index, context);
-  if (table?.kind !== "table") return;
-  const rest = withoutHiddenColumns(table, index);
-  if (rest !== table) context.put({ ...rest, version: table.version + 1 });
+  const rest = context.catalog().entry("table", index.tableOid);
+  if (rest?.kind !== "table") return;
+  const visible = withoutHiddenColumns(rest, index);
+  if (visible !== rest) context.put({ ...visible, version: rest.version + 1 });
 }
 
 /** A sequence behind a column: identity refuses, a serial's default needs CASCADE, which drops the default. */
@@ -129,27 +188,22 @@ async function dropSchema(schema: SchemaEntry, cascade: boolean, context: Defini
     if (relation.kind === "table") tables.push(relation.table);
     if (relation.kind === "sequence" && relation.sequence.ownerTable === 0) sequences.push(relation.sequence);
   }
-  const dependents = [...tables.map((t) => `table ${t.name}`), ...sequences.map((s) => `sequence ${s.name}`)];
-  if (dependents.length > 0 && !cascade) {
-    throw new SqlError(
-      SqlState.dependentObjectsStillExist,
-      `cannot drop schema ${schema.name} because other objects depend on it`,
-      {
-        detail: dependents.map((name) => `${name} depends on schema ${schema.name}`).join("\n"),
-        hint: "Use DROP ... CASCADE to drop the dependent objects too.",
-      },
-    );
-  }
-  if (dependents.length === 1) {
-    context.notice({ severity: "NOTICE", code: "00000", message: `drop cascades to ${dependents[0]}` });
-  } else if (dependents.length > 1) {
-    context.notice({
-      severity: "NOTICE",
-      code: "00000",
-      message: `drop cascades to ${dependents.length} other objects`,
-      detail: dependents.map((name) => `drop cascades to ${name}`).join("\n"),
-    });
-  }
+  const on = `schema ${schema.name}`;
+  const going = new Set(tables.map((table) => table.oid));
+  const references = tables.flatMap((table) => {
+    const subject = `table ${shownName(table, context)}`;
+    return foreignKeysTo(table, context, (one) => !going.has(one.table.oid)).map((one) => ({ subject, one }));
+  });
+  const dependents: Dependent[] = [
+    ...tables.map((table) => ({ description: `table ${shownName(table, context)}`, on })),
+    ...sequences.map((sequence) => ({ description: `sequence ${shownSequence(sequence, context)}`, on })),
+    ...references.map(({ subject, one }) => foreignKeyDependent(one, subject, context)),
+  ];
+  requireCascade(on, dependents, cascade, context);
+  await removeForeignKeys(
+    references.map(({ one }) => one),
+    context,
+  );
   for (const table of tables) await dropTable(table, context);
   for (const sequence of sequences) removeSequence(sequence, context);
   removeComments(schema.oid, context);

@@ -41,6 +41,30 @@ export function chooseRelationName(
   }
 }
 
+export interface NameParts {
+  readonly first: string;
+  readonly second: string | undefined;
+  readonly label: string;
+}
+
+/** As chooseRelationName, but unlike every constraint of the schema and the names of `taken`. */
+export function chooseConstraintName(
+  catalog: CatalogSnapshot,
+  schemaOid: number,
+  { first, second, label }: NameParts,
+  taken: ReadonlySet<string>,
+): string {
+  const known = new Set(taken);
+  for (const relation of catalog.relationsIn(schemaOid)) {
+    if (relation.kind !== "table") continue;
+    for (const constraint of relation.table.constraints) known.add(constraint.name);
+  }
+  for (let attempt = 0; ; attempt++) {
+    const name = makeObjectName(first, second, attempt === 0 ? label : `${label}${attempt}`);
+    if (!known.has(name)) return name;
+  }
+}
+
 /** Tables, indexes, sequences and views share one name space per schema. */
 export function relationExists(catalog: CatalogSnapshot, schemaOid: number, name: string): boolean {
   for (const relation of catalog.relationsIn(schemaOid)) {

@@ -1,18 +1,48 @@
 // TRUNCATE: the table gets new, empty storage under the same oid; the old one goes at commit, so ROLLBACK brings it back.
 import type { IndexEntry, TableEntry } from "../../../catalog/entries.ts";
+import { SqlError, SqlState } from "../../../common/error.ts";
 import type { TruncatePlan } from "../../../planner/physical/definition.ts";
 import { columnSpec } from "../../storage/column-spec.ts";
 import type { DefinitionContext } from "./context.ts";
 import { buildInEngine } from "./create-index.ts";
+import { type ForeignKeyOf, foreignKeysTo } from "./dependents.ts";
 
 const ACCESS_EXCLUSIVE = 8;
 
 export async function truncate(plan: TruncatePlan, context: DefinitionContext): Promise<void> {
-  for (const table of plan.tables) {
+  const tables = [...plan.tables];
+  for (const table of tables) {
     await context.lockRelation(table.oid, ACCESS_EXCLUSIVE);
+    const truncated = new Set(tables.map(({ oid }) => oid));
+    for (const reference of foreignKeysTo(table, context, (one) => !truncated.has(one.table.oid))) {
+      if (!plan.cascade) throw stillReferenced(table, reference);
+      if (truncated.has(reference.table.oid)) continue;
+      context.notice({
+        severity: "NOTICE",
+        code: "00000",
+        message: `truncate cascades to table "${reference.table.name}"`,
+      });
+      truncated.add(reference.table.oid);
+      tables.push(reference.table);
+    }
+  }
+  for (const oid of new Set(tables.map((table) => table.oid))) {
+    const table = context.catalog().entry("table", oid);
+    if (table?.kind !== "table") continue;
     await replaceStorage(table, context);
     if (plan.restartIdentity) restartSequences(table, context);
   }
+}
+
+function stillReferenced(table: TableEntry, { table: other }: ForeignKeyOf): SqlError {
+  return new SqlError(
+    SqlState.featureNotSupported,
+    "cannot truncate a table referenced in a foreign key constraint",
+    {
+      detail: `Table "${other.name}" references "${table.name}".`,
+      hint: `Truncate table "${other.name}" at the same time, or use TRUNCATE ... CASCADE.`,
+    },
+  );
 }
 
 async function replaceStorage(table: TableEntry, context: DefinitionContext): Promise<void> {

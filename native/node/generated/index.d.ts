@@ -52,6 +52,7 @@ export declare class EngineSession {
 
 export declare class EngineTransaction {
   beginStatement(): void
+  beginCheck(): void
   savepoint(): number
   rollbackTo(savepoint: number): void
   release(savepoint: number): void
@@ -70,6 +71,8 @@ export declare class EngineTransaction {
   indexCount(indexId: number, range: unknown, limit: number): number
   fetchRows(relationId: number, rids: unknown, from: number, count: number, newest: boolean, columns: unknown, buffers: unknown, found: unknown, needed: unknown): number
   ridLimit(relationId: number): number
+  lookupKeys(indexId: number, columns: unknown, count: number, rids: unknown): void
+  checkDuplicates(indexId: number, rids: unknown, from: number, count: number, status: unknown): number
   insertRows(relationId: number, columns: unknown, from: number, count: number, rids: unknown, status: unknown): number
   updateRows(relationId: number, rids: unknown, changed: unknown, columns: unknown, from: number, count: number, status: unknown): number
   deleteRows(relationId: number, rids: unknown, from: number, count: number): void

@@ -117,6 +117,11 @@ impl EngineTransaction {
     }
 
     #[napi]
+    pub fn begin_check(&self, env: Env) -> napi::Result<()> {
+        guard(env, || self.transaction.begin_check())
+    }
+
+    #[napi]
     pub fn savepoint(&self, env: Env) -> napi::Result<u32> {
         guard(env, || self.transaction.savepoint())
     }
@@ -325,6 +330,41 @@ impl EngineTransaction {
     #[napi]
     pub fn rid_limit(&self, env: Env, relation_id: u32) -> napi::Result<u32> {
         guard(env, || self.transaction.rid_limit(relation_id))
+    }
+
+    #[napi]
+    pub fn lookup_keys(
+        &self,
+        env: Env,
+        index_id: u32,
+        columns: Unknown<'_>,
+        count: u32,
+        rids: Unknown<'_>,
+    ) -> napi::Result<()> {
+        guard(env, || {
+            let lent = Lent::new(env);
+            let columns = read_columns(&lent, columns)?;
+            let rids = part_mut(lent.write(rids, "rids")?, 0, count, "rids")?;
+            self.transaction.lookup_keys(index_id, &columns, rids)
+        })
+    }
+
+    #[napi]
+    pub fn check_duplicates(
+        &self,
+        env: Env,
+        index_id: u32,
+        rids: Unknown<'_>,
+        from: u32,
+        count: u32,
+        status: Unknown<'_>,
+    ) -> napi::Result<u32> {
+        guard(env, || {
+            let lent = Lent::new(env);
+            let rids = part(lent.read(rids, "rids")?, from, count, "rids")?;
+            let done = self.transaction.check_duplicates(index_id, rids)?;
+            written(done, lent.write(status, "status")?)
+        })
     }
 
     #[napi]

@@ -16,7 +16,8 @@ import {
   type NamedColumn,
   undefinedRelation,
 } from "./context.ts";
-import { bindCheckConstraint, bindColumn, bindKey } from "./create-table.ts";
+import { bindCheckConstraint, bindForeignKey, bindKey } from "./constraint.ts";
+import { bindColumn } from "./create-table.ts";
 
 export function bindAlterTable(statement: AlterTableStmt, context: DefinitionBindContext): DefinitionPlan {
   const name = statement.relation ?? {};
@@ -85,6 +86,10 @@ function bindCommand(
       if (constraint.contype === "CONSTR_CHECK") {
         return { kind: "add-check", check: bindCheckConstraint(constraint, table.name, columns, context) };
       }
+      if (constraint.contype === "CONSTR_FOREIGN") {
+        const home = { table: table.name, schemaname: undefined, existing: table };
+        return { kind: "add-foreign-key", foreignKey: bindForeignKey(constraint, undefined, home, context) };
+      }
       const key = bindKey(constraint, undefined);
       for (const column of key.columns) {
         if (columns.some((candidate) => candidate.name === column)) continue;
@@ -95,7 +100,16 @@ function bindCommand(
       return { kind: "add-key", key };
     }
     case "AT_DropConstraint":
-      return { kind: "drop-constraint", name, ifExists: command.missing_ok === true };
+      return {
+        kind: "drop-constraint",
+        name,
+        ifExists: command.missing_ok === true,
+        cascade: command.behavior === "DROP_CASCADE",
+      };
+    case "AT_ValidateConstraint":
+      return { kind: "validate-constraint", name };
+    case "AT_AlterConstraint":
+      return bindAlterConstraint(command, table);
     default:
       throw notSupported(
         `ALTER TABLE ${(command.subtype ?? "")
@@ -114,7 +128,8 @@ function bindAddColumn(
 ): AlterTableCommand {
   if (command.def === undefined || !("ColumnDef" in command.def))
     throw notSupported("this column definition");
-  const bound = bindColumn(command.def.ColumnDef, table.name, context);
+  const home = { table: table.name, schemaname: undefined, existing: table };
+  const bound = bindColumn(command.def.ColumnDef, home, context);
   const all = [...columns, bound.definition];
   return {
     kind: "add-column",
@@ -129,6 +144,20 @@ function bindAddColumn(
     initial: bound.initial,
     keys: bound.keys,
     checks: bound.checkNodes.map((node) => bindCheckConstraint(node, table.name, all, context)),
+    foreignKeys: bound.foreignKeys,
+  };
+}
+
+function bindAlterConstraint(command: AlterTableCmd, table: TableEntry): AlterTableCommand {
+  const def =
+    command.def !== undefined && "ATAlterConstraint" in command.def ? command.def.ATAlterConstraint : {};
+  if (def.alterDeferrability !== true)
+    throw notSupported(`ALTER CONSTRAINT of "${table.name}" that is not about DEFERRABLE`);
+  return {
+    kind: "alter-constraint",
+    name: def.conname ?? "",
+    isDeferrable: def.deferrable === true,
+    isDeferred: def.initdeferred === true,
   };
 }
 

@@ -83,10 +83,9 @@ export function findTable(name: RelationName, context: DefinitionBindContext): T
   throw new SqlError(SqlState.wrongObjectType, `"${name.relname}" is not a table`);
 }
 
+/** PostgreSQL looks these names up without a position. */
 export function undefinedRelation(name: RelationName): SqlError {
-  return new SqlError(SqlState.undefinedTable, `relation "${displayName(name)}" does not exist`, {
-    position: positionOf(name.location) || undefined,
-  });
+  return new SqlError(SqlState.undefinedTable, `relation "${displayName(name)}" does not exist`);
 }
 
 /** Where CREATE puts an unqualified name: the first existing schema of the search path. */

@@ -12,14 +12,22 @@ import {
   type TypeName,
 } from "../../../parser/tree.ts";
 import type {
-  CheckDefinition,
   ColumnDefinition,
   CreateTablePlan,
+  ForeignKeyDefinition,
   KeyDefinition,
   SequenceDefinition,
 } from "../../physical/definition.ts";
 import type { BoundExpression } from "../../logical/expression.ts";
 import { creationSchema, type DefinitionBindContext, type NamedColumn } from "./context.ts";
+import {
+  bindCheckConstraint,
+  bindForeignKey,
+  bindKey,
+  type ConstraintHome,
+  unsupportedConstraint,
+  withAttributes,
+} from "./constraint.ts";
 import { bindSequenceOptions } from "./sequence.ts";
 
 /** PostgreSQL's MaxHeapAttributeNumber. */
@@ -40,6 +48,7 @@ export interface BoundColumn {
   /** The default, bound, for ALTER TABLE ADD COLUMN. */
   readonly initial: BoundExpression | undefined;
   readonly keys: readonly KeyDefinition[];
+  readonly foreignKeys: readonly ForeignKeyDefinition[];
   readonly checkNodes: readonly Constraint[];
   readonly generatedNode: Node | undefined;
 }
@@ -48,10 +57,11 @@ export function bindCreateTable(statement: CreateStmt, context: DefinitionBindCo
   refuseTableClauses(statement);
   const name = statement.relation ?? {};
   const table = name.relname ?? "";
+  const home: ConstraintHome = { table, schemaname: name.schemaname, existing: undefined };
   const columns: BoundColumn[] = [];
   const tableConstraints: Constraint[] = [];
   for (const element of statement.tableElts ?? []) {
-    if ("ColumnDef" in element) columns.push(bindColumn(element.ColumnDef, table, context));
+    if ("ColumnDef" in element) columns.push(bindColumn(element.ColumnDef, home, context));
     else if ("Constraint" in element) tableConstraints.push(element.Constraint);
     else throw notSupported("CREATE TABLE ... LIKE");
   }
@@ -62,11 +72,18 @@ export function bindCreateTable(statement: CreateStmt, context: DefinitionBindCo
   const named = columns.map((column): NamedColumn => column.definition);
   const keys = columns.flatMap((column) => column.keys);
   const checkNodes = columns.flatMap((column) => column.checkNodes);
+  const foreignKeys = columns.flatMap((column) => column.foreignKeys);
+  const keyNodes: Constraint[] = [];
   for (const constraint of tableConstraints) {
-    if (constraint.contype === "CONSTR_CHECK") checkNodes.push(constraint);
-    else keys.push(bindKey(constraint, undefined));
+    if (constraint.contype === "CONSTR_CHECK") checkNodes.push({ ...constraint, skip_validation: false });
+    else if (constraint.contype === "CONSTR_FOREIGN")
+      foreignKeys.push(bindForeignKey(constraint, undefined, home, context));
+    else {
+      keys.push(bindKey(constraint, undefined));
+      keyNodes.push(constraint);
+    }
   }
-  checkKeys(keys, tableConstraints, named, table);
+  checkKeys(keys, keyNodes, named, table);
   const primary = keys.filter((key) => key.kind === "primary").flatMap((key) => key.columns);
   return {
     kind: "create-table",
@@ -87,6 +104,7 @@ export function bindCreateTable(statement: CreateStmt, context: DefinitionBindCo
     }),
     keys,
     checks: checkNodes.map((node) => bindCheckConstraint(node, table, named, context)),
+    foreignKeys,
   };
 }
 
@@ -132,9 +150,7 @@ function checkKeys(
   columns: readonly NamedColumn[],
   table: string,
 ): void {
-  const positions = nodes
-    .filter((node) => node.contype !== "CONSTR_CHECK")
-    .map((node) => positionOf(node.location));
+  const positions = nodes.map((node) => positionOf(node.location));
   const columnKeys = keys.length - positions.length;
   let primaries = 0;
   for (const [index, key] of keys.entries()) {
@@ -165,7 +181,12 @@ function checkKeys(
 }
 
 /** One column with the constraints written behind it. */
-export function bindColumn(column: ColumnDef, table: string, context: DefinitionBindContext): BoundColumn {
+export function bindColumn(
+  column: ColumnDef,
+  home: ConstraintHome,
+  context: DefinitionBindContext,
+): BoundColumn {
+  const { table } = home;
   const name = column.colname ?? "";
   const serialOid = serialType(column.typeName);
   if (column.typeName === undefined) throw new SqlError(SqlState.syntaxError, `column "${name}" has no type`);
@@ -182,6 +203,7 @@ export function bindColumn(column: ColumnDef, table: string, context: Definition
   let initial: BoundExpression | undefined;
   let generatedNode: Node | undefined;
   const keys: KeyDefinition[] = [];
+  const foreignKeys: ForeignKeyDefinition[] = [];
   const checkNodes: Constraint[] = [];
   const both = (what: string, location: number | undefined): SqlError =>
     new SqlError(
@@ -195,9 +217,8 @@ export function bindColumn(column: ColumnDef, table: string, context: Definition
     sequence = bindSequenceOptions(undefined, serialOid, context);
     notNull = true;
   }
-  for (const node of column.constraints ?? []) {
-    if (!("Constraint" in node)) continue;
-    const constraint = node.Constraint;
+  const nodes = (column.constraints ?? []).flatMap((node) => ("Constraint" in node ? [node.Constraint] : []));
+  for (const constraint of withAttributes(nodes)) {
     switch (constraint.contype) {
       case "CONSTR_NULL":
         isNullable = true;
@@ -246,6 +267,9 @@ export function bindColumn(column: ColumnDef, table: string, context: Definition
       case "CONSTR_UNIQUE":
         keys.push(bindKey(constraint, name));
         break;
+      case "CONSTR_FOREIGN":
+        foreignKeys.push(bindForeignKey(constraint, name, home, context));
+        break;
       default:
         throw unsupportedConstraint(constraint);
     }
@@ -269,6 +293,7 @@ export function bindColumn(column: ColumnDef, table: string, context: Definition
     },
     initial,
     keys,
+    foreignKeys,
     checkNodes,
     generatedNode,
   };
@@ -311,49 +336,4 @@ function collationOf(column: ColumnDef, type: SqlType, context: DefinitionBindCo
     default:
       throw notSupported(`collation "${name}"`, position);
   }
-}
-
-/** PRIMARY KEY or UNIQUE, behind a column (`column`) or as a table constraint. */
-export function bindKey(constraint: Constraint, column: string | undefined): KeyDefinition {
-  if (constraint.contype !== "CONSTR_PRIMARY" && constraint.contype !== "CONSTR_UNIQUE")
-    throw unsupportedConstraint(constraint);
-  const position = positionOf(constraint.location);
-  if (constraint.deferrable === true) throw notSupported("DEFERRABLE constraints", position);
-  if (constraint.including !== undefined && constraint.including.length > 0)
-    throw notSupported("INCLUDE columns", position);
-  if (constraint.indexname !== undefined) throw notSupported("USING INDEX", position);
-  return {
-    kind: constraint.contype === "CONSTR_PRIMARY" ? "primary" : "unique",
-    name: constraint.conname,
-    columns: column === undefined ? stringsOf(constraint.keys) : [column],
-    nullsNotDistinct: constraint.nulls_not_distinct === true,
-  };
-}
-
-export function unsupportedConstraint(constraint: Constraint): SqlError {
-  const position = positionOf(constraint.location);
-  switch (constraint.contype) {
-    case "CONSTR_FOREIGN":
-      return notSupported("FOREIGN KEY", position);
-    case "CONSTR_EXCLUSION":
-      return notSupported("EXCLUDE", position);
-    case "CONSTR_ATTR_DEFERRABLE":
-    case "CONSTR_ATTR_DEFERRED":
-      return notSupported("DEFERRABLE constraints", position);
-    default:
-      return notSupported(`constraint kind ${constraint.contype}`, position);
-  }
-}
-
-export function bindCheckConstraint(
-  constraint: Constraint,
-  table: string,
-  columns: readonly NamedColumn[],
-  context: DefinitionBindContext,
-): CheckDefinition {
-  if (constraint.raw_expr === undefined)
-    throw new SqlError(SqlState.syntaxError, "CHECK without an expression");
-  if (constraint.skip_validation === true) throw notSupported("NOT VALID", positionOf(constraint.location));
-  const bound = context.bindCheck(constraint.raw_expr, table, columns);
-  return { name: constraint.conname, expression: bound.text, columns: bound.columns };
 }

@@ -123,5 +123,6 @@ export function bindTruncate(statement: TruncateStmt, context: DefinitionBindCon
       "RangeVar" in node ? [findTable(node.RangeVar, context)] : [],
     ),
     restartIdentity: statement.restart_seqs === true,
+    cascade: statement.behavior === "DROP_CASCADE",
   };
 }

@@ -70,6 +70,7 @@ impl Transaction {
         state.undo.clear();
         state.tables.clear();
         state.snapshot = Snapshot::ended();
+        state.fixed_snapshot = None;
         let is_empty = request.tables.is_empty()
             && request.definitions.is_empty()
             && request.catalog.is_empty();
@@ -131,6 +132,7 @@ impl Transaction {
         let locks = std::mem::take(&mut state.locks);
         let serializable = state.serializable.take();
         state.snapshot = Snapshot::ended();
+        state.fixed_snapshot = None;
         drop(state);
         self.session.wait_for_safety(None);
         if let Some(handle) = serializable {

@@ -16,6 +16,7 @@ mod rowlock;
 mod search;
 mod serialize;
 mod text;
+mod unique;
 mod walk;
 mod write;
 
@@ -107,6 +108,8 @@ pub(crate) enum Definition {
 pub(crate) struct State {
     pub status: Status,
     pub snapshot: Arc<Snapshot>,
+    /// REPEATABLE READ and SERIALIZABLE: the transaction's snapshot while a check looks at the newest rows.
+    pub fixed_snapshot: Option<Arc<Snapshot>>,
     pub command: u32,
     pub tables: HashMap<u32, PrivateTable>,
     pub catalog: BTreeMap<String, CatalogWrite>,
@@ -141,6 +144,7 @@ impl Transaction {
         let state = State {
             status: Status::Open,
             snapshot: engine.snapshots.take(),
+            fixed_snapshot: None,
             command: 0,
             tables: HashMap::new(),
             catalog: BTreeMap::new(),
@@ -180,6 +184,10 @@ impl Transaction {
     pub fn begin_statement(&self) -> Result<()> {
         let mut state = self.open_state()?;
         state.command += 1;
+        if let Some(fixed) = state.fixed_snapshot.take() {
+            state.snapshot = fixed;
+            return Ok(());
+        }
         match self.isolation {
             Isolation::ReadCommitted => state.snapshot = self.engine.snapshots.take(),
             Isolation::RepeatableRead if state.command == 1 => {
@@ -187,6 +195,19 @@ impl Transaction {
             }
             Isolation::Serializable if state.command == 1 => self.begin_serializable(&mut state),
             Isolation::RepeatableRead | Isolation::Serializable => {}
+        }
+        Ok(())
+    }
+
+    /// As `begin_statement`, but REPEATABLE READ and SERIALIZABLE see the newest committed rows too, until the next statement
+    /// begins: what a foreign key asks about rows that refer to a key must not miss rows that the snapshot does not hold.
+    pub fn begin_check(&self) -> Result<()> {
+        let mut state = self.open_state()?;
+        state.command += 1;
+        let newest = self.engine.snapshots.take();
+        let own = std::mem::replace(&mut state.snapshot, newest);
+        if self.isolation != Isolation::ReadCommitted && state.fixed_snapshot.is_none() {
+            state.fixed_snapshot = Some(own);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::private::Newest;
+use super::write::key_range;
 use super::{PrivateTable, State, Transaction};
 use crate::column::KeyRange;
 use crate::error::{Result, StoreError};
@@ -56,12 +57,22 @@ impl Transaction {
         backward: bool,
     ) -> Result<Walk> {
         let (table, index) = self.btree(index_id)?;
+        let rest = byte_range(&index.spec.columns, range)?;
+        Ok(Self::walk_over(state, table, index, rest, backward))
+    }
+
+    fn walk_over(
+        state: &State,
+        table: Arc<Table>,
+        index: Arc<Index>,
+        rest: Option<ByteRange>,
+        backward: bool,
+    ) -> Walk {
         let columns = match state.tables.get(&table.relation_id) {
             Some(private) => Arc::clone(&private.columns),
             None => table.columns(),
         };
-        let rest = byte_range(&index.spec.columns, range)?;
-        Ok(Walk {
+        Walk {
             index,
             table,
             columns,
@@ -72,7 +83,7 @@ impl Transaction {
             run: Vec::new(),
             found: Vec::new(),
             given: 0,
-        })
+        }
     }
 
     /// Opens a walk. `low` and `high` bound values; a backward walk starts at the end of the key order.
@@ -85,6 +96,23 @@ impl Transaction {
         let state = self.open_state()?;
         let walk = self.walk(&state, index_id, range, backward)?;
         Ok(IndexCursor { transaction: Arc::clone(self), walk })
+    }
+
+    /// The first row with this key that the statement sees.
+    pub(super) fn row_with_key(
+        &self,
+        state: &State,
+        index_id: u32,
+        key: &[u8],
+    ) -> Result<Option<u32>> {
+        let (table, index) = self.btree(index_id)?;
+        let mut walk = Self::walk_over(state, table, index, Some(key_range(key)), false);
+        while walk.advance(self, state)? {
+            if let Some(&rid) = walk.found.first() {
+                return Ok(Some(rid));
+            }
+        }
+        Ok(None)
     }
 
     /// Sets the bits of the rows in the range that the statement sees; returns how many.

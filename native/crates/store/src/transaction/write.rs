@@ -306,7 +306,7 @@ impl Transaction {
     }
 }
 
-fn key_tag(index: &Index, key: &[u8]) -> LockTag {
+pub(super) fn key_tag(index: &Index, key: &[u8]) -> LockTag {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
     LockTag::Key { index: index.spec.index_id, hash }
 }
@@ -468,13 +468,13 @@ fn changed_row(
 }
 
 /// The range of entries with exactly this key.
-fn key_range(key: &[u8]) -> ByteRange {
+pub(super) fn key_range(key: &[u8]) -> ByteRange {
     let mut high = key.to_vec();
     high.extend([0xFF; 5]);
     ByteRange { low: Some(key.to_vec()), high: Some(high) }
 }
 
-fn own_conflict(
+pub(super) fn own_conflict(
     private: &PrivateTable,
     index: &Index,
     key: &[u8],
@@ -502,7 +502,7 @@ fn own_conflict(
     Ok(None)
 }
 
-fn committed_conflict(
+pub(super) fn committed_conflict(
     private: &PrivateTable,
     index: &Index,
     key: &[u8],
