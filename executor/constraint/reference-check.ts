@@ -2,9 +2,10 @@
 // referenced table, and are locked FOR KEY SHARE so that they stay.
 //
 // Keys are looked up once each, in the order in which rows have them first: READ COMMITTED in the newest state, REPEATABLE
-// READ in its snapshot, where a referenced row that changed since is 40001, as for every other locked row.
+// READ in its snapshot, where a referenced row whose key is gone since is 40001.
 import { must } from "../../common/assert.ts";
 import type { Vector } from "../../common/batch/vector.ts";
+import { SqlError, SqlState, toSqlError } from "../../common/error.ts";
 import { NO_ROW, RowLock, RowLockOutcome } from "../../native/engine.ts";
 import type { ForeignKeyRules } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
@@ -88,7 +89,10 @@ export function convertKeys(
   return evaluateAll(rules.childKey.map(compileExpression), { columns, rowCount }, context);
 }
 
-/** Locks referenced rows; gives the position of the first key that its row no longer has. */
+/**
+ * Locks referenced rows; gives the position of the first key that its row no longer has. With a fixed snapshot such a row is
+ * 40001, while one that changed in other columns only will do, as for PostgreSQL's FOR KEY SHARE.
+ */
 async function lockKeys(
   rules: ForeignKeyRules,
   rids: Uint32Array,
@@ -96,15 +100,28 @@ async function lockKeys(
   context: ExecutionContext,
 ): Promise<number | undefined> {
   const { parent, reference } = rules;
-  const outcomes = await lockRows(parent, rids, RowLock.keyShare, context);
+  const isFixed = context.functionContext.session.getSetting("transaction_isolation") !== "read committed";
+  // From here on the newest state counts: what the snapshot holds was looked up.
+  if (isFixed) context.transaction.beginCheck();
+  const outcomes = await lockRows(parent, rids, RowLock.keyShare, context).catch(asLockedRows);
   for (let i = 0; i < rids.length; i++) {
-    if (outcomes[i] === RowLockOutcome.locked) continue;
-    if (outcomes[i] === RowLockOutcome.gone) return i;
+    if (outcomes[i] === RowLockOutcome.locked && !isFixed) continue;
     const newest = readNewest(parent, reference.columns, rids.slice(i, i + 1), context);
     const columns = reference.columns.map((attnum) =>
       must(newest.columns[attnum - 1], "a referenced column"),
     );
-    if (newest.rids.length === 0 || set.find(columns, 0) !== i) return i;
+    if (newest.rids.length > 0 && set.find(columns, 0) === i) continue;
+    if (!isFixed) return i;
+    throw concurrentUpdate();
   }
   return undefined;
+}
+
+/** PostgreSQL's LockRows says "update" of deleted rows too. */
+function asLockedRows(error: unknown): never {
+  throw toSqlError(error).code === SqlState.serializationFailure ? concurrentUpdate() : error;
+}
+
+function concurrentUpdate(): SqlError {
+  return new SqlError(SqlState.serializationFailure, "could not serialize access due to concurrent update");
 }

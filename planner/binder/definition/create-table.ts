@@ -59,31 +59,37 @@ export function bindCreateTable(statement: CreateStmt, context: DefinitionBindCo
   const table = name.relname ?? "";
   const home: ConstraintHome = { table, schemaname: name.schemaname, existing: undefined };
   const columns: BoundColumn[] = [];
-  const tableConstraints: Constraint[] = [];
+  // Constraints in the order in which they are written, behind columns or as elements of their own.
+  const keyed: PlacedKey[] = [];
+  const checkNodes: Constraint[] = [];
+  const foreignKeys: ForeignKeyDefinition[] = [];
   for (const element of statement.tableElts ?? []) {
-    if ("ColumnDef" in element) columns.push(bindColumn(element.ColumnDef, home, context));
-    else if ("Constraint" in element) tableConstraints.push(element.Constraint);
-    else throw notSupported("CREATE TABLE ... LIKE");
+    if ("ColumnDef" in element) {
+      const column = bindColumn(element.ColumnDef, home, context);
+      columns.push(column);
+      keyed.push(...column.keys.map((key) => ({ key, position: undefined })));
+      checkNodes.push(...column.checkNodes);
+      foreignKeys.push(...column.foreignKeys);
+    } else if (!("Constraint" in element)) throw notSupported("CREATE TABLE ... LIKE");
+    else {
+      const constraint = element.Constraint;
+      // NOT VALID has nothing to leave out here.
+      if (constraint.contype === "CONSTR_CHECK") checkNodes.push({ ...constraint, skip_validation: false });
+      else if (constraint.contype === "CONSTR_FOREIGN")
+        foreignKeys.push(bindForeignKey(constraint, undefined, home, context));
+      else keyed.push({ key: bindKey(constraint, undefined), position: positionOf(constraint.location) });
+    }
   }
   if (columns.length > MAX_COLUMNS) {
     throw new SqlError(SqlState.tooManyColumns, `tables can have at most ${MAX_COLUMNS} columns`);
   }
   refuseDuplicateColumns(columns);
   const named = columns.map((column): NamedColumn => column.definition);
-  const keys = columns.flatMap((column) => column.keys);
-  const checkNodes = columns.flatMap((column) => column.checkNodes);
-  const foreignKeys = columns.flatMap((column) => column.foreignKeys);
-  const keyNodes: Constraint[] = [];
-  for (const constraint of tableConstraints) {
-    if (constraint.contype === "CONSTR_CHECK") checkNodes.push({ ...constraint, skip_validation: false });
-    else if (constraint.contype === "CONSTR_FOREIGN")
-      foreignKeys.push(bindForeignKey(constraint, undefined, home, context));
-    else {
-      keys.push(bindKey(constraint, undefined));
-      keyNodes.push(constraint);
-    }
-  }
-  checkKeys(keys, keyNodes, named, table);
+  checkKeys(keyed, named, table);
+  // PostgreSQL makes the primary key's index first.
+  const keys = keyed
+    .map(({ key }) => key)
+    .toSorted((a, b) => Number(b.kind === "primary") - Number(a.kind === "primary"));
   const primary = keys.filter((key) => key.kind === "primary").flatMap((key) => key.columns);
   return {
     kind: "create-table",
@@ -143,18 +149,16 @@ function refuseDuplicateColumns(columns: readonly BoundColumn[]): void {
   }
 }
 
+interface PlacedKey {
+  readonly key: KeyDefinition;
+  /** Of a table constraint. */
+  readonly position: number | undefined;
+}
+
 /** The columns of key constraints must exist once each; a table has one primary key. */
-function checkKeys(
-  keys: readonly KeyDefinition[],
-  nodes: readonly Constraint[],
-  columns: readonly NamedColumn[],
-  table: string,
-): void {
-  const positions = nodes.map((node) => positionOf(node.location));
-  const columnKeys = keys.length - positions.length;
+function checkKeys(keys: readonly PlacedKey[], columns: readonly NamedColumn[], table: string): void {
   let primaries = 0;
-  for (const [index, key] of keys.entries()) {
-    const position = positions[index - columnKeys];
+  for (const { key, position } of keys) {
     if (key.kind === "primary" && ++primaries > 1) {
       throw new SqlError(
         SqlState.invalidTableDefinition,
