@@ -54,7 +54,8 @@ pub fn open_engine(env: Env, options: Object<'_>) -> napi::Result<Engine> {
         }
         let (storage, folder) = open_storage(path.as_deref())?;
         let pool_threads = pool_threads.unwrap_or(0) as usize;
-        let engine = omen_store::Engine::open(EngineOptions { storage, pool_threads })?;
+        let engine =
+            omen_store::Engine::open(EngineOptions { storage, pool_threads, buffer_bytes: 0 })?;
         *slot = Some(Open { engine: Arc::clone(&engine), _folder: folder });
         Ok(Engine { shared: engine, courier: None, channel: None })
     })

@@ -21,6 +21,11 @@ mod memory_disk;
 mod os_disk;
 pub mod vectors;
 
+/// CRC32C of bytes, going on from the sum of what is before them (0 at the start).
+pub fn checksum(before: u32, bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(before, bytes)
+}
+
 pub use disk::{DirLock, Disk, DiskFile, Mapping, create_dir_durably};
 pub use error::{DiskError, DiskErrorKind, Result};
 pub use faulty::{CrashKind, CrashState, Fault, FaultyDisk};

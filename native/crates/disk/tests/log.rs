@@ -417,3 +417,18 @@ proptest! {
         prop_assert_eq!(replay(&disk, 0).unwrap_err().kind, DiskErrorKind::Corrupt);
     }
 }
+
+/// Commits without a record are numbered too, and a checkpoint may be of one: the next segment counts on from there.
+#[test]
+fn a_checkpoint_may_be_above_the_last_record() {
+    let disk = MemoryDisk::new();
+    let (mut log, _) = start(&disk, SMALL);
+    log.append_group(&records(&vec![(1, 1, vec![1])])).unwrap();
+    drop(log);
+    let (end, _) = replay(&disk, 2).unwrap();
+    let mut log = LogWriter::start(Arc::new(disk.clone()), SMALL, &end).unwrap();
+    log.append_group(&records(&vec![(3, 1, vec![3])])).unwrap();
+    drop(log);
+    let (end, found) = replay(&disk, 2).unwrap();
+    assert_eq!((end.last_commit, found), (3, vec![(3, 1, vec![3])]));
+}

@@ -51,7 +51,7 @@ fn open(folder: &std::path::Path) -> (Arc<Engine>, Arc<Channel>, Tokens) {
     let disk = Arc::new(OsDisk::open(folder).unwrap());
     let kv = Arc::new(FjallKv::open(&folder.join("kv")).unwrap());
     let storage = Storage::Durable { disk, kv };
-    let engine = Engine::open(EngineOptions { storage, pool_threads: 0 }).unwrap();
+    let engine = Engine::open(EngineOptions { storage, pool_threads: 0, buffer_bytes: 0 }).unwrap();
     let tokens = Tokens::default();
     let channel = engine.open_channel(Box::new(tokens.clone()));
     (engine, channel, tokens)

@@ -53,7 +53,13 @@ pub struct EngineOptions {
     pub storage: Storage,
     /// 0 = cores - 1, at least 1.
     pub pool_threads: usize,
+    /// About how much memory rows that are in no chunk file yet may take, in bytes; 0 = 128 MB. Rows in files are
+    /// mapped and belong to the page cache. A smaller value means more frequent checkpoints.
+    pub buffer_bytes: u64,
 }
+
+/// PostgreSQL's default of `shared_buffers`.
+const DEFAULT_BUFFER_BYTES: u64 = 128 << 20;
 
 /// A table that may still be on disk only.
 pub(crate) struct TableSlot {
@@ -115,7 +121,14 @@ impl Engine {
             .map_err(|error| StoreError::internal(format!("could not start a thread: {error}")))?;
         match options.storage {
             Storage::Memory => Ok(Self::new(pool, None, 0)),
-            Storage::Durable { disk, kv } => crate::durable::open(disk, &kv, pool, segment_bytes),
+            Storage::Durable { disk, kv } => {
+                let buffer_bytes = match options.buffer_bytes {
+                    0 => DEFAULT_BUFFER_BYTES,
+                    bytes => bytes,
+                };
+                let limits = crate::durable::Limits::new(buffer_bytes);
+                crate::durable::open(disk, &kv, pool, segment_bytes, limits)
+            }
         }
     }
 
@@ -136,7 +149,21 @@ impl Engine {
         self.closing.store(true, Ordering::Relaxed);
         self.pool.close();
         if let Some(durable) = &self.durable {
-            durable.stop_threads();
+            // What it had still to do, the log has.
+            let _ = durable.stop_threads();
+        }
+    }
+
+    /// Loads stored tables in the pool, one after the other, so that nobody has to wait for them later.
+    pub(crate) fn schedule_loading(self: &Arc<Self>, relations: &[u32]) {
+        for &relation in relations {
+            let engine = Arc::clone(self);
+            self.pool.submit(move || {
+                if !engine.closing.load(Ordering::Relaxed) {
+                    // Whoever touches the table is told what is wrong with it.
+                    let _ = engine.table(relation);
+                }
+            });
         }
     }
 
@@ -282,6 +309,13 @@ impl Engine {
             row_count: data.live,
             size_bytes: data.size_bytes() as u64 + vectors,
         })
+    }
+
+    /// Memory that the rows of a relation take outside of mapped chunk files, in bytes.
+    pub fn heap_bytes(&self, relation_id: u32) -> Result<u64> {
+        let table = self.table(relation_id)?;
+        let bytes = read(&table.data).heap_bytes();
+        Ok(bytes as u64)
     }
 
     pub fn index_statistics(&self, index_id: u32) -> Result<IndexStatistics> {

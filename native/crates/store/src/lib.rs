@@ -7,7 +7,7 @@
 //!     │                  CommitRequest ── numbers, redo ── log group ── publish (commit/, durable/)
 //!     ▼                                                          │
 //!   Table ── chunks of row versions (xmin, xmax)                 ▼
-//!     ├── VectorColumn: segments + who sees which vid        KV, vector segments, graph files: checkpoints
+//!     ├── VectorColumn: segments + who sees which vid        checkpoints: chunk files, KV, segments, graphs, texts
 //!     └── Index: btree | hnsw | bm25, derived from the rows
 //! ```
 //!
@@ -15,20 +15,21 @@
 //! Uncommitted rows are never in shared chunks. A commit's number becomes visible after its log group is synced.
 //!
 //! btree indexes are not stored: they are rebuilt from the rows when a table is loaded, so commits write no index pages
-//! and the log carries rows only. Tables are loaded whole at first touch.
+//! and the log carries rows only. A table is loaded at first touch or by the pool after the start: its chunk files are
+//! mapped, its part of the log is applied to it.
 //!
 //! Lock order (take from left to right, never back):
 //!
 //! ```text
 //!   Session.current → Transaction.state → Engine.sequencer → Engine registries (tables, indexes, sequences, ...)
-//!     → Table.data → index and vector structures → Table.rids → lock shards, snapshots, channels
+//!     → Table.data → index and vector structures → Table.rids, Table.stored, log → lock shards, snapshots, channels
 //! ```
 //!
 //! `Transaction.state` and `Engine.sequencer` are never waited for by the pool or the durable threads while they hold a
 //! lock to their right. The lock manager's own order is in `lock`.
 //!
 //! Not here: SQL, types beyond their storage, names. Levels other than READ COMMITTED and REPEATABLE READ are refused
-//! above. Not yet: collection of dead vectors and documents, loading tables by chunk.
+//! above. Not yet: collection of dead vectors and documents.
 
 mod catalog;
 mod collect;

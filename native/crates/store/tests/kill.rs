@@ -39,7 +39,8 @@ impl Tokens {
 fn open(folder: &Path) -> (Arc<Engine>, Arc<Channel>, Tokens) {
     let disk = Arc::new(OsDisk::open(folder).unwrap());
     let kv = Arc::new(FjallKv::open(&folder.join("kv")).unwrap());
-    let options = EngineOptions { storage: Storage::Durable { disk, kv }, pool_threads: 1 };
+    let options =
+        EngineOptions { storage: Storage::Durable { disk, kv }, pool_threads: 1, buffer_bytes: 0 };
     // Small segments: checkpoints and recycling happen within the test.
     let engine = Engine::open_with_log_segments(options, 1 << 20).unwrap();
     let tokens = Tokens::default();

@@ -149,7 +149,9 @@ impl TableChange {
                 let Some(stored) = chunk.rows.columns.get_mut(position) else { continue };
                 let Some((nulls, cells)) = stored.vector_cells_mut() else { continue };
                 for at in live {
-                    if nulls[at] == 0 && cells[at] & PRIVATE_VECTOR != 0 {
+                    if nulls.get(at).is_none_or(|&null| null == 0)
+                        && cells[at] & PRIVATE_VECTOR != 0
+                    {
                         let from = (cells[at] & !PRIVATE_VECTOR) as usize * dim;
                         floats.extend_from_slice(&own.floats[from..from + dim]);
                         cells[at] = first_vid + owners.len() as u32;
@@ -246,13 +248,17 @@ impl CommitRequest {
         Ok(())
     }
 
-    /// The redo of everything that is not temporary.
-    pub fn encode(&self, out: &mut Writer, engine: &Engine) {
-        for definition in &self.definitions {
-            encode_definition(definition, out, engine);
-        }
+    /// The redo of rows and vectors of tables that are not temporary.
+    pub fn encode_rows(&self, out: &mut Writer) {
         for change in self.tables.iter().filter(|t| !t.table.temporary) {
             change.encode(out);
+        }
+    }
+
+    /// The redo of definitions and catalogue entries that are not temporary. It stands before that of the rows.
+    pub fn encode_definitions(&self, out: &mut Writer, engine: &Engine) {
+        for definition in &self.definitions {
+            encode_definition(definition, out, engine);
         }
         for (key, write) in self.catalog.iter().filter(|(_, w)| !w.temporary) {
             if let Some(value) = &write.value {

@@ -131,6 +131,7 @@ fn publish_table(mut change: TableChange, commit: u64) {
     for (index, entries) in replaced_entries {
         index.btree().expect("keys belong to a btree index").insert_all(entries);
     }
+    table.changed_at.store(commit, Ordering::Release);
     drop(data);
     table.free_rids(change.unused_rids);
 }
@@ -157,7 +158,8 @@ fn end_versions(
     let columns = &change.columns;
     let old_cell = |data: &TableData, rid: u32, column: u16| {
         let slot = data.newest(rid).expect("an ended row has a version");
-        match slot_value(data, columns, column as usize, slot) {
+        // The transaction has read the row it ends, so the column was found sound.
+        match slot_value(data, columns, column as usize, slot).expect("an ended row was read") {
             Value::Vector(vid) => Some(vid),
             _ => None,
         }

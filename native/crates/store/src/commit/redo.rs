@@ -22,6 +22,7 @@
 
 use crate::error::{Result, StoreError};
 use crate::table::ColumnInfo;
+use crate::table::chunk_file::Place;
 use crate::types::{
     ColumnSpec, IndexColumnSpec, IndexMethod, IndexSpec, KeyKind, Metric, SequenceSpec,
     SequenceState, StorageKind, TextConfig,
@@ -92,6 +93,12 @@ impl Writer {
             }
         }
         self.patch(length, (self.bytes.len() - start) as u32);
+    }
+
+    pub fn place(&mut self, place: Place) {
+        self.u32(place.file);
+        self.u64(place.offset);
+        self.u64(place.length);
     }
 
     pub fn columns(&mut self, columns: &[ColumnInfo]) {
@@ -274,6 +281,10 @@ impl<'a> Reader<'a> {
             });
         }
         Ok(values)
+    }
+
+    pub fn place(&mut self) -> Result<Place> {
+        Ok(Place { file: self.u32()?, offset: self.u64()?, length: self.u64()? })
     }
 
     pub fn columns(&mut self) -> Result<Vec<ColumnInfo>> {

@@ -1,15 +1,15 @@
-//! Redo into the KV: the latest committed state, by key.
+//! Definitions into the KV: the latest committed state, by key. Rows are not there, see `manifest`.
 //!
 //! ```text
-//!   t relation            columns                     r relation rid         row image
-//!   x index               index definition            v relation column      next vid of a vector column
-//!   q sequence            definition, state           w relation column      vids below are durable in the segments
-//!   m key                 catalogue text              o                      first object id not given out
-//!   c                     commit applied last         k                      checkpoint: replay starts above it
-//!   s                     salt of the log
+//!   t relation            columns                     f relation             manifest of its chunks
+//!   x index               index definition            l relation             rows of its open tail
+//!   q sequence            definition, state           o                      first object id not given out
+//!   m key                 catalogue text              k                      checkpoint: replay starts above it
+//!   c                     commit applied last         s                      salt of the log
 //! ```
 //!
-//! Numbers in keys are big-endian u32 (columns u16), in values little-endian. One batch per commit, its number in it.
+//! Numbers in keys are big-endian u32, in values little-endian. One batch per commit, its number in it; a checkpoint is
+//! one batch with all its manifests.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,24 +27,9 @@ pub const KEY_CHECKPOINT: &[u8] = b"k";
 pub const KEY_OBJECT_IDS: &[u8] = b"o";
 pub const KEY_SALT: &[u8] = b"s";
 
-/// Entries of one delete batch when a relation goes.
-const DROP_BATCH: usize = 10_000;
-
 pub fn key(kind: u8, id: u32) -> Vec<u8> {
     let mut key = vec![kind];
     key.extend(id.to_be_bytes());
-    key
-}
-
-pub fn column_key(kind: u8, relation: u32, column: u16) -> Vec<u8> {
-    let mut key = key(kind, relation);
-    key.extend(column.to_be_bytes());
-    key
-}
-
-pub fn row_key(relation: u32, rid: u32) -> Vec<u8> {
-    let mut key = key(b'r', relation);
-    key.extend(rid.to_be_bytes());
     key
 }
 
@@ -75,9 +60,6 @@ pub fn encode_sequence(spec: &SequenceSpec, state: SequenceState) -> Vec<u8> {
     out.bytes
 }
 
-/// Where the vectors of replayed commits go.
-pub type VectorSink<'a> = dyn FnMut(u32, u16, u32, u32, &[f32]) -> Result<()> + 'a;
-
 /// Applies redo to a KV, remembering the definitions it changes.
 pub struct Applier {
     kv: Arc<dyn Kv>,
@@ -92,11 +74,13 @@ impl Applier {
         Self { kv, columns: HashMap::new(), sequences: HashMap::new(), dropped: Vec::new() }
     }
 
-    /// Applies one commit. `vectors` receives the floats it brings (replay), or ignores them (they were stored when the
-    /// commit was published).
-    pub fn apply(&mut self, commit: u64, redo: &[u8], vectors: &mut VectorSink<'_>) -> Result<()> {
+    /// Applies the definitions of one commit; what it says about rows is passed over.
+    pub fn apply(&mut self, commit: u64, redo: &[u8]) -> Result<()> {
         let mut batch = KvBatch::new();
-        decode(redo, |operation| self.operation(operation, &mut batch, vectors))?;
+        decode(redo, |operation| self.operation(operation, &mut batch))?;
+        if batch.is_empty() {
+            return Ok(());
+        }
         let mut number = Writer::default();
         number.u64(commit);
         batch.put(KEY_COMMIT, number.bytes);
@@ -104,28 +88,9 @@ impl Applier {
         Ok(())
     }
 
-    fn operation(
-        &mut self,
-        operation: Operation<'_>,
-        batch: &mut KvBatch,
-        vectors: &mut VectorSink<'_>,
-    ) -> Result<()> {
+    fn operation(&mut self, operation: Operation<'_>, batch: &mut KvBatch) -> Result<()> {
         match operation {
-            Operation::Rows { relation, rows } => {
-                for (rid, image) in rows {
-                    batch.put(row_key(relation, rid), image);
-                }
-            }
-            Operation::Deletes { relation, rids } => {
-                for rid in rids {
-                    batch.delete(row_key(relation, rid));
-                }
-            }
-            Operation::Vectors { relation, column, dim, first_vid, floats } => {
-                vectors(relation, column, dim, first_vid, &floats)?;
-                let next = first_vid + (floats.len() / (dim as usize).max(1)) as u32;
-                batch.put(column_key(b'v', relation, column), next.to_le_bytes().to_vec());
-            }
+            Operation::Rows { .. } | Operation::Deletes { .. } | Operation::Vectors { .. } => {}
             Operation::CreateRelation { relation, columns } => {
                 self.put_columns(batch, relation, columns);
             }
@@ -193,11 +158,8 @@ impl Applier {
     fn drop_relation(&mut self, relation: u32, batch: &mut KvBatch) -> Result<()> {
         self.columns.remove(&relation);
         self.dropped.push(relation);
-        batch.delete(key(b't', relation));
-        for kind in [b'v', b'w'] {
-            for entry in self.kv.scan(KvRange::prefix(&key(kind, relation))) {
-                batch.delete(entry?.0);
-            }
+        for kind in [b't', b'f', b'l'] {
+            batch.delete(key(kind, relation));
         }
         for entry in self.kv.scan(KvRange::prefix(b"x")) {
             let (index, spec) = entry?;
@@ -205,14 +167,6 @@ impl Applier {
                 batch.delete(index);
             }
         }
-        // The rows go in batches of their own: a crash in between replays the drop.
-        let mut rows = KvBatch::new();
-        for entry in self.kv.scan(KvRange::prefix(&key(b'r', relation))) {
-            rows.delete(entry?.0);
-            if rows.len() >= DROP_BATCH {
-                self.kv.apply(std::mem::take(&mut rows))?;
-            }
-        }
-        Ok(self.kv.apply(rows)?)
+        Ok(())
     }
 }

@@ -1,69 +1,107 @@
-//! The applier thread: redo into the KV in commit order, and checkpoints between two commits.
+//! The applier thread: definitions into the KV in commit order, and checkpoints between two of them.
 //!
-//! A checkpoint at commit c: vectors synced; graph files written; then one KV batch with c and the vector marks; KV
-//! synced; log recycled up to c. Each step only promises what those before it made durable, so a crash anywhere leaves
-//! either the old checkpoint or the new one.
+//! A checkpoint at commit c: the KV has the definitions up to c and none after; vectors synced; graph and text files
+//! written; chunk files written and synced; then one KV batch with c and the manifests; KV synced; log recycled up to
+//! c; files nobody names removed. Each step only promises what those before it made durable, so a crash anywhere
+//! leaves either the old checkpoint or the new one. Commits go on meanwhile: the sequence is held only to read c.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 
-use omen_disk::{KvBatch, KvRange, VectorSegments};
+use omen_disk::{DiskErrorKind, KvBatch, VectorSegments};
 
 use super::apply::{Applier, KEY_CHECKPOINT, KEY_OBJECT_IDS, encode_sequence, key};
-use super::{CHECKPOINT_LOG_BYTES, Durable, Work};
+use super::capture::{Captured, Moment, capture};
+use super::{Durable, Work};
 use crate::engine::{Engine, vector_name};
 use crate::error::Result;
 use crate::pool::AbortOnPanic;
 use crate::session::Channel;
+use crate::snapshot::Snapshot;
 use crate::sync::lock;
+use crate::table::chunk_file;
 
 /// What the applier knows beyond the KV.
 pub struct Checkpointer {
     pub applier: Applier,
-    pub applied: u64,
+    work: Receiver<Work>,
+    /// Taken from `work`, in order.
+    queue: VecDeque<Work>,
     /// Nodes in the graph file of each index, as last written.
     graphs: HashMap<u32, u32>,
 }
 
 impl Checkpointer {
-    pub fn new(applier: Applier, applied: u64) -> Self {
-        Self { applier, applied, graphs: HashMap::new() }
+    pub fn new(applier: Applier, work: Receiver<Work>) -> Self {
+        Self { applier, work, queue: VecDeque::new(), graphs: HashMap::new() }
+    }
+
+    /// The next piece of work; None when the engine is gone.
+    fn next(&mut self) -> Option<Work> {
+        self.queue.pop_front().or_else(|| self.work.recv().ok())
+    }
+
+    /// Applies what is queued up to `commit`, leaving the rest in order.
+    fn apply_up_to(&mut self, commit: u64) -> Result<()> {
+        self.queue.extend(self.work.try_iter());
+        for work in std::mem::take(&mut self.queue) {
+            match work {
+                Work::Apply { commit: number, redo } if number <= commit => {
+                    self.applier.apply(number, &redo)?;
+                }
+                later => self.queue.push_back(later),
+            }
+        }
+        Ok(())
     }
 }
 
-impl Durable {
-    pub(super) fn run_applier(&self, engine: &Arc<Engine>, work: &Receiver<Work>, applied: u64) {
-        let _guard = AbortOnPanic("applying commits to the store");
-        let mut state = Checkpointer::new(Applier::new(Arc::clone(&self.kv)), applied);
-        // Stop comes after the last commit: nothing is behind it.
-        while let Ok(next) = work.recv() {
-            match next {
-                Work::Apply { commit, redo } => self.apply_one(engine, &mut state, commit, &redo),
-                Work::Checkpoint(waiter) => self.checkpoint_for(engine, &mut state, waiter),
-                Work::Stop => return,
-            }
-        }
-    }
+/// All durable tables while no commit is under way.
+struct Now {
+    snapshot: Arc<Snapshot>,
+    tables: Vec<Moment>,
+}
 
-    fn apply_one(&self, engine: &Engine, state: &mut Checkpointer, commit: u64, redo: &[u8]) {
-        // Once the KV is in doubt nothing may follow: the log keeps it all for the next start.
-        if self.failure().is_some() {
-            return;
-        }
-        let applied = state.applier.apply(commit, redo, &mut |_, _, _, _, _| Ok(()));
-        match applied {
-            Ok(()) => {
-                state.applied = commit;
-                self.applied.store(commit, Ordering::Release);
+fn now(engine: &Engine) -> Now {
+    let _no_commit = lock(&engine.sequencer);
+    let snapshot = engine.snapshots.take();
+    let tables = engine.loaded_tables().into_iter().filter(|table| !table.temporary);
+    let moment = |table: Arc<crate::table::Table>| {
+        let next = |(column, vectors): (u16, Arc<crate::table::vectors::VectorColumn>)| {
+            (column, vectors.next_vid.load(Ordering::Acquire))
+        };
+        let vectors = table.vector_columns().into_iter().map(next).collect();
+        let changed = table.changed_at.load(Ordering::Acquire);
+        Moment { table, changed, vectors }
+    };
+    Now { snapshot, tables: tables.map(moment).collect() }
+}
+
+impl Durable {
+    pub(super) fn run_applier(
+        &self,
+        engine: &Arc<Engine>,
+        mut state: Checkpointer,
+    ) -> Checkpointer {
+        let _guard = AbortOnPanic("applying commits to the store");
+        // Stop comes after the last commit: nothing is behind it.
+        while let Some(next) = state.next() {
+            match next {
+                Work::Apply { commit, redo } => {
+                    // Once the KV is in doubt nothing may follow: the log keeps it all for the next start.
+                    if self.failure().is_none()
+                        && let Err(error) = state.applier.apply(commit, &redo)
+                    {
+                        self.fail(&error);
+                    }
+                }
+                Work::Checkpoint(waiter) => self.checkpoint_for(engine, &mut state, waiter),
+                Work::Stop => break,
             }
-            Err(error) => return self.fail(&error),
         }
-        let due = lock(&self.log).as_ref().is_some_and(|l| l.replay_bytes() > CHECKPOINT_LOG_BYTES);
-        if due {
-            self.checkpoint_for(engine, state, None);
-        }
+        state
     }
 
     fn checkpoint_for(
@@ -72,6 +110,7 @@ impl Durable {
         state: &mut Checkpointer,
         waiter: Option<(Arc<Channel>, u32)>,
     ) {
+        self.checkpoint_queued.store(false, Ordering::Release);
         if self.failure().is_none()
             && let Err(error) = self.checkpoint(engine, state)
         {
@@ -82,32 +121,53 @@ impl Durable {
         }
     }
 
-    /// Makes everything up to `state.applied` durable outside the log.
+    /// Makes everything committed so far durable outside the log.
     pub(super) fn checkpoint(&self, engine: &Engine, state: &mut Checkpointer) -> Result<()> {
-        let commit = state.applied;
-        for table in engine.loaded_tables().iter().filter(|t| !t.temporary) {
-            for (_, vectors) in table.vector_columns() {
+        // What was replayed and not loaded yet exists in the log only.
+        for relation in self.pending_relations() {
+            match engine.table(relation) {
+                Err(error) if error.sqlstate != "42P01" => return Err(error),
+                _ => {}
+            }
+        }
+        let now = now(engine);
+        let commit = now.snapshot.number;
+        self.logged_at_checkpoint
+            .store(self.logged_bytes.load(Ordering::Acquire), Ordering::Release);
+        state.apply_up_to(commit)?;
+        for moment in &now.tables {
+            for (_, vectors) in moment.table.vector_columns() {
                 vectors.segments.sync()?;
             }
         }
         self.write_graphs(engine, &mut state.graphs)?;
+        self.write_texts(engine)?;
         let mut batch = KvBatch::new();
-        batch.put(KEY_CHECKPOINT, commit.to_le_bytes().to_vec());
-        // Every vid numbered by a commit up to here is written and synced: the marks catch up with the counters.
-        for entry in self.kv.scan(KvRange::prefix(b"v")) {
-            let (counter, next) = entry?;
-            let mut mark = counter.to_vec();
-            mark[0] = b'w';
-            batch.put(mark, next);
+        let mut captured: Vec<(&Moment, Captured)> = Vec::new();
+        for moment in now.tables.iter().filter(|m| has_changed(m)) {
+            let relation = moment.table.relation_id;
+            let (oldest, tail) = (engine.snapshots.oldest(), self.limits.tail_bytes);
+            let capture = capture(&*self.disk, moment, commit, oldest, tail)?;
+            batch.put(key(b'f', relation), capture.manifest.clone());
+            match &capture.tail {
+                Some(tail) => batch.put(key(b'l', relation), tail.clone()),
+                None => batch.delete(key(b'l', relation)),
+            }
+            captured.push((moment, capture));
         }
+        batch.put(KEY_CHECKPOINT, commit.to_le_bytes().to_vec());
         self.kv.apply(batch)?;
         self.kv.persist()?;
         if let Some(log) = lock(&self.log).as_mut() {
             log.recycle(commit)?;
         }
+        for (moment, captured) in captured {
+            captured.settle(&*self.disk, &moment.table, commit)?;
+        }
         self.remove_side_files(commit)?;
         for relation in state.applier.dropped.drain(..) {
             self.remove_vectors(relation)?;
+            chunk_file::remove_all(&*self.disk, relation)?;
         }
         Ok(())
     }
@@ -116,7 +176,7 @@ impl Durable {
         let prefix = format!("{relation}.");
         let names = match self.disk.list("vec") {
             Ok(names) => names,
-            Err(error) if error.kind == omen_disk::DiskErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error.into()),
         };
         for name in names {
@@ -128,11 +188,9 @@ impl Durable {
         Ok(())
     }
 
-    /// The clean end, with both threads gone: exact counters, derived files, a checkpoint, log and KV closed.
-    pub(super) fn finish(&self, engine: &Engine) -> Result<()> {
-        let commit = *lock(&engine.sequencer);
-        let applied = self.applied.load(Ordering::Acquire);
-        assert_eq!(applied, commit, "the KV has every commit before a checkpoint says so");
+    /// The clean end, with both threads gone: exact counters, a checkpoint, log and KV closed.
+    pub(super) fn finish(&self, engine: &Engine, mut state: Checkpointer) -> Result<()> {
+        state.apply_up_to(u64::MAX)?;
         let mut batch = KvBatch::new();
         for (id, sequence) in lock(&engine.sequences).iter().filter(|(_, s)| !s.spec.temporary) {
             if self.kv.get(&key(b'q', *id))?.is_some() {
@@ -141,12 +199,15 @@ impl Durable {
         }
         batch.put(KEY_OBJECT_IDS, engine.next_object_id().to_le_bytes().to_vec());
         self.kv.apply(batch)?;
-        self.write_texts(engine, commit)?;
-        let mut state = Checkpointer::new(Applier::new(Arc::clone(&self.kv)), commit);
         self.checkpoint(engine, &mut state)?;
         if let Some(log) = lock(&self.log).take() {
             log.close()?;
         }
         Ok(self.kv.close()?)
     }
+}
+
+/// Whether rows have changed since the table's manifest.
+fn has_changed(moment: &Moment) -> bool {
+    moment.changed > lock(&moment.table.stored).manifest.unwrap_or(0)
 }

@@ -1,17 +1,18 @@
-//! Files of derived indexes: graphs at every checkpoint, text indexes at the clean end.
+//! Files of derived indexes, written at checkpoints.
 //!
 //! `graph/{index}` is a graph's own checkpoint; nodes are vids, so it stays right whatever was committed later: the rest
-//! is linked after the start. `text/{index}` is a text index with its documents' rows, right only for the very commit it
-//! names; after a crash text indexes are rebuilt from the rows.
+//! is linked after the start. `text/{index}` is a text index with its documents' rows as of the commit it names, which may
+//! be above the checkpoint's: replay brings it the commits after its own.
 //!
 //! A file is written beside its place, synced and renamed. A file that is missing, damaged or of another definition only
 //! costs the rebuild.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use omen_disk::{Disk, DiskErrorKind};
+use omen_disk::{Disk, DiskErrorKind, LogWriter, checksum};
 use omen_hnsw::{Block, HnswGraph, VectorSource};
 use omen_text::{TextIndex, TextIndexParams};
 
@@ -21,11 +22,12 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::index::bm25::Bm25Index;
 use crate::index::hnsw::HnswIndex;
+use crate::sync::lock;
 
 pub const GRAPH_DIR: &str = "graph";
 pub const TEXT_DIR: &str = "text";
-/// First bytes of a text file: format 1.
-const TEXT_MAGIC: &[u8; 8] = b"OMENTXT1";
+/// First bytes of a text file: format 2.
+const TEXT_MAGIC: &[u8; 8] = b"OMENTXT2";
 
 fn write_file(disk: &dyn Disk, dir: &str, name: &str, bytes: &[u8]) -> Result<()> {
     disk.create_dir(dir)?;
@@ -95,65 +97,99 @@ impl Durable {
         Ok(graph.filter(fits))
     }
 
-    /// Writes the text indexes as of `commit`, with nothing running.
-    pub(super) fn write_texts(&self, engine: &Engine, commit: u64) -> Result<()> {
+    /// Writes the text indexes whose tables have changed since their files.
+    pub(super) fn write_texts(&self, engine: &Engine) -> Result<()> {
         for table in engine.loaded_tables().iter().filter(|t| !t.temporary) {
             for index in table.indexes().iter() {
                 let Some(bm25) = index.bm25() else { continue };
-                let bytes = encode_text(bm25, commit);
+                if bm25.stored_at.load(Ordering::Acquire) > table.changed_at.load(Ordering::Acquire)
+                {
+                    continue;
+                }
+                let documents = {
+                    let _no_commit = lock(&engine.sequencer);
+                    bm25.entries.len()
+                };
+                // Most of the work, while commits go on; what they bring meanwhile is little.
+                bm25.text.seal(documents);
+                let oldest = engine.snapshots.oldest();
+                let entries = bm25.entries.view();
+                while bm25.text.merge(|document| entries.dead(document, oldest)).is_some() {}
+                let (state, commit) = {
+                    let _no_commit = lock(&engine.sequencer);
+                    // Not the last number given: after a crash, one that has no record is given again.
+                    let logged = lock(&self.log).as_ref().map_or(0, LogWriter::last_commit);
+                    (TextState::take(bm25), logged)
+                };
+                let bytes = state.encode(commit);
                 write_file(&*self.disk, TEXT_DIR, &index.spec.index_id.to_string(), &bytes)?;
+                bm25.stored_at.store(commit + 1, Ordering::Release);
             }
         }
         Ok(())
     }
 
-    /// The stored text index, if it is of `commit` and whole.
+    /// The stored text index and its commit, if it is whole and of a commit in the range.
     pub(super) fn load_text(
         &self,
         index_id: u32,
         params: TextIndexParams,
-        commit: u64,
-    ) -> Result<Option<Bm25Index>> {
+        commits: RangeInclusive<u64>,
+    ) -> Result<Option<(Bm25Index, u64)>> {
         let path = format!("{TEXT_DIR}/{index_id}");
         let Some(bytes) = read_file(&*self.disk, &path)? else { return Ok(None) };
-        Ok(decode_text(&bytes, params, commit).ok().flatten())
+        let stored = decode_text(&bytes, params).ok().flatten();
+        let Some((index, commit)) = stored.filter(|(_, commit)| commits.contains(commit)) else {
+            return Ok(None);
+        };
+        index.stored_at.store(commit + 1, Ordering::Release);
+        Ok(Some((index, commit)))
     }
 }
 
-fn encode_text(bm25: &Bm25Index, commit: u64) -> Vec<u8> {
-    let documents = bm25.entries.len();
-    bm25.text.seal(documents);
-    // Nobody reads any more: what is dead is dead for all.
-    let entries = bm25.entries.view();
-    while bm25.text.merge(|document| entries.dead(document, commit)).is_some() {}
-    let manifest = bm25.text.manifest();
-    let owners = bm25.owners();
-    let mut out = Writer::default();
-    out.bytes.extend_from_slice(TEXT_MAGIC);
-    out.u64(commit);
-    out.u32(documents);
-    out.u32(manifest.segments.len() as u32);
-    manifest.segments.iter().for_each(|s| out.string(s.bytes()));
-    out.string(&manifest.removals);
-    out.u32(owners.len() as u32);
-    for (document, rid) in owners {
-        out.u32(document);
-        out.u32(rid);
-    }
-    let sum = checksum(&out.bytes);
-    out.u64(sum);
-    out.bytes
+/// A text index of one moment, taken while no commit is under way.
+struct TextState {
+    documents: u32,
+    manifest: omen_text::Manifest,
+    owners: Vec<(u32, u32)>,
 }
 
-fn decode_text(bytes: &[u8], params: TextIndexParams, commit: u64) -> Result<Option<Bm25Index>> {
-    let Some((body, sum)) = bytes.split_last_chunk::<8>() else { return Ok(None) };
-    if checksum(body) != u64::from_le_bytes(*sum) {
+impl TextState {
+    fn take(bm25: &Bm25Index) -> Self {
+        let documents = bm25.entries.len();
+        bm25.text.seal(documents);
+        Self { documents, manifest: bm25.text.manifest(), owners: bm25.owners() }
+    }
+
+    fn encode(&self, commit: u64) -> Vec<u8> {
+        let mut out = Writer::default();
+        out.bytes.extend_from_slice(TEXT_MAGIC);
+        out.u64(commit);
+        out.u32(self.documents);
+        out.u32(self.manifest.segments.len() as u32);
+        self.manifest.segments.iter().for_each(|s| out.string(s.bytes()));
+        out.string(&self.manifest.removals);
+        out.u32(self.owners.len() as u32);
+        for &(document, rid) in &self.owners {
+            out.u32(document);
+            out.u32(rid);
+        }
+        let sum = checksum(0, &out.bytes);
+        out.u32(sum);
+        out.bytes
+    }
+}
+
+fn decode_text(bytes: &[u8], params: TextIndexParams) -> Result<Option<(Bm25Index, u64)>> {
+    let Some((body, sum)) = bytes.split_last_chunk::<4>() else { return Ok(None) };
+    if checksum(0, body) != u32::from_le_bytes(*sum) {
         return Ok(None);
     }
     let mut reader = Reader::new(body);
-    if reader.take(TEXT_MAGIC.len())? != TEXT_MAGIC || reader.u64()? != commit {
+    if reader.take(TEXT_MAGIC.len())? != TEXT_MAGIC {
         return Ok(None);
     }
+    let commit = reader.u64()?;
     let documents = reader.u32()?;
     let count = reader.u32()?;
     let segments = (0..count).map(|_| Ok(reader.string()?.to_vec())).collect::<Result<Vec<_>>>()?;
@@ -167,14 +203,7 @@ fn decode_text(bytes: &[u8], params: TextIndexParams, commit: u64) -> Result<Opt
     }
     let index = Bm25Index::with_index(text);
     index.restore(documents, owners.into_iter());
-    Ok(Some(index))
-}
-
-/// FNV-1a, 64 bits: the segments inside carry CRCs of their own, this one guards the frame around them.
-fn checksum(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+    Ok(Some((index, commit)))
 }
 
 #[cfg(test)]
@@ -195,8 +224,9 @@ mod tests {
     #[test]
     fn a_text_index_comes_back_with_its_rows_and_statistics() {
         let original = index();
-        let bytes = encode_text(&original, 9);
-        let again = decode_text(&bytes, *original.text.params(), 9).unwrap().unwrap();
+        let bytes = TextState::take(&original).encode(9);
+        let (again, commit) = decode_text(&bytes, *original.text.params()).unwrap().unwrap();
+        assert_eq!(commit, 9);
         assert_eq!(again.owners(), original.owners());
         let found = |index: &Bm25Index, text: &str| {
             let query = index.text.query(text);
@@ -213,15 +243,14 @@ mod tests {
     }
 
     #[test]
-    fn a_text_file_of_another_commit_or_a_damaged_one_is_passed_over() {
+    fn a_damaged_text_file_is_passed_over() {
         let original = index();
         let params = *original.text.params();
-        let bytes = encode_text(&original, 9);
-        assert!(decode_text(&bytes, params, 10).unwrap().is_none());
+        let bytes = TextState::take(&original).encode(9);
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
-            assert!(matches!(decode_text(&damaged, params, 9), Ok(None) | Err(_)), "byte {at}");
+            assert!(matches!(decode_text(&damaged, params), Ok(None) | Err(_)), "byte {at}");
         }
     }
 }

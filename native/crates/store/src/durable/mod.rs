@@ -1,17 +1,23 @@
 //! The durable side: the committer thread (log), the applier thread (KV, checkpoints), and opening.
 //!
-//! The log is the truth; the KV and the vector segments follow it. A checkpoint makes them durable up to a commit number
-//! and lets the log be recycled below it; opening replays the log from there. See `apply` for the keys.
+//! The log is the truth; what else is on disk follows it. Definitions go into the KV behind the commits. Rows stay in
+//! memory until a checkpoint writes them into chunk files (`capture`), which are mapped from then on; it makes everything
+//! up to a commit number durable and lets the log be recycled below it. Opening reads the log from there (`open`), and
+//! each table takes its part of it when it is loaded (`load`, `replay`). See `apply` for the keys.
 
 pub(crate) mod apply;
+mod capture;
 mod checkpoint;
 mod derived;
+mod format;
 mod load;
+mod manifest;
+mod open;
+mod replay;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
-use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -27,7 +33,10 @@ use crate::pool::AbortOnPanic;
 use crate::session::Channel;
 use crate::sync::lock;
 
-pub(crate) use load::{load_table, open};
+use checkpoint::Checkpointer;
+pub(crate) use load::load_table;
+pub(crate) use open::open;
+use replay::{Pending, Record};
 
 /// Record kinds of the log.
 const KIND_REDO: u8 = 1;
@@ -39,19 +48,48 @@ const BULK_BYTES: usize = omen_disk::log::MAX_PAYLOAD_BYTES;
 
 /// Log that makes a checkpoint due: what a recovery has to read at most, about.
 const CHECKPOINT_LOG_BYTES: u64 = 64 * 1024 * 1024;
+/// An open chunk larger than this goes to a file at a checkpoint, a smaller one into the KV.
+const TAIL_BYTES: usize = 512 * 1024;
 
-/// Committed redo waiting for the KV; beyond it the committer waits, so memory stays bounded.
-const APPLY_QUEUE: usize = 1024;
+/// What follows from the memory that rows without a file may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Log that makes a checkpoint due.
+    pub checkpoint_bytes: u64,
+    pub tail_bytes: usize,
+}
+
+impl Limits {
+    /// Rows take about as much of the log as of the heap, and while a checkpoint maps one half of them the other grows.
+    pub fn new(buffer_bytes: u64) -> Self {
+        let half = buffer_bytes / 2;
+        let tail_bytes = usize::try_from(half / 8).unwrap_or(TAIL_BYTES).min(TAIL_BYTES);
+        Self { checkpoint_bytes: half.min(CHECKPOINT_LOG_BYTES), tail_bytes }
+    }
+}
 
 pub(crate) enum Work {
-    Apply { commit: u64, redo: Vec<u8> },
+    /// Definitions of a commit, for the KV.
+    Apply {
+        commit: u64,
+        redo: Vec<u8>,
+    },
     Checkpoint(Option<(Arc<Channel>, u32)>),
     Stop,
 }
 
 struct Threads {
     committer: JoinHandle<()>,
-    applier: JoinHandle<()>,
+    applier: JoinHandle<Checkpointer>,
+}
+
+/// A commit on its way into the log.
+struct Numbered {
+    commit: u64,
+    request: CommitRequest,
+    redo: Vec<u8>,
+    /// The part of `redo` that the KV gets.
+    definitions: Vec<u8>,
 }
 
 struct Queue {
@@ -67,13 +105,16 @@ pub(crate) struct Durable {
     log: Mutex<Option<LogWriter>>,
     queue: Mutex<Queue>,
     changed: Condvar,
-    work: SyncSender<Work>,
+    work: Sender<Work>,
     failure: Mutex<Option<StoreError>>,
     threads: Mutex<Option<Threads>>,
-    /// The last commit the KV has.
-    applied: AtomicU64,
-    /// Relations the log had changes of when the engine was opened: what was derived from them before is stale.
-    replayed: HashSet<u32>,
+    /// Bytes logged since the engine was opened, and what they were at the last checkpoint.
+    logged_bytes: AtomicU64,
+    logged_at_checkpoint: AtomicU64,
+    limits: Limits,
+    checkpoint_queued: AtomicBool,
+    /// What the log had of tables that are not loaded yet.
+    pending: Mutex<Pending>,
     /// The last commit when the engine was opened.
     opened_at: u64,
 }
@@ -84,10 +125,13 @@ impl Durable {
         kv: Arc<dyn Kv>,
         salt: u64,
         log: LogWriter,
-        replayed: HashSet<u32>,
+        pending: Pending,
         opened_at: u64,
+        limits: Limits,
     ) -> (Self, Receiver<Work>) {
-        let (work, receiver) = sync_channel(APPLY_QUEUE);
+        let (work, receiver) = channel();
+        // What recovery had to read counts: a database that crashes again and again still gets its checkpoint.
+        let logged_bytes = AtomicU64::new(log.replay_bytes());
         let durable = Self {
             disk,
             kv,
@@ -98,14 +142,17 @@ impl Durable {
             work,
             failure: Mutex::new(None),
             threads: Mutex::default(),
-            applied: AtomicU64::new(opened_at),
-            replayed,
+            logged_bytes,
+            logged_at_checkpoint: AtomicU64::new(0),
+            limits,
+            checkpoint_queued: AtomicBool::new(false),
+            pending: Mutex::new(pending),
             opened_at,
         };
         (durable, receiver)
     }
 
-    fn start(&self, engine: &Arc<Engine>, receiver: Receiver<Work>, applied: u64) -> Result<()> {
+    fn start(&self, engine: &Arc<Engine>, state: Checkpointer) -> Result<()> {
         let failed = |error| StoreError::internal(format!("could not start a thread: {error}"));
         let committing = Arc::clone(engine);
         let committer = std::thread::Builder::new()
@@ -115,10 +162,24 @@ impl Durable {
         let applying = Arc::clone(engine);
         let applier = std::thread::Builder::new()
             .name("omen-apply".into())
-            .spawn(move || applying.durable_side().run_applier(&applying, &receiver, applied))
+            .spawn(move || applying.durable_side().run_applier(&applying, state))
             .map_err(failed)?;
         *lock(&self.threads) = Some(Threads { committer, applier });
         Ok(())
+    }
+
+    /// What the log has of a relation, in commit order.
+    fn pending(&self, relation: u32) -> Vec<Record> {
+        lock(&self.pending).get(&relation).cloned().unwrap_or_default()
+    }
+
+    /// The relation is loaded, and its changes with it.
+    fn forget_pending(&self, relation: u32) {
+        lock(&self.pending).remove(&relation);
+    }
+
+    fn pending_relations(&self) -> Vec<u32> {
+        lock(&self.pending).keys().copied().collect()
     }
 
     pub fn submit(&self, request: CommitRequest) {
@@ -181,11 +242,14 @@ impl Durable {
             if numbered.is_empty() {
                 Self::encode_counters(engine, &mut redo);
             }
-            request.encode(&mut redo, engine);
-            numbered.push((number, request, redo.bytes));
+            request.encode_definitions(&mut redo, engine);
+            let definitions = redo.bytes.clone();
+            request.encode_rows(&mut redo);
+            numbered.push(Numbered { commit: number, request, redo: redo.bytes, definitions });
         }
         let (durable, result) = self.log_group(&numbered);
-        for (i, (commit, mut request, redo)) in numbered.into_iter().enumerate() {
+        for (i, numbered) in numbered.into_iter().enumerate() {
+            let Numbered { commit, mut request, definitions, .. } = numbered;
             if i >= durable {
                 let error =
                     result.as_ref().err().map(|e| StoreError::new(e.sqlstate(), e.context.clone()));
@@ -199,8 +263,23 @@ impl Durable {
             engine.snapshots.advance(commit);
             engine.finish_commit(request, Ok(()));
             engine.after_publish(&touched);
-            // The applier lives as long as this thread.
-            let _ = self.work.send(Work::Apply { commit, redo });
+            if !definitions.is_empty() {
+                // The applier lives as long as this thread. Still under the sequencer: a checkpoint that reads the
+                // number finds the definitions in the queue.
+                let _ = self.work.send(Work::Apply { commit, redo: definitions });
+            }
+        }
+        drop(last);
+        self.checkpoint_if_due();
+    }
+
+    fn checkpoint_if_due(&self) {
+        let logged = self.logged_bytes.load(Ordering::Acquire);
+        let since = logged.saturating_sub(self.logged_at_checkpoint.load(Ordering::Acquire));
+        if since > self.limits.checkpoint_bytes
+            && !self.checkpoint_queued.swap(true, Ordering::AcqRel)
+        {
+            self.request_checkpoint(None);
         }
     }
 
@@ -224,10 +303,7 @@ impl Durable {
     ///
     /// A full disk ends the commits that met it. Any other failure ends the process: what is on disk is unknown, and
     /// neither "committed" nor "rolled back" would be true.
-    fn log_group(
-        &self,
-        numbered: &[(u64, CommitRequest, Vec<u8>)],
-    ) -> (usize, std::result::Result<(), DiskError>) {
+    fn log_group(&self, numbered: &[Numbered]) -> (usize, std::result::Result<(), DiskError>) {
         let (durable, result) = self.try_log_group(numbered);
         if let Err(error) = &result
             && !matches!(error.kind, DiskErrorKind::NoSpace | DiskErrorKind::TooLarge)
@@ -238,16 +314,13 @@ impl Durable {
         (durable, result)
     }
 
-    fn try_log_group(
-        &self,
-        numbered: &[(u64, CommitRequest, Vec<u8>)],
-    ) -> (usize, std::result::Result<(), DiskError>) {
+    fn try_log_group(&self, numbered: &[Numbered]) -> (usize, std::result::Result<(), DiskError>) {
         let mut log = lock(&self.log);
         let log = log.as_mut().expect("the log is open while commits run");
         let limit = log.group_limit();
         // (position in the group, record)
         let mut payloads: Vec<(usize, u8, Cow<'_, [u8]>)> = Vec::new();
-        for (i, (commit, _, redo)) in numbered.iter().enumerate() {
+        for (i, Numbered { commit, redo, .. }) in numbered.iter().enumerate() {
             if redo.len() > BULK_BYTES.min(limit / 2) {
                 match self.write_side_file(*commit, redo) {
                     Ok(name) => payloads.push((i, KIND_BULK, name.into())),
@@ -259,7 +332,11 @@ impl Durable {
         }
         let records: Vec<LogRecord<'_>> = payloads
             .iter()
-            .map(|(i, kind, payload)| LogRecord { commit: numbered[*i].0, kind: *kind, payload })
+            .map(|(i, kind, payload)| LogRecord {
+                commit: numbered[*i].commit,
+                kind: *kind,
+                payload,
+            })
             .collect();
         let mut done = 0;
         while done < records.len() {
@@ -271,6 +348,8 @@ impl Durable {
             if let Err(error) = log.append_group(&rest[..take]) {
                 return (payloads[done].0, Err(error));
             }
+            let bytes = LogWriter::group_size(&rest[..take]) as u64;
+            self.logged_bytes.fetch_add(bytes, Ordering::AcqRel);
             done += take;
         }
         (numbered.len(), Ok(()))
@@ -288,25 +367,23 @@ impl Durable {
     }
 
     /// Ends both threads after what is queued. The committer first: what it has acknowledged it still hands to the applier.
-    pub fn stop_threads(&self) {
+    pub fn stop_threads(&self) -> Option<Checkpointer> {
         lock(&self.queue).stopped = true;
         self.changed.notify_all();
-        let threads = lock(&self.threads).take();
-        let Some(Threads { committer, applier }) = threads else { return };
+        let Threads { committer, applier } = lock(&self.threads).take()?;
         // A thread that panicked has ended the process already.
         let _ = committer.join();
         let _ = self.work.send(Work::Stop);
-        let _ = applier.join();
+        applier.join().ok()
     }
 
     /// The clean end: what is queued, then a checkpoint, then log and KV are closed.
     pub fn stop(&self, engine: &Engine) {
-        self.stop_threads();
+        let Some(state) = self.stop_threads() else { return };
         if self.failure().is_some() {
             return;
         }
-        let ended = self.finish(engine);
-        if let Err(error) = ended {
+        if let Err(error) = self.finish(engine, state) {
             // Nothing acknowledged is lost: the next start replays the log.
             eprintln!("could not write the last checkpoint: {error}");
         }

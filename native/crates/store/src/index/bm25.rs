@@ -4,6 +4,7 @@
 //! the entry table, tested inside the search.
 
 use std::sync::RwLock;
+use std::sync::atomic::AtomicU64;
 
 use omen_text::{AnalyzedDocument, AnalyzerKind, TextIndex, TextIndexParams};
 
@@ -20,6 +21,8 @@ pub struct Bm25Index {
     pub entries: EntryTable,
     /// Row id -> its newest document.
     document_of: RwLock<Vec<u32>>,
+    /// One above the commit its file is of; 0 = there is none.
+    pub stored_at: AtomicU64,
 }
 
 pub fn params(config: TextConfig, k1: f32, b: f32) -> TextIndexParams {
@@ -36,7 +39,12 @@ impl Bm25Index {
     }
 
     pub fn with_index(text: TextIndex) -> Self {
-        Self { text, entries: EntryTable::new(), document_of: RwLock::new(Vec::new()) }
+        Self {
+            text,
+            entries: EntryTable::new(),
+            document_of: RwLock::new(Vec::new()),
+            stored_at: AtomicU64::new(0),
+        }
     }
 
     /// The terms of a stored text; None for NULL. Text columns hold UTF-8, other bytes are read as well as they can be.

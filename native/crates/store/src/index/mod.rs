@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::key::{Entry, encode_key, is_absent};
 use crate::sync::read;
 use crate::table::data::{Slot, TableData};
-use crate::table::{ColumnInfo, Table, slot_value};
+use crate::table::{ColumnInfo, Table, chunk_value, slot_value};
 use crate::types::{IndexMethod, IndexSpec, IndexStatistics};
 
 use bm25::Bm25Index;
@@ -71,7 +71,12 @@ impl Index {
         slot: Slot,
         out: &mut Vec<u8>,
     ) -> Result<bool> {
-        encode_key(&self.spec.columns, |column| slot_value(data, columns, column, slot), out)
+        let chunk = data.chunk(slot.chunk());
+        for column in &self.spec.columns {
+            chunk.rows.check(column.column as usize)?;
+        }
+        let value = |column| chunk_value(&chunk.rows, columns, column, slot.position());
+        encode_key(&self.spec.columns, value, out)
     }
 
     pub fn statistics(&self) -> IndexStatistics {
@@ -169,7 +174,7 @@ pub fn fill_text(
 ) -> Result<()> {
     let column = index.spec.columns[0].column as usize;
     for_each_live(table, tick, |data, rid, slot| {
-        if let Some(document) = bm25.analyze(slot_value(data, columns, column, slot)) {
+        if let Some(document) = bm25.analyze(slot_value(data, columns, column, slot)?) {
             bm25.publish(vec![(rid, document)], Vec::new(), 0);
         }
         Ok(())

@@ -2,15 +2,19 @@
 //!
 //! Everything but `xmax` is written before the chunk is shared or, in the open tail, under the table's write lock.
 //! `xmax` is an atomic that goes from 0 to a commit number once, so sealed chunks are read without a lock: a reader at
-//! snapshot S compares numbers, and every number stored while it looks is greater than S.
+//! snapshot S compares numbers, and every number stored while it looks is greater than S. The numbers exist only once
+//! a version of the chunk has ended. A chunk with a place lies in a chunk file and its rows are windows into that.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::rows::Rows;
+use super::buffer::Buffer;
+use super::chunk_file::Place;
+use super::rows::{CHUNK_ROWS, Rows};
 
 #[derive(Debug)]
 enum Xmin {
-    /// All rows by one commit: stamped once.
+    /// All rows by one commit, or by commits nobody tells apart any more.
     Uniform(u64),
     Each(Vec<u64>),
 }
@@ -18,39 +22,55 @@ enum Xmin {
 #[derive(Debug)]
 pub struct Chunk {
     pub rows: Rows,
-    pub rids: Vec<u32>,
+    pub rids: Buffer<u32>,
     xmin: Xmin,
     max_xmin: u64,
-    xmax: Vec<AtomicU64>,
+    /// By slot; absent while no version has ended.
+    xmax: OnceLock<Box<[AtomicU64]>>,
     /// Slots with an xmax.
     ended: AtomicU32,
+    /// Where it lies in a file of the relation, if it does.
+    pub place: Option<Place>,
 }
 
 impl Chunk {
     /// An empty chunk to append to.
     pub fn open(rows: Rows) -> Self {
-        Self {
-            rows,
-            rids: Vec::new(),
-            xmin: Xmin::Each(Vec::new()),
-            max_xmin: 0,
-            xmax: Vec::new(),
-            ended: AtomicU32::new(0),
-        }
+        Self::with(rows, Buffer::default(), Xmin::Each(Vec::new()), 0)
     }
 
     /// A whole chunk by one commit.
-    pub fn sealed(rows: Rows, rids: Vec<u32>, xmin: u64) -> Self {
+    pub fn sealed(rows: Rows, rids: impl Into<Buffer<u32>>, xmin: u64) -> Self {
+        let rids = rids.into();
         assert_eq!(rows.len(), rids.len(), "a rid for every row");
-        let xmax = std::iter::repeat_with(|| AtomicU64::new(0)).take(rids.len()).collect();
-        Self {
-            rows,
-            rids,
-            xmin: Xmin::Uniform(xmin),
-            max_xmin: xmin,
-            xmax,
-            ended: AtomicU32::new(0),
+        Self::with(rows, rids, Xmin::Uniform(xmin), xmin)
+    }
+
+    fn with(rows: Rows, rids: Buffer<u32>, xmin: Xmin, max_xmin: u64) -> Self {
+        let (xmax, ended) = (OnceLock::new(), AtomicU32::new(0));
+        Self { rows, rids, xmin, max_xmin, xmax, ended, place: None }
+    }
+
+    /// The same versions over the same rows in a file. Under the table's write lock, so that none ends meanwhile.
+    /// `oldest`: the oldest snapshot in use.
+    pub fn in_file(&self, rows: Rows, rids: Buffer<u32>, place: Place, oldest: u64) -> Self {
+        assert_eq!(
+            (rows.len(), rids.len()),
+            (self.len(), self.len()),
+            "the file has the same rows"
+        );
+        let xmin = match &self.xmin {
+            Xmin::Each(all) if self.max_xmin > oldest => Xmin::Each(all.clone()),
+            _ => Xmin::Uniform(self.max_xmin),
+        };
+        let mut chunk = Self::with(rows, rids, xmin, self.max_xmin);
+        if let Some(xmax) = self.xmax.get() {
+            let copy = xmax.iter().map(|x| AtomicU64::new(x.load(Ordering::Acquire)));
+            chunk.xmax = OnceLock::from(copy.collect::<Box<[_]>>());
+            chunk.ended = AtomicU32::new(self.ended.load(Ordering::Acquire));
         }
+        chunk.place = Some(place);
+        chunk
     }
 
     pub fn len(&self) -> usize {
@@ -59,15 +79,14 @@ impl Chunk {
 
     /// Accounts for a row just pushed to `rows`.
     pub fn push_stamp(&mut self, rid: u32, xmin: u64, xmax: u64) {
-        self.rids.push(rid);
+        self.rids.vec_mut().push(rid);
         match &mut self.xmin {
             Xmin::Each(all) => all.push(xmin),
             Xmin::Uniform(_) => panic!("append to a sealed chunk"),
         }
         self.max_xmin = self.max_xmin.max(xmin);
-        self.xmax.push(AtomicU64::new(xmax));
         if xmax != 0 {
-            self.ended.fetch_add(1, Ordering::Relaxed);
+            self.end(self.len() - 1, xmax);
         }
     }
 
@@ -79,11 +98,16 @@ impl Chunk {
     }
 
     pub fn xmax(&self, slot: usize) -> u64 {
-        self.xmax[slot].load(Ordering::Acquire)
+        self.xmax.get().map_or(0, |all| all[slot].load(Ordering::Acquire))
     }
 
     pub fn end(&self, slot: usize, commit: u64) {
-        let before = self.xmax[slot].swap(commit, Ordering::AcqRel);
+        // The open tail may still grow to a full chunk.
+        let slots = self.len().max(CHUNK_ROWS);
+        let all = self
+            .xmax
+            .get_or_init(|| std::iter::repeat_with(|| AtomicU64::new(0)).take(slots).collect());
+        let before = all[slot].swap(commit, Ordering::AcqRel);
         assert_eq!(before, 0, "a version ends once");
         self.ended.fetch_add(1, Ordering::Release);
     }
@@ -103,6 +127,16 @@ impl Chunk {
     }
 
     pub fn size_bytes(&self) -> usize {
-        self.rows.size_bytes() + self.len() * 20
+        self.rows.size_bytes() + self.len() * 4 + self.stamp_bytes()
+    }
+
+    /// Bytes of memory of its own.
+    pub fn heap_bytes(&self) -> usize {
+        self.rows.heap_bytes() + self.rids.heap_bytes() + self.stamp_bytes()
+    }
+
+    fn stamp_bytes(&self) -> usize {
+        let xmin = if let Xmin::Each(all) = &self.xmin { all.len() * 8 } else { 0 };
+        xmin + self.xmax.get().map_or(0, |all| all.len() * 8)
     }
 }

@@ -136,6 +136,21 @@ impl TableData {
         self.chunks.push(Arc::new(chunk));
     }
 
+    /// Appends a chunk from a file, of which the rows that are not `dead` are there.
+    pub fn append_stored(&mut self, chunk: Chunk, dead: impl Fn(usize) -> bool) {
+        let number = self.chunks.len();
+        for (position, &rid) in chunk.rids.iter().enumerate() {
+            if dead(position) {
+                // Before every snapshot: commit numbers start at 1.
+                chunk.end(position, 1);
+            } else {
+                self.set_loc(rid, Slot::new(number, position));
+                self.live += 1;
+            }
+        }
+        self.chunks.push(Arc::new(chunk));
+    }
+
     /// Closes the open chunk, unless it is empty, and opens one with the columns of `next_tail`.
     pub fn seal_tail(&mut self, next_tail: Rows) {
         let tail = std::mem::replace(&mut self.tail, Chunk::open(next_tail));
@@ -193,6 +208,11 @@ impl TableData {
             }
         }
         self.chunks[number] = Arc::new(kept);
+    }
+
+    /// Bytes of chunks that are not in mapped files.
+    pub fn heap_bytes(&self) -> usize {
+        self.chunks.iter().map(|c| c.heap_bytes()).sum::<usize>() + self.tail.heap_bytes()
     }
 
     pub fn size_bytes(&self) -> usize {

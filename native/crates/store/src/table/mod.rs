@@ -4,13 +4,16 @@
 //! sealed chunks inside are read without it. Indexes are only touched with `data` held (read to look up, write to
 //! change the entries of rows that exist), so that an index entry and the versions behind it are seen together.
 
+pub mod buffer;
 pub mod chunk;
+pub mod chunk_file;
 pub mod data;
 pub mod entries;
 pub mod rows;
 pub mod vectors;
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use crate::error::Result;
@@ -45,6 +48,39 @@ pub struct Table {
     pub open_scans: AtomicUsize,
     /// A collection is queued or running.
     pub collecting: AtomicBool,
+    /// The last commit that changed rows.
+    pub changed_at: AtomicU64,
+    pub stored: Mutex<StoredTable>,
+}
+
+/// What of a table lies in files. Kept by loading, by the checkpointer and by bulk commits.
+#[derive(Default)]
+pub struct StoredTable {
+    /// Commit of the newest manifest that is durable.
+    pub manifest: Option<u64>,
+    /// Chunk files by number.
+    pub files: BTreeMap<u32, StoredFile>,
+    next_file: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct StoredFile {
+    /// The commit it came with; the log may name the file until a manifest has that commit.
+    pub born: u64,
+    pub length: u64,
+}
+
+impl StoredTable {
+    /// A number no file of the relation has had since it was loaded.
+    pub fn take_file_number(&mut self) -> u32 {
+        self.next_file += 1;
+        self.next_file
+    }
+
+    pub fn add_file(&mut self, number: u32, file: StoredFile) {
+        self.next_file = self.next_file.max(number);
+        self.files.insert(number, file);
+    }
 }
 
 #[derive(Default)]
@@ -74,6 +110,8 @@ impl Table {
             rids: Mutex::new(RidAllocator::default()),
             open_scans: AtomicUsize::new(0),
             collecting: AtomicBool::new(false),
+            changed_at: AtomicU64::new(0),
+            stored: Mutex::default(),
         }
     }
 
@@ -170,7 +208,7 @@ impl Drop for OpenScan {
     }
 }
 
-/// The value of a column in a chunk, which may be older than the column.
+/// The value of a column in a chunk, which may be older than the column. `rows` is private or was checked.
 pub fn chunk_value<'a>(
     rows: &'a Rows,
     columns: &'a [ColumnInfo],
@@ -184,13 +222,14 @@ pub fn chunk_value<'a>(
     }
 }
 
-/// The value of a column at a slot.
+/// The value of a column at a slot. XX001 when the chunk lies damaged in its file.
 pub fn slot_value<'a>(
     data: &'a TableData,
     columns: &'a [ColumnInfo],
     column: usize,
     slot: Slot,
-) -> Value<'a> {
+) -> Result<Value<'a>> {
     let chunk: &Chunk = data.chunk(slot.chunk());
-    chunk_value(&chunk.rows, columns, column, slot.position())
+    chunk.rows.check(column)?;
+    Ok(chunk_value(&chunk.rows, columns, column, slot.position()))
 }

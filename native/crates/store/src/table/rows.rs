@@ -1,5 +1,10 @@
 //! Columns of up to 4,096 rows, written once and never changed: the storage of chunks, shared and private alike.
+//!
+//! A column lies in memory of its own or in a mapped chunk file (`Buffer`). Bytes from a file are trusted only after
+//! `Rows::check` of their column: whoever reads committed rows calls it first, once a column it is a flag.
 
+use super::buffer::Buffer;
+use super::chunk_file::StoredSum;
 use crate::column::{ColumnMut, ColumnRef, ValuesMut, ValuesRef};
 use crate::error::{Result, StoreError};
 use crate::types::{ColumnSpec, StorageKind};
@@ -16,23 +21,26 @@ pub const MAX_VALUE_BYTES: usize = (1 << 30) - 1;
 
 #[derive(Debug)]
 pub enum ColumnData {
-    Bool(Vec<u8>),
-    I32(Vec<i32>),
-    I64(Vec<i64>),
-    F64(Vec<f64>),
+    Bool(Buffer<u8>),
+    I32(Buffer<i32>),
+    I64(Buffer<i64>),
+    F64(Buffer<f64>),
     /// Row i is `arena[offsets[i]..offsets[i + 1]]`.
     Bytes {
-        offsets: Vec<u32>,
-        arena: Vec<u8>,
+        offsets: Buffer<u32>,
+        arena: Buffer<u8>,
     },
     /// Vector cells, see `value::PRIVATE_VECTOR`.
-    Vector(Vec<u32>),
+    Vector(Buffer<u32>),
 }
 
 #[derive(Debug)]
 pub struct StoredColumn {
-    nulls: Vec<u8>,
+    /// One byte a row, 1 = NULL; empty when there is none.
+    nulls: Buffer<u8>,
     data: ColumnData,
+    /// The checksum of a column in a file.
+    sum: Option<StoredSum>,
 }
 
 /// Rows column by column. Columns added to the relation later are absent.
@@ -45,18 +53,63 @@ pub struct Rows {
 impl StoredColumn {
     pub fn new(kind: StorageKind) -> Self {
         let data = match kind {
-            StorageKind::Bool => ColumnData::Bool(Vec::new()),
-            StorageKind::I32 => ColumnData::I32(Vec::new()),
-            StorageKind::I64 => ColumnData::I64(Vec::new()),
-            StorageKind::F64 => ColumnData::F64(Vec::new()),
-            StorageKind::Bytes => ColumnData::Bytes { offsets: vec![0], arena: Vec::new() },
-            StorageKind::Vector => ColumnData::Vector(Vec::new()),
+            StorageKind::Bool => ColumnData::Bool(Buffer::default()),
+            StorageKind::I32 => ColumnData::I32(Buffer::default()),
+            StorageKind::I64 => ColumnData::I64(Buffer::default()),
+            StorageKind::F64 => ColumnData::F64(Buffer::default()),
+            StorageKind::Bytes => {
+                ColumnData::Bytes { offsets: vec![0].into(), arena: Buffer::default() }
+            }
+            StorageKind::Vector => ColumnData::Vector(Buffer::default()),
         };
-        Self { nulls: Vec::new(), data }
+        Self { nulls: Buffer::default(), data, sum: None }
+    }
+
+    /// A column in a chunk file; `nulls` has a byte a row or none.
+    pub fn stored(nulls: Buffer<u8>, data: ColumnData, sum: StoredSum) -> Self {
+        Self { nulls, data, sum: Some(sum) }
+    }
+
+    pub fn nulls(&self) -> &[u8] {
+        &self.nulls
+    }
+
+    pub fn data(&self) -> &ColumnData {
+        &self.data
+    }
+
+    fn is_null(&self, row: usize) -> bool {
+        self.nulls.get(row).is_some_and(|&null| null != 0)
+    }
+
+    fn len(&self) -> usize {
+        match &self.data {
+            ColumnData::Bool(v) => v.len(),
+            ColumnData::I32(v) => v.len(),
+            ColumnData::I64(v) => v.len(),
+            ColumnData::F64(v) => v.len(),
+            ColumnData::Bytes { offsets, .. } => offsets.len() - 1,
+            ColumnData::Vector(v) => v.len(),
+        }
+    }
+
+    /// XX001 if the column lies in a file and does not match its sum. Looked at once.
+    pub fn check(&self) -> Result<()> {
+        match &self.sum {
+            None => Ok(()),
+            Some(sum) => sum.check(|| match &self.data {
+                ColumnData::Bytes { offsets, arena } => {
+                    offsets.first() == Some(&0)
+                        && offsets.is_sorted()
+                        && offsets.last().is_some_and(|&end| end as usize == arena.len())
+                }
+                _ => true,
+            }),
+        }
     }
 
     pub fn value(&self, row: usize) -> Value<'_> {
-        if self.nulls[row] != 0 {
+        if self.is_null(row) {
             return Value::Null;
         }
         match &self.data {
@@ -73,24 +126,31 @@ impl StoredColumn {
 
     /// Panics on a value of another kind: kinds are checked where values enter.
     pub fn push(&mut self, value: Value<'_>) {
-        self.nulls.push(u8::from(matches!(value, Value::Null)));
+        let is_null = matches!(value, Value::Null);
+        if is_null {
+            let len = self.len();
+            self.nulls.vec_mut().resize(len, 0);
+        }
+        if is_null || !self.nulls.is_empty() {
+            self.nulls.vec_mut().push(u8::from(is_null));
+        }
         match (&mut self.data, value) {
-            (ColumnData::Bool(v), Value::Bool(x)) => v.push(x),
-            (ColumnData::I32(v), Value::I32(x)) => v.push(x),
-            (ColumnData::I64(v), Value::I64(x)) => v.push(x),
-            (ColumnData::F64(v), Value::F64(x)) => v.push(x),
+            (ColumnData::Bool(v), Value::Bool(x)) => v.vec_mut().push(x),
+            (ColumnData::I32(v), Value::I32(x)) => v.vec_mut().push(x),
+            (ColumnData::I64(v), Value::I64(x)) => v.vec_mut().push(x),
+            (ColumnData::F64(v), Value::F64(x)) => v.vec_mut().push(x),
             (ColumnData::Bytes { offsets, arena }, Value::Bytes(x)) => {
-                arena.extend_from_slice(x);
-                offsets.push(arena.len() as u32);
+                arena.vec_mut().extend_from_slice(x);
+                offsets.vec_mut().push(arena.len() as u32);
             }
-            (ColumnData::Vector(v), Value::Vector(x)) => v.push(x),
+            (ColumnData::Vector(v), Value::Vector(x)) => v.vec_mut().push(x),
             (data, Value::Null) => match data {
-                ColumnData::Bool(v) => v.push(0),
-                ColumnData::I32(v) => v.push(0),
-                ColumnData::I64(v) => v.push(0),
-                ColumnData::F64(v) => v.push(0.0),
-                ColumnData::Bytes { offsets, arena } => offsets.push(arena.len() as u32),
-                ColumnData::Vector(v) => v.push(0),
+                ColumnData::Bool(v) => v.vec_mut().push(0),
+                ColumnData::I32(v) => v.vec_mut().push(0),
+                ColumnData::I64(v) => v.vec_mut().push(0),
+                ColumnData::F64(v) => v.vec_mut().push(0.0),
+                ColumnData::Bytes { offsets, arena } => offsets.vec_mut().push(arena.len() as u32),
+                ColumnData::Vector(v) => v.vec_mut().push(0),
             },
             _ => panic!("a value of another kind than its column"),
         }
@@ -99,18 +159,25 @@ impl StoredColumn {
     /// Appends rows `from .. from + count` of a caller's column; vector columns go through `push`.
     fn extend(&mut self, source: &ColumnRef<'_>, from: usize, count: usize) {
         let to = from + count;
-        self.nulls.extend(source.nulls[from..to].iter().map(|&n| u8::from(n != 0)));
+        let nulls = &source.nulls[from..to];
+        if !self.nulls.is_empty() || nulls.iter().any(|&n| n != 0) {
+            let len = self.len();
+            let own = self.nulls.vec_mut();
+            own.resize(len, 0);
+            own.extend(nulls.iter().map(|&n| u8::from(n != 0)));
+        }
         match (&mut self.data, source.values) {
             (ColumnData::Bool(v), ValuesRef::Bool(x)) => {
-                v.extend(x[from..to].iter().map(|&b| u8::from(b != 0)));
+                v.vec_mut().extend(x[from..to].iter().map(|&b| u8::from(b != 0)));
             }
-            (ColumnData::I32(v), ValuesRef::I32(x)) => v.extend_from_slice(&x[from..to]),
-            (ColumnData::I64(v), ValuesRef::I64(x)) => v.extend_from_slice(&x[from..to]),
+            (ColumnData::I32(v), ValuesRef::I32(x)) => v.vec_mut().extend_from_slice(&x[from..to]),
+            (ColumnData::I64(v), ValuesRef::I64(x)) => v.vec_mut().extend_from_slice(&x[from..to]),
             (ColumnData::I64(v), ValuesRef::I64Numbers(x)) => {
-                v.extend(x[from..to].iter().map(|&n| n as i64));
+                v.vec_mut().extend(x[from..to].iter().map(|&n| n as i64));
             }
-            (ColumnData::F64(v), ValuesRef::F64(x)) => v.extend_from_slice(&x[from..to]),
+            (ColumnData::F64(v), ValuesRef::F64(x)) => v.vec_mut().extend_from_slice(&x[from..to]),
             (ColumnData::Bytes { offsets, arena }, ValuesRef::Bytes { offsets: x, bytes }) => {
+                let (offsets, arena) = (offsets.vec_mut(), arena.vec_mut());
                 for row in from..to {
                     // What lies under a NULL is unspecified and not worth keeping.
                     if source.nulls[row] == 0 {
@@ -124,23 +191,24 @@ impl StoredColumn {
     }
 
     fn truncate(&mut self, len: usize) {
-        self.nulls.truncate(len);
+        self.nulls.vec_mut().truncate(len);
         match &mut self.data {
-            ColumnData::Bool(v) => v.truncate(len),
-            ColumnData::I32(v) => v.truncate(len),
-            ColumnData::I64(v) => v.truncate(len),
-            ColumnData::F64(v) => v.truncate(len),
+            ColumnData::Bool(v) => v.vec_mut().truncate(len),
+            ColumnData::I32(v) => v.vec_mut().truncate(len),
+            ColumnData::I64(v) => v.vec_mut().truncate(len),
+            ColumnData::F64(v) => v.vec_mut().truncate(len),
             ColumnData::Bytes { offsets, arena } => {
-                offsets.truncate(len + 1);
-                arena.truncate(offsets[len] as usize);
+                offsets.vec_mut().truncate(len + 1);
+                arena.vec_mut().truncate(offsets[len] as usize);
             }
-            ColumnData::Vector(v) => v.truncate(len),
+            ColumnData::Vector(v) => v.vec_mut().truncate(len),
         }
     }
 
+    /// (NULL bytes, none when there are no NULLs; cells) of a vector column that is still private.
     pub fn vector_cells_mut(&mut self) -> Option<(&[u8], &mut [u32])> {
         match &mut self.data {
-            ColumnData::Vector(cells) => Some((&self.nulls, cells)),
+            ColumnData::Vector(cells) => Some((&self.nulls, cells.vec_mut())),
             _ => None,
         }
     }
@@ -161,6 +229,18 @@ impl StoredColumn {
                 ColumnData::F64(v) => v.len() * 8,
                 ColumnData::Bytes { offsets, arena } => offsets.len() * 4 + arena.len(),
                 ColumnData::Vector(v) => v.len() * 4,
+            }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.nulls.heap_bytes()
+            + match &self.data {
+                ColumnData::Bool(v) => v.heap_bytes(),
+                ColumnData::I32(v) => v.heap_bytes(),
+                ColumnData::I64(v) => v.heap_bytes(),
+                ColumnData::F64(v) => v.heap_bytes(),
+                ColumnData::Bytes { offsets, arena } => offsets.heap_bytes() + arena.heap_bytes(),
+                ColumnData::Vector(v) => v.heap_bytes(),
             }
     }
 
@@ -188,7 +268,10 @@ impl StoredColumn {
             }
             _ => return false,
         }
-        buffer.nulls[at..at + count].copy_from_slice(&self.nulls[from..to]);
+        match self.nulls.get(from..to) {
+            Some(nulls) => buffer.nulls[at..at + count].copy_from_slice(nulls),
+            None => buffer.nulls[at..at + count].fill(0),
+        }
         true
     }
 }
@@ -198,8 +281,18 @@ impl Rows {
         Self { columns: kinds.into_iter().map(StoredColumn::new).collect(), len: 0 }
     }
 
+    /// Columns in a chunk file, `len` rows each.
+    pub fn stored(columns: Vec<StoredColumn>, len: usize) -> Self {
+        Self { columns, len }
+    }
+
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// XX001 if a column of this chunk lies damaged in its file. Columns the chunk does not have pass.
+    pub fn check(&self, column: usize) -> Result<()> {
+        self.columns.get(column).map_or(Ok(()), StoredColumn::check)
     }
 
     pub fn is_full(&self) -> bool {
@@ -250,6 +343,11 @@ impl Rows {
 
     pub fn size_bytes(&self) -> usize {
         self.columns.iter().map(StoredColumn::size_bytes).sum()
+    }
+
+    /// Bytes of it that are not in a mapped file.
+    pub fn heap_bytes(&self) -> usize {
+        self.columns.iter().map(StoredColumn::heap_bytes).sum()
     }
 }
 

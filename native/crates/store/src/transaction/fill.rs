@@ -68,12 +68,25 @@ impl Batch<'_> {
             }
             Self::Any { data, refs } => match refs[i] {
                 RowRef::Committed(slot) => {
-                    crate::table::slot_value(data, source.columns, column, slot)
+                    let rows = &data.chunk(slot.chunk()).rows;
+                    chunk_value(rows, source.columns, column, slot.position())
                 }
                 RowRef::Own(row) => {
                     source.private.expect("own rows have a private table").value(row, column)
                 }
             },
+        }
+    }
+
+    /// XX001 when a chunk of the batch lies damaged in its file. Before anything is read.
+    fn check(&self, columns: &[u16]) -> Result<()> {
+        let check = |rows: &Rows| columns.iter().try_for_each(|&c| rows.check(c as usize));
+        match self {
+            Self::Chunk { rows, .. } => check(rows),
+            Self::Any { data, refs } => refs.iter().try_for_each(|row| match row {
+                RowRef::Committed(slot) => check(&data.chunk(slot.chunk()).rows),
+                RowRef::Own(_) => Ok(()),
+            }),
         }
     }
 
@@ -86,21 +99,22 @@ impl Batch<'_> {
     }
 }
 
-/// Some((position, bytes)): the bytes buffer at that position is too small.
+/// Checks what is about to be read. Some((position, bytes)): the bytes buffer at that position is too small.
 pub fn too_small(
     batch: &Batch<'_>,
     source: &Source<'_>,
     columns: &[u16],
     buffers: &[ColumnMut<'_>],
-) -> Option<(usize, usize)> {
-    columns.iter().zip(buffers).enumerate().find_map(|(i, (&column, buffer))| {
+) -> Result<Option<(usize, usize)>> {
+    batch.check(columns)?;
+    Ok(columns.iter().zip(buffers).enumerate().find_map(|(i, (&column, buffer))| {
         let ValuesMut::Bytes { bytes, .. } = &buffer.values else { return None };
         let needed = batch.bytes_needed(source, column as usize);
         (needed > bytes.len()).then_some((i, needed))
-    })
+    }))
 }
 
-/// Fills the buffers with the batch, from row `at` of the buffers on; bytes offsets go on from `offsets[at]`.
+/// Fills the buffers with the batch, which `too_small` has passed, from row `at` of the buffers on; bytes offsets go on from `offsets[at]`.
 pub fn fill(
     batch: &Batch<'_>,
     source: &Source<'_>,

@@ -177,7 +177,7 @@ fn table_change(mut private: PrivateTable) -> Result<TableChange> {
             }
             keys.push(KeyChange { index: Arc::clone(index), new, replaced: of_replaced });
         } else if index.bm25().is_some() {
-            documents.push(document_change(&mut private, index, &replaced, &deleted));
+            documents.push(document_change(&mut private, index, &replaced, &deleted)?);
         }
     }
     let unused_rids: Vec<u32> =
@@ -231,19 +231,19 @@ fn document_change(
     index: &Arc<crate::index::Index>,
     replaced: &[u32],
     deleted: &[u32],
-) -> DocumentChange {
+) -> Result<DocumentChange> {
     let bm25 = index.bm25().expect("a bm25 index");
     let column = index.spec.columns[0].column as usize;
     let mut own = private.documents.remove(&index.spec.index_id).unwrap_or_default();
     let data = read(&private.table.data);
     let old_text = |data: &TableData, rid: u32| {
         let slot = data.newest(rid).expect("a changed row has a committed version");
-        slot_value(data, &private.columns, column, slot).to_owned_value()
+        Ok::<_, StoreError>(slot_value(data, &private.columns, column, slot)?.to_owned_value())
     };
     let mut unchanged = std::collections::HashSet::new();
     let mut removed = Vec::new();
     for &rid in replaced {
-        let old = old_text(&data, rid);
+        let old = old_text(&data, rid)?;
         match private.newest(rid) {
             Newest::Own(row) if private.value(row, column) == old.as_value() => {
                 unchanged.insert(rid);
@@ -252,7 +252,7 @@ fn document_change(
         }
     }
     for &rid in deleted {
-        let old = old_text(&data, rid);
+        let old = old_text(&data, rid)?;
         removed.extend(bm25.analyze(old.as_value()).map(|d| (rid, d)));
     }
     let mut added = Vec::new();
@@ -268,5 +268,5 @@ fn document_change(
             added.extend(document.map(|d| (rid, d)));
         }
     }
-    DocumentChange { index: Arc::clone(index), added, removed }
+    Ok(DocumentChange { index: Arc::clone(index), added, removed })
 }

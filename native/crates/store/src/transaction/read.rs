@@ -109,7 +109,7 @@ impl Transaction {
         }
         let source = Source { table: &table, columns: &table_columns, private };
         let batch = Batch::Any { data: &data, refs: &refs };
-        if let Some((column, needed)) = too_small(&batch, &source, columns, buffers) {
+        if let Some((column, needed)) = too_small(&batch, &source, columns, buffers)? {
             return Ok(Filled::TooSmall { column, needed });
         }
         fill(&batch, &source, columns, buffers)?;
@@ -222,7 +222,7 @@ impl ScanCursor {
             columns: &self.table_columns,
             private: state.tables.get(&self.relation_id),
         };
-        if let Some((column, needed)) = too_small(&batch, &source, &self.columns, buffers) {
+        if let Some((column, needed)) = too_small(&batch, &source, &self.columns, buffers)? {
             return Ok(Some(Filled::TooSmall { column, needed }));
         }
         fill(&batch, &source, &self.columns, buffers)?;
@@ -270,7 +270,7 @@ impl ScanCursor {
                 private: Some(private),
             };
             let batch = Batch::Chunk { rows, positions: Positions::List(&self.positions) };
-            if let Some((column, needed)) = too_small(&batch, &source, &self.columns, buffers) {
+            if let Some((column, needed)) = too_small(&batch, &source, &self.columns, buffers)? {
                 return Ok(Filled::TooSmall { column, needed });
             }
             fill(&batch, &source, &self.columns, buffers)?;

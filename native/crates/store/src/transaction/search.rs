@@ -138,7 +138,7 @@ impl Transaction {
                 Newest::Deleted => Value::Null,
                 Newest::Committed => data
                     .visible(rid, state.snapshot.number)
-                    .map_or(Value::Null, |slot| slot_value(&data, &columns, column, slot)),
+                    .map_or(Ok(Value::Null), |slot| slot_value(&data, &columns, column, slot))?,
             };
             *out = match value {
                 Value::Vector(cell) => {
@@ -252,7 +252,7 @@ impl Search<'_> {
                     continue;
                 }
                 let Some(slot) = data.visible(rid, self.snapshot) else { continue };
-                if let Value::Vector(vid) = slot_value(&data, &columns, column, slot) {
+                if let Value::Vector(vid) = slot_value(&data, &columns, column, slot)? {
                     self.add(rid, hnsw.vectors.vector(vid));
                 }
             }

@@ -434,8 +434,8 @@ fn newest_row(private: &PrivateTable, rid: u32) -> Result<(Newest, Vec<OwnedValu
             let slot = data
                 .live(rid)
                 .ok_or_else(|| StoreError::internal("write to a row that is gone"))?;
-            let value = |c| slot_value(&data, &private.columns, c, slot).to_owned_value();
-            (0..width).map(value).collect()
+            let value = |c| Ok(slot_value(&data, &private.columns, c, slot)?.to_owned_value());
+            (0..width).map(value).collect::<Result<_>>()?
         }
     };
     Ok((newest, cells))

@@ -202,7 +202,12 @@ impl Db {
     }
 
     pub fn try_open(storage: Storage) -> Result<Self> {
-        let options = EngineOptions { storage, pool_threads: 1 };
+        Self::try_open_with(storage, 0)
+    }
+
+    /// `buffer_bytes`: rows above it go to files; 0 = the default, which tests never reach.
+    pub fn try_open_with(storage: Storage, buffer_bytes: u64) -> Result<Self> {
+        let options = EngineOptions { storage, pool_threads: 1, buffer_bytes };
         let engine = Engine::open_with_log_segments(options, 256 * 1024)?;
         let tokens = Tokens::default();
         let channel = engine.open_channel(Box::new(tokens.clone()));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use omen_store::KeyKind;
 
 use super::common::*;
-use super::recovery::{T, check_indexes, contents, create, row, specs, try_open};
+use super::recovery::{T, check_indexes, contents, create, row, specs, try_open, try_open_with};
 use omen_disk::{Disk, Fault, FaultyDisk, MemoryDisk};
 
 const OTHER: u32 = 30_000;
@@ -28,9 +28,10 @@ impl History {
     }
 }
 
-/// Inserts, updates, deletes and a checkpoint in between, each acknowledged before the next begins.
-fn workload(disk: &FaultyDisk) -> History {
-    let db = try_open(Arc::new(disk.clone())).unwrap();
+/// Inserts, updates, deletes and a checkpoint in between, each acknowledged before the next begins. With few
+/// `buffer_bytes` more checkpoints happen by themselves, beside the commits, and rows are in chunk files.
+fn workload(disk: &FaultyDisk, buffer_bytes: u64) -> History {
+    let db = try_open_with(Arc::new(disk.clone()), buffer_bytes).unwrap();
     let mut history = History::default();
     create(&db);
     history.note(disk, &db);
@@ -111,10 +112,19 @@ fn check_definitions(db: &Db, position: usize) {
 
 #[test]
 fn every_crash_state_holds_every_acknowledged_commit_whole() {
+    enumerate(0, 11);
+}
+
+#[test]
+fn every_crash_state_of_rows_in_files_does_too() {
+    enumerate(2000, 12);
+}
+
+fn enumerate(buffer_bytes: u64, seed: u64) {
     let disk = FaultyDisk::new();
-    let history = workload(&disk);
+    let history = workload(&disk, buffer_bytes);
     let (mut states, mut unacknowledged) = (0, 0);
-    for state in disk.crash_states(11).map(std::result::Result::unwrap) {
+    for state in disk.crash_states(seed).map(std::result::Result::unwrap) {
         let promised = history.promised(state.operation);
         let (operation, kind) = (state.operation, state.kind);
         if let Err(wrong) = recover(state.disk, &history, promised) {
@@ -123,6 +133,7 @@ fn every_crash_state_holds_every_acknowledged_commit_whole() {
         states += 1;
         unacknowledged += usize::from(promised.is_none_or(|p| p + 1 < history.commits.len()));
     }
+    println!("{states} crash states with {buffer_bytes} buffer bytes");
     assert!(states > 100 && unacknowledged > 0, "{states} states");
 }
 
@@ -131,7 +142,7 @@ fn every_crash_state_holds_every_acknowledged_commit_whole() {
 fn a_disk_that_lies_about_syncing_is_found_out() {
     let disk = FaultyDisk::new();
     disk.inject(Fault::SyncLies);
-    let history = workload(&disk);
+    let history = workload(&disk, 0);
     let lost = disk.crash_states(11).map(std::result::Result::unwrap).any(|state| {
         let promised = history.promised(state.operation);
         // A state that opens and holds less than promised, or does not open at all.
@@ -173,7 +184,7 @@ fn a_crash_in_a_bulk_commit_leaves_all_of_it_or_nothing() {
 #[test]
 fn a_crash_during_recovery_loses_nothing_either() {
     let disk = FaultyDisk::new();
-    let history = workload(&disk);
+    let history = workload(&disk, 0);
     let firsts = disk.crash_states(23).map(std::result::Result::unwrap);
     let mut states = 0;
     for first in firsts.step_by(97) {

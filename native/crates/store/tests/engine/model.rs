@@ -4,7 +4,9 @@
 //! somebody else holds the row or the key; the wait is then given up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use omen_disk::{Disk, MemoryDisk, MemoryKv};
 use omen_store::*;
 use proptest::prelude::*;
 
@@ -29,6 +31,9 @@ enum Step {
     Commit,
     Abort,
     Collect,
+    Checkpoint,
+    /// The process dies, and with it every open transaction.
+    Reopen,
 }
 
 fn step() -> impl Strategy<Value = (usize, Step)> {
@@ -45,6 +50,8 @@ fn step() -> impl Strategy<Value = (usize, Step)> {
         3 => Just(Step::Commit),
         1 => Just(Step::Abort),
         1 => Just(Step::Collect),
+        1 => Just(Step::Checkpoint),
+        1 => Just(Step::Reopen),
     ];
     (0..3usize, kinds)
 }
@@ -88,12 +95,21 @@ impl Open {
     }
 }
 
+fn open(disk: Option<&Arc<MemoryDisk>>) -> Db {
+    let Some(disk) = disk else { return Db::memory() };
+    let disk = Arc::clone(disk) as Arc<dyn Disk>;
+    let kv = Arc::new(MemoryKv::open(Arc::clone(&disk)).unwrap());
+    Db::try_open_with(Storage::Durable { disk, kv }, 200).unwrap()
+}
+
 fn cells(row: (i32, i32)) -> Row {
     vec![Cell::Int(row.0), Cell::Int(row.1)]
 }
 
 struct World {
     db: Db,
+    /// Where it lives, unless that is memory.
+    disk: Option<Arc<MemoryDisk>>,
     committed: State,
     commits: usize,
     /// Row id -> the commit that wrote it last, also with the values it had.
@@ -102,15 +118,22 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
-        let db = Db::memory();
+    fn new(disk: Option<Arc<MemoryDisk>>) -> Self {
+        let db = open(disk.as_ref());
         db.run(|tx| {
             tx.handle.create_relation(T, &SPECS, false).unwrap();
             tx.create_index(btree(PK, T, 0, KeyKind::Int, true)).unwrap();
             tx.create_index(btree(BY_VALUE, T, 1, KeyKind::Int, false)).unwrap();
         });
         let written = BTreeMap::new();
-        Self { db, committed: State::new(), commits: 0, written, open: [None, None, None] }
+        Self { db, disk, committed: State::new(), commits: 0, written, open: [None, None, None] }
+    }
+
+    fn reopen(&mut self) {
+        let Some(disk) = &self.disk else { return };
+        self.open = [None, None, None];
+        self.db.engine.abandon();
+        self.db = open(Some(disk));
     }
 
     fn others_hold(&self, me: usize, held: impl Fn(&Own) -> bool) -> bool {
@@ -121,6 +144,14 @@ impl World {
     fn run(&mut self, slot: usize, step: &Step) {
         if let Step::Collect = step {
             self.db.engine.collect_garbage(T).unwrap();
+            return;
+        }
+        if let Step::Checkpoint = step {
+            self.db.checkpoint();
+            return;
+        }
+        if let Step::Reopen = step {
+            self.reopen();
             return;
         }
         if self.open[slot].is_none() {
@@ -151,7 +182,7 @@ impl World {
         let find =
             |key: i32| view.iter().find(|(_, row)| row.0 == key).map(|(rid, row)| (*rid, *row));
         match *step {
-            Step::Begin(_) | Step::Collect => {}
+            Step::Begin(_) | Step::Collect | Step::Checkpoint | Step::Reopen => {}
             Step::Insert(k, v) => self.insert(slot, open, (k, v)),
             Step::Update(k, v) => {
                 if let Some((rid, row)) = find(k) {
@@ -323,11 +354,40 @@ proptest! {
 
     #[test]
     fn random_transactions_agree_with_the_model(steps in prop::collection::vec(step(), 1..120)) {
-        let mut world = World::new();
+        let mut world = World::new(None);
         for (slot, step) in &steps {
             world.run(*slot, step);
         }
         world.open = [None, None, None];
+        world.db.kill();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The same with hardly any memory for rows, with checkpoints beside them and restarts between them.
+    #[test]
+    fn rows_in_files_agree_with_the_model_across_restarts(
+        steps in prop::collection::vec(step(), 1..200)
+    ) {
+        let mut world = World::new(Some(Arc::new(MemoryDisk::new())));
+        for (slot, step) in &steps {
+            world.run(*slot, step);
+        }
+        world.reopen();
+        let tx = world.db.begin(Isolation::ReadCommitted);
+        tx.statement();
+        let open = Open {
+            tx,
+            repeatable: false,
+            snapshot: world.committed.clone(),
+            taken_at: world.commits,
+            own: Own::default(),
+            savepoints: Vec::new(),
+        };
+        check_read(&open, &world.committed, 0, 4);
+        drop(open);
         world.db.kill();
     }
 }

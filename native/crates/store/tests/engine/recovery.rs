@@ -21,8 +21,12 @@ fn open(disk: &Arc<MemoryDisk>) -> Db {
 }
 
 pub fn try_open(disk: Arc<dyn Disk>) -> Result<Db> {
+    try_open_with(disk, 0)
+}
+
+pub fn try_open_with(disk: Arc<dyn Disk>, buffer_bytes: u64) -> Result<Db> {
     let kv = Arc::new(MemoryKv::open(Arc::clone(&disk))?);
-    Db::try_open(Storage::Durable { disk, kv })
+    Db::try_open_with(Storage::Durable { disk, kv }, buffer_bytes)
 }
 
 pub fn row(k: i32) -> Row {
