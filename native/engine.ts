@@ -147,6 +147,8 @@ export interface EngineOptions {
   readonly path: string | undefined;
   /** Number of threads of the native pool; default cores - 1, at least 1. */
   readonly poolThreads?: number;
+  /** Memory for rows that lie in no chunk file yet, in bytes; default 128 MB. Less means more checkpoints. */
+  readonly bufferBytes?: number;
 }
 
 export interface RelationStatistics {

@@ -15,6 +15,7 @@ export async function startEngine(options: StartOptions): Promise<Engine> {
   const engine = openEngine({
     path: options.path,
     ...(options.poolThreads === undefined ? {} : { poolThreads: options.poolThreads }),
+    ...(options.bufferBytes === undefined ? {} : { bufferBytes: options.bufferBytes }),
   });
   if (engine.catalogVersion() === 0) await writeFirstEntries(engine, options.superuser);
   return engine;

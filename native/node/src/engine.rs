@@ -44,6 +44,7 @@ fn open_storage(path: Option<&str>) -> Result<(Storage, Option<DirLock>)> {
 pub fn open_engine(env: Env, options: Object<'_>) -> napi::Result<Engine> {
     let path: Option<String> = options.get("path")?;
     let pool_threads: Option<u32> = options.get("poolThreads")?;
+    let buffer_bytes: Option<f64> = options.get("bufferBytes")?;
     guard(env, || {
         let mut slot = open_slot();
         if slot.is_some() {
@@ -54,8 +55,9 @@ pub fn open_engine(env: Env, options: Object<'_>) -> napi::Result<Engine> {
         }
         let (storage, folder) = open_storage(path.as_deref())?;
         let pool_threads = pool_threads.unwrap_or(0) as usize;
-        let engine =
-            omen_store::Engine::open(EngineOptions { storage, pool_threads, buffer_bytes: 0 })?;
+        let buffer_bytes = buffer_bytes.map_or(0, |bytes| bytes.max(1.0) as u64);
+        let options = EngineOptions { storage, pool_threads, buffer_bytes };
+        let engine = omen_store::Engine::open(options)?;
         *slot = Some(Open { engine: Arc::clone(&engine), _folder: folder });
         Ok(Engine { shared: engine, courier: None, channel: None })
     })

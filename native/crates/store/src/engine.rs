@@ -74,7 +74,7 @@ pub(crate) type IndexSlot = (u32, Option<Arc<Index>>);
 pub(crate) struct ObjectIds {
     next: u32,
     /// The log has ids below this as given out.
-    reserved: u32,
+    pub reserved: u32,
     pub pending: Option<u32>,
 }
 
@@ -484,7 +484,7 @@ impl Engine {
             return;
         }
         match &self.durable {
-            Some(durable) => durable.submit(request),
+            Some(durable) => durable.submit(self, request),
             None => {
                 // Whoever waits for the token learns the result from `commit_result`.
                 let _ = self.commit_inline(request);

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   session thread   CommitRequest ---> queue
+//!   its own thread   a bulk commit first writes its chunks into chunk files
 //!   committer        take the queue -> commit numbers, vids -> redo -> one log group (one write, one sync)
 //!                    -> publish each in order -> visible = its number -> release locks, deliver token
 //!   applier          redo -> KV, off the commit path; checkpoints
@@ -11,6 +12,7 @@
 //! (in-memory databases) the same steps run in the caller's thread. A panic between numbering and the end of publishing
 //! ends the process: shared structures may be half changed, and the log says what is true.
 
+pub mod bulk;
 pub mod publish;
 pub mod redo;
 
@@ -25,6 +27,8 @@ use crate::index::Index;
 use crate::key::Entry;
 use crate::session::{Channel, Session};
 use crate::sync::lock;
+use crate::table::buffer::Buffer;
+use crate::table::chunk_file::Place;
 use crate::table::rows::Rows;
 use crate::table::vectors::VectorColumn;
 use crate::table::{Columns, Table, chunk_value};
@@ -63,15 +67,19 @@ pub struct TableChange {
     pub keys: Vec<KeyChange>,
     pub documents: Vec<DocumentChange>,
     numbered: Vec<NumberedVectors>,
+    /// Number and length of the chunk file written for it.
+    file: Option<(u32, u64)>,
 }
 
 pub struct ChunkChange {
     pub rows: Rows,
-    pub rids: Vec<u32>,
+    pub rids: Buffer<u32>,
     /// Positions that are committed; None = all.
     pub live: Option<Vec<u32>>,
     /// Every row is an insert: a full chunk can be shared as it is.
     pub all_new: bool,
+    /// Where it lies in a chunk file already: the log names that instead of the rows.
+    pub place: Option<Place>,
 }
 
 /// Entries for one btree index, of new rows and of replaced ones.
@@ -93,6 +101,8 @@ struct NumberedVectors {
     first_vid: u32,
     floats: Vec<f32>,
     owners: Vec<u32>,
+    /// Synced in their segments already: the log need not carry them.
+    synced: bool,
 }
 
 impl ChunkChange {
@@ -130,6 +140,7 @@ impl TableChange {
             keys,
             documents,
             numbered,
+            file: None,
         }
     }
 
@@ -167,6 +178,7 @@ impl TableChange {
                 first_vid,
                 floats,
                 owners,
+                synced: false,
             });
         }
     }
@@ -184,6 +196,14 @@ impl TableChange {
     fn encode(&self, out: &mut Writer) {
         let relation = self.table.relation_id;
         for vectors in &self.numbered {
+            if vectors.synced {
+                out.u8(tag::STORED_VECTORS);
+                out.u32(relation);
+                out.u16(vectors.column);
+                out.u32(vectors.first_vid);
+                out.u32(vectors.owners.len() as u32);
+                continue;
+            }
             out.u8(tag::VECTORS);
             out.u32(relation);
             out.u16(vectors.column);
@@ -192,12 +212,19 @@ impl TableChange {
             out.u32(vectors.owners.len() as u32);
             vectors.floats.iter().for_each(|&f| out.f32(f));
         }
-        if !self.chunks.is_empty() {
+        let placed = self.chunks.iter().filter_map(|chunk| chunk.place.zip(Some(chunk)));
+        for (place, chunk) in placed {
+            out.u8(tag::CHUNK);
+            out.u32(relation);
+            out.place(place);
+            out.u32(chunk.rows.len() as u32);
+        }
+        if self.chunks.iter().any(|chunk| chunk.place.is_none()) {
             out.u8(tag::ROWS);
             out.u32(relation);
             let count = out.reserve();
             let mut rows = 0;
-            for chunk in &self.chunks {
+            for chunk in self.chunks.iter().filter(|chunk| chunk.place.is_none()) {
                 for position in chunk.live_positions() {
                     out.u32(chunk.rids[position]);
                     let value = |column| self.value(chunk, column, position);

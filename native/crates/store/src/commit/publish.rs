@@ -125,6 +125,7 @@ fn publish_table(mut change: TableChange, commit: u64) {
     end_versions(&mut data, &change, &vector_columns, commit);
     let replaced: HashSet<u32> = change.replaced.iter().copied().collect();
     let columns = table.columns();
+    change.adopt_file(commit);
     for chunk in change.chunks {
         append(&mut data, &columns, chunk, &replaced, commit);
     }
@@ -203,6 +204,12 @@ fn append(
     replaced: &HashSet<u32>,
     commit: u64,
 ) {
+    if let Some(place) = change.place {
+        let mut chunk = Chunk::sealed(change.rows, change.rids, commit);
+        chunk.place = Some(place);
+        data.append_chunk(chunk, empty_rows(columns));
+        return;
+    }
     let whole = change.live.is_none()
         && change.all_new
         && change.rows.len() == CHUNK_ROWS

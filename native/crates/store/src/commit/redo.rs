@@ -11,6 +11,8 @@
 //!   10 drop sequence   sequence u32                  11 sequence state  sequence u32, value i64, is_called u8
 //!   12 catalogue put   key, value                    13 catalogue drop  key
 //!   14 object ids      first id not given out u32
+//!   15 chunk           relation u32, place (file u32, offset u64, length u64), rows u32: new rows in a chunk file
+//!   16 stored vectors  relation u32, column u16, first vid u32, count u32: synced in their segments
 //!
 //!   image  = column count u16, null bits, then per column not NULL: bool u8, i32, i64, f64 bits, bytes (length u32),
 //!            vector (vid u32)
@@ -397,6 +399,17 @@ pub enum Operation<'a> {
         first_vid: u32,
         floats: Vec<f32>,
     },
+    Chunk {
+        relation: u32,
+        place: Place,
+        rows: u32,
+    },
+    StoredVectors {
+        relation: u32,
+        column: u16,
+        first_vid: u32,
+        count: u32,
+    },
     CreateRelation {
         relation: u32,
         columns: Vec<ColumnInfo>,
@@ -438,6 +451,8 @@ pub mod tag {
     pub const CATALOG_PUT: u8 = 12;
     pub const CATALOG_DROP: u8 = 13;
     pub const OBJECT_IDS: u8 = 14;
+    pub const CHUNK: u8 = 15;
+    pub const STORED_VECTORS: u8 = 16;
 }
 
 /// Calls `each` for every operation of a redo, in order.
@@ -469,6 +484,17 @@ fn operation<'a>(reader: &mut Reader<'a>) -> Result<Operation<'a>> {
             let floats = floats.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
             Operation::Vectors { relation, column, dim, first_vid, floats }
         }
+        tag::CHUNK => Operation::Chunk {
+            relation: reader.u32()?,
+            place: reader.place()?,
+            rows: reader.u32()?,
+        },
+        tag::STORED_VECTORS => Operation::StoredVectors {
+            relation: reader.u32()?,
+            column: reader.u16()?,
+            first_vid: reader.u32()?,
+            count: reader.u32()?,
+        },
         tag::CREATE_RELATION => {
             Operation::CreateRelation { relation: reader.u32()?, columns: reader.columns()? }
         }
@@ -509,6 +535,15 @@ mod tests {
         out.u32(1);
         out.u32(3);
         out.image(1, |_| Value::Bytes(b"abc"));
+        out.u8(tag::CHUNK);
+        out.u32(7);
+        out.place(Place { file: 1, offset: 64, length: 128 });
+        out.u32(3);
+        out.u8(tag::STORED_VECTORS);
+        out.u32(7);
+        out.u16(0);
+        out.u32(5);
+        out.u32(2);
         out.u8(tag::VECTORS);
         out.u32(7);
         out.u16(0);
@@ -526,7 +561,7 @@ mod tests {
             })
             .map(|()| count)
         };
-        assert_eq!(read(&whole).unwrap(), 3);
+        assert_eq!(read(&whole).unwrap(), 5);
         for cut in 0..whole.len() {
             let _ = read(&whole[..cut]);
         }

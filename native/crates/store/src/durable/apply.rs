@@ -90,7 +90,11 @@ impl Applier {
 
     fn operation(&mut self, operation: Operation<'_>, batch: &mut KvBatch) -> Result<()> {
         match operation {
-            Operation::Rows { .. } | Operation::Deletes { .. } | Operation::Vectors { .. } => {}
+            Operation::Rows { .. }
+            | Operation::Deletes { .. }
+            | Operation::Vectors { .. }
+            | Operation::Chunk { .. }
+            | Operation::StoredVectors { .. } => {}
             Operation::CreateRelation { relation, columns } => {
                 self.put_columns(batch, relation, columns);
             }

@@ -113,6 +113,7 @@ impl Durable {
         self.checkpoint_queued.store(false, Ordering::Release);
         if self.failure().is_none()
             && let Err(error) = self.checkpoint(engine, state)
+            && !self.note_full(&error)
         {
             self.fail(&error);
         }

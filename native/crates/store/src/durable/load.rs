@@ -12,7 +12,9 @@ use omen_disk::{Kv, KvRange};
 use super::Durable;
 use super::apply::key;
 use super::manifest::{Manifest, sealed};
-use super::replay::{Replay, StoredText, adopt_vectors, load_tail, restore_rids};
+use super::replay::{
+    Record, Replay, StoredText, adopt_vectors, load_tail, restore_rids, stored_vectors,
+};
 use crate::commit::redo::Reader;
 use crate::engine::{Engine, index_kind, open_vectors};
 use crate::error::{Result, StoreError};
@@ -36,7 +38,9 @@ pub(crate) fn load_table(engine: &Engine, relation_id: u32) -> Result<Arc<Table>
     let manifest = kv.get(&key(b'f', relation_id))?;
     let manifest = manifest.map(|bytes| Manifest::decode(&bytes)).transpose();
     let manifest = manifest.map_err(|error| error.relation(relation_id))?;
-    let table = Arc::new(empty_table(durable, relation_id, &columns, manifest.as_ref())?);
+    let records = durable.pending(relation_id);
+    let table = empty_table(durable, relation_id, &columns, manifest.as_ref(), &records)?;
+    let table = Arc::new(table);
     let specs = stored_indexes(kv, relation_id)?;
     let changed = manifest.as_ref().map_or(0, |m| m.changed);
     let texts = stored_texts(durable, &specs, changed)?;
@@ -49,10 +53,16 @@ pub(crate) fn load_table(engine: &Engine, relation_id: u32) -> Result<Arc<Table>
             let rows = sealed(&tail).map_err(|error| error.relation(relation_id))?;
             load_tail(&mut data, &columns, rows)?;
         }
-        let mut replay =
-            Replay { table: &table, data: &mut data, columns: &columns, texts: &texts };
-        for record in durable.pending(relation_id) {
-            replay.record(&record)?;
+        let mut replay = Replay {
+            disk: &*durable.disk,
+            table: &table,
+            data: &mut data,
+            columns: &columns,
+            texts: &texts,
+            file: None,
+        };
+        for record in &records {
+            replay.record(record)?;
         }
         adopt_vectors(&table, &data, &columns)?;
         restore_rids(&table, &data);
@@ -75,12 +85,13 @@ pub(crate) fn load_table(engine: &Engine, relation_id: u32) -> Result<Arc<Table>
     Ok(table)
 }
 
-/// The table with its vector columns as the manifest left them, and no rows.
+/// The table with the vectors that are in segments, and no rows.
 fn empty_table(
     durable: &Durable,
     relation: u32,
     columns: &[ColumnInfo],
     manifest: Option<&Manifest>,
+    records: &[Record],
 ) -> Result<Table> {
     let mut vectors = Vec::new();
     for (position, column) in columns.iter().enumerate() {
@@ -88,6 +99,7 @@ fn empty_table(
             let position = position as u16;
             let next = manifest.and_then(|m| m.vectors.iter().find(|(c, _)| *c == position));
             let next = next.map_or(0, |(_, next)| *next);
+            let next = next.max(stored_vectors(records, relation, position)?);
             let disk = Arc::clone(&durable.disk);
             Some(open_vectors(disk, relation, position, column.spec.dim, next)?)
         } else {

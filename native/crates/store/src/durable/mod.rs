@@ -14,6 +14,7 @@ mod load;
 mod manifest;
 mod open;
 mod replay;
+mod space;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -37,6 +38,7 @@ use checkpoint::Checkpointer;
 pub(crate) use load::load_table;
 pub(crate) use open::open;
 use replay::{Pending, Record};
+use space::{DISK_FULL, Space};
 
 /// Record kinds of the log.
 const KIND_REDO: u8 = 1;
@@ -53,10 +55,13 @@ const TAIL_BYTES: usize = 512 * 1024;
 
 /// What follows from the memory that rows without a file may take.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_field_names, reason = "units stand last in names")]
 pub(crate) struct Limits {
     /// Log that makes a checkpoint due.
     pub checkpoint_bytes: u64,
     pub tail_bytes: usize,
+    /// Rows of one commit above this go to chunk files before the log.
+    pub bulk_bytes: usize,
 }
 
 impl Limits {
@@ -64,7 +69,8 @@ impl Limits {
     pub fn new(buffer_bytes: u64) -> Self {
         let half = buffer_bytes / 2;
         let tail_bytes = usize::try_from(half / 8).unwrap_or(TAIL_BYTES).min(TAIL_BYTES);
-        Self { checkpoint_bytes: half.min(CHECKPOINT_LOG_BYTES), tail_bytes }
+        let bulk_bytes = usize::try_from(half / 4).unwrap_or(BULK_BYTES).min(BULK_BYTES);
+        Self { checkpoint_bytes: half.min(CHECKPOINT_LOG_BYTES), tail_bytes, bulk_bytes }
     }
 }
 
@@ -107,6 +113,7 @@ pub(crate) struct Durable {
     changed: Condvar,
     work: Sender<Work>,
     failure: Mutex<Option<StoreError>>,
+    space: Space,
     threads: Mutex<Option<Threads>>,
     /// Bytes logged since the engine was opened, and what they were at the last checkpoint.
     logged_bytes: AtomicU64,
@@ -141,6 +148,7 @@ impl Durable {
             changed: Condvar::new(),
             work,
             failure: Mutex::new(None),
+            space: Space::default(),
             threads: Mutex::default(),
             logged_bytes,
             logged_at_checkpoint: AtomicU64::new(0),
@@ -182,7 +190,37 @@ impl Durable {
         lock(&self.pending).keys().copied().collect()
     }
 
-    pub fn submit(&self, request: CommitRequest) {
+    /// Hands a commit to the committer; a bulk commit first writes its chunk files, in a thread of its own so that other
+    /// commits do not wait for it.
+    pub fn submit(&self, engine: &Arc<Engine>, request: CommitRequest) {
+        if !request.is_bulk(self.limits.bulk_bytes) {
+            self.enqueue(request);
+            return;
+        }
+        let request = Arc::new(Mutex::new(Some(request)));
+        let (engine, handed) = (Arc::clone(engine), Arc::clone(&request));
+        let write = move || {
+            let _guard = AbortOnPanic("a bulk commit");
+            let Some(mut request) = lock(&handed).take() else { return };
+            let durable = engine.durable_side();
+            match request.store_chunks(&*durable.disk, durable.limits.bulk_bytes) {
+                Ok(()) => durable.enqueue(request),
+                Err(error) => {
+                    durable.abort_unless_full(&error);
+                    request.discard_files(&*durable.disk);
+                    engine.finish_commit(request, Err(error));
+                }
+            }
+        };
+        if std::thread::Builder::new().name("omen-bulk".into()).spawn(write).is_err()
+            && let Some(request) = lock(&request).take()
+        {
+            // Without a thread it goes the way of small commits.
+            self.enqueue(request);
+        }
+    }
+
+    fn enqueue(&self, request: CommitRequest) {
         lock(&self.queue).requests.push(request);
         self.changed.notify_one();
     }
@@ -190,6 +228,15 @@ impl Durable {
     /// What stopped commits, if something has.
     pub fn failure(&self) -> Option<StoreError> {
         lock(&self.failure).clone()
+    }
+
+    /// Commits are refused until there is room again, if that is what an error is about.
+    fn note_full(&self, error: &StoreError) -> bool {
+        let is_full = error.sqlstate == DISK_FULL;
+        if is_full {
+            self.space.note(error);
+        }
+        is_full
     }
 
     fn fail(&self, error: &StoreError) {
@@ -223,7 +270,7 @@ impl Durable {
     }
 
     fn commit_group(&self, engine: &Arc<Engine>, group: Vec<CommitRequest>) {
-        if let Some(error) = self.failure() {
+        if let Some(error) = self.failure().or_else(|| self.space.refusal(&*self.disk)) {
             for request in group {
                 engine.finish_commit(request, Err(error.clone()));
             }
@@ -234,6 +281,13 @@ impl Durable {
         let mut number = *last;
         for mut request in group {
             if let Err(error) = request.place_vectors() {
+                self.note_full(&error);
+                engine.finish_commit(request, Err(error));
+                continue;
+            }
+            if let Err(error) = request.store_numbered(&*self.disk, self.limits.bulk_bytes) {
+                self.abort_unless_full(&error);
+                request.discard_files(&*self.disk);
                 engine.finish_commit(request, Err(error));
                 continue;
             }
@@ -248,12 +302,16 @@ impl Durable {
             numbered.push(Numbered { commit: number, request, redo: redo.bytes, definitions });
         }
         let (durable, result) = self.log_group(&numbered);
+        if durable == 0 && result.is_err() {
+            Self::reserve_again(engine);
+        }
         for (i, numbered) in numbered.into_iter().enumerate() {
             let Numbered { commit, mut request, definitions, .. } = numbered;
             if i >= durable {
                 let error =
                     result.as_ref().err().map(|e| StoreError::new(e.sqlstate(), e.context.clone()));
                 let error = error.unwrap_or_else(|| StoreError::internal("commit was not logged"));
+                request.discard_files(&*self.disk);
                 engine.finish_commit(request, Err(error));
                 continue;
             }
@@ -298,6 +356,16 @@ impl Durable {
         }
     }
 
+    /// Reservations that were taken for a group and did not reach the log have to go with the next one.
+    fn reserve_again(engine: &Engine) {
+        let mut ids = lock(&engine.object_ids);
+        ids.pending = Some(ids.reserved);
+        drop(ids);
+        for sequence in lock(&engine.sequences).values_mut() {
+            sequence.pending = Some(sequence.reserved());
+        }
+    }
+
     /// Logs the group, with one write and one sync unless it does not fit a segment. Returns how many commits from the
     /// front are durable, and why not all. Temporary commits have no redo and need no record.
     ///
@@ -305,6 +373,9 @@ impl Durable {
     /// neither "committed" nor "rolled back" would be true.
     fn log_group(&self, numbered: &[Numbered]) -> (usize, std::result::Result<(), DiskError>) {
         let (durable, result) = self.try_log_group(numbered);
+        if let Err(error) = &result {
+            self.note_full(&StoreError::new(error.sqlstate(), error.context.clone()));
+        }
         if let Err(error) = &result
             && !matches!(error.kind, DiskErrorKind::NoSpace | DiskErrorKind::TooLarge)
         {
@@ -364,6 +435,15 @@ impl Durable {
         name.u64(commit);
         name.u64(bytes);
         Ok(name.bytes)
+    }
+
+    /// A full disk ends one commit and makes the server read-only. After any other failure it is unknown what is on disk:
+    /// the process ends, recovery decides.
+    fn abort_unless_full(&self, error: &StoreError) {
+        if !self.note_full(error) {
+            eprintln!("a bulk commit could not be written, the process ends: {error}");
+            std::process::abort();
+        }
     }
 
     /// Ends both threads after what is queued. The committer first: what it has acknowledged it still hands to the applier.

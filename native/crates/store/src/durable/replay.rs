@@ -10,13 +10,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use omen_disk::Disk;
 use omen_text::AnalyzedDocument;
 
 use crate::commit::redo::{Operation, Reader, decode};
 use crate::error::{Result, StoreError};
 use crate::index::bm25::Bm25Index;
+use crate::sync::lock;
+use crate::table::chunk::Chunk;
+use crate::table::chunk_file::{ChunkFile, Place};
 use crate::table::data::{Ghost, TableData};
-use crate::table::{ColumnInfo, Table, chunk_value, empty_rows, slot_value};
+use crate::table::{ColumnInfo, StoredFile, Table, chunk_value, empty_rows, slot_value};
 use crate::types::IndexSpec;
 use crate::value::Value;
 
@@ -36,7 +40,9 @@ pub fn note(pending: &mut Pending, commit: u64, redo: &[u8]) -> Result<()> {
     decode(redo, |operation| {
         if let Operation::Rows { relation, .. }
         | Operation::Deletes { relation, .. }
-        | Operation::Vectors { relation, .. } = operation
+        | Operation::Vectors { relation, .. }
+        | Operation::Chunk { relation, .. }
+        | Operation::StoredVectors { relation, .. } = operation
             && !relations.contains(&relation)
         {
             relations.push(relation);
@@ -53,6 +59,22 @@ pub fn note(pending: &mut Pending, commit: u64, redo: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// The number above all vectors of a column that the log says are in their segments.
+pub fn stored_vectors(records: &[Record], relation: u32, column: u16) -> Result<u32> {
+    let mut next = 0;
+    for record in records {
+        decode(&record.redo, |operation| {
+            if let Operation::StoredVectors { relation: r, column: c, first_vid, count } = operation
+                && (r, c) == (relation, column)
+            {
+                next = next.max(first_vid.saturating_add(count));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(next)
+}
+
 /// A text index that came from a file, right as of a commit.
 pub struct StoredText {
     pub spec: IndexSpec,
@@ -62,10 +84,13 @@ pub struct StoredText {
 
 /// A table being loaded.
 pub struct Replay<'a> {
+    pub disk: &'a dyn Disk,
     pub table: &'a Table,
     pub data: &'a mut TableData,
     pub columns: &'a [ColumnInfo],
     pub texts: &'a [StoredText],
+    /// The chunk file opened last.
+    pub file: Option<Arc<ChunkFile>>,
 }
 
 impl Replay<'_> {
@@ -78,6 +103,9 @@ impl Replay<'_> {
                     if relation == mine =>
                 {
                     self.vectors(column, dim, first_vid, &floats)?;
+                }
+                Operation::Chunk { relation, place, rows } if relation == mine => {
+                    self.chunk(record.commit, place, rows as usize)?;
                 }
                 Operation::Rows { relation, rows } if relation == mine => {
                     for (rid, image) in rows {
@@ -94,6 +122,35 @@ impl Replay<'_> {
             Ok(())
         })?;
         self.table.changed_at.store(record.commit, Ordering::Release);
+        Ok(())
+    }
+
+    /// Adopts a chunk that a bulk commit wrote.
+    fn chunk(&mut self, commit: u64, place: Place, count: usize) -> Result<()> {
+        let file = match &self.file {
+            Some(file) if file.number == place.file => Arc::clone(file),
+            _ => ChunkFile::open(self.disk, self.table.relation_id, place.file)?,
+        };
+        let known = StoredFile { born: commit, length: file.length() };
+        lock(&self.table.stored).add_file(file.number, known);
+        let (rows, rids) = file.chunk(place)?;
+        self.file = Some(file);
+        if rows.len() != count {
+            return Err(damaged());
+        }
+        for text in self.texts.iter().filter(|text| text.commit < commit) {
+            let column = text.spec.columns[0].column as usize;
+            rows.check(column)?;
+            let document = |(position, &rid): (usize, &u32)| {
+                let value = chunk_value(&rows, self.columns, column, position);
+                text.index.analyze(value).map(|document| (rid, document))
+            };
+            let added = rids.iter().enumerate().filter_map(document).collect();
+            text.index.publish(added, Vec::new(), commit);
+        }
+        let mut chunk = Chunk::sealed(rows, rids, commit);
+        chunk.place = Some(place);
+        self.data.append_chunk(chunk, empty_rows(self.columns));
         Ok(())
     }
 

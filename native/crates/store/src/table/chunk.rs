@@ -29,6 +29,8 @@ pub struct Chunk {
     xmax: OnceLock<Box<[AtomicU64]>>,
     /// Slots with an xmax.
     ended: AtomicU32,
+    /// Slots there will ever be.
+    slots: usize,
     /// Where it lies in a file of the relation, if it does.
     pub place: Option<Place>,
 }
@@ -36,19 +38,20 @@ pub struct Chunk {
 impl Chunk {
     /// An empty chunk to append to.
     pub fn open(rows: Rows) -> Self {
-        Self::with(rows, Buffer::default(), Xmin::Each(Vec::new()), 0)
+        Self::with(rows, Buffer::default(), Xmin::Each(Vec::new()), 0, CHUNK_ROWS)
     }
 
     /// A whole chunk by one commit.
     pub fn sealed(rows: Rows, rids: impl Into<Buffer<u32>>, xmin: u64) -> Self {
         let rids = rids.into();
         assert_eq!(rows.len(), rids.len(), "a rid for every row");
-        Self::with(rows, rids, Xmin::Uniform(xmin), xmin)
+        let slots = rids.len();
+        Self::with(rows, rids, Xmin::Uniform(xmin), xmin, slots)
     }
 
-    fn with(rows: Rows, rids: Buffer<u32>, xmin: Xmin, max_xmin: u64) -> Self {
+    fn with(rows: Rows, rids: Buffer<u32>, xmin: Xmin, max_xmin: u64, slots: usize) -> Self {
         let (xmax, ended) = (OnceLock::new(), AtomicU32::new(0));
-        Self { rows, rids, xmin, max_xmin, xmax, ended, place: None }
+        Self { rows, rids, xmin, max_xmin, xmax, ended, slots, place: None }
     }
 
     /// The same versions over the same rows in a file. Under the table's write lock, so that none ends meanwhile.
@@ -63,9 +66,10 @@ impl Chunk {
             Xmin::Each(all) if self.max_xmin > oldest => Xmin::Each(all.clone()),
             _ => Xmin::Uniform(self.max_xmin),
         };
-        let mut chunk = Self::with(rows, rids, xmin, self.max_xmin);
+        let slots = self.len();
+        let mut chunk = Self::with(rows, rids, xmin, self.max_xmin, slots);
         if let Some(xmax) = self.xmax.get() {
-            let copy = xmax.iter().map(|x| AtomicU64::new(x.load(Ordering::Acquire)));
+            let copy = xmax.iter().take(slots).map(|x| AtomicU64::new(x.load(Ordering::Acquire)));
             chunk.xmax = OnceLock::from(copy.collect::<Box<[_]>>());
             chunk.ended = AtomicU32::new(self.ended.load(Ordering::Acquire));
         }
@@ -102,11 +106,8 @@ impl Chunk {
     }
 
     pub fn end(&self, slot: usize, commit: u64) {
-        // The open tail may still grow to a full chunk.
-        let slots = self.len().max(CHUNK_ROWS);
-        let all = self
-            .xmax
-            .get_or_init(|| std::iter::repeat_with(|| AtomicU64::new(0)).take(slots).collect());
+        let none = || std::iter::repeat_with(|| AtomicU64::new(0)).take(self.slots).collect();
+        let all = self.xmax.get_or_init(none);
         let before = all[slot].swap(commit, Ordering::AcqRel);
         assert_eq!(before, 0, "a version ends once");
         self.ended.fetch_add(1, Ordering::Release);

@@ -185,7 +185,7 @@ fn table_change(mut private: PrivateTable) -> Result<TableChange> {
     let mut chunks = Vec::new();
     for (start, rows) in private.take_chunks() {
         let numbers = start..start + rows.len() as u32;
-        let rids: Vec<u32> = private.rids[start as usize..start as usize + rows.len()].to_vec();
+        let rids = private.rids[start as usize..start as usize + rows.len()].to_vec().into();
         let live: Vec<u32> =
             numbers.filter(|&row| private.is_live(row)).map(|row| row - start).collect();
         if live.is_empty() {
@@ -193,7 +193,7 @@ fn table_change(mut private: PrivateTable) -> Result<TableChange> {
         }
         let all_new = !private.has_touched();
         let live = (live.len() < rows.len()).then_some(live);
-        chunks.push(ChunkChange { rows, rids, live, all_new });
+        chunks.push(ChunkChange { rows, rids, live, all_new, place: None });
     }
     Ok(TableChange::new(
         Arc::clone(&private.table),

@@ -384,20 +384,28 @@ impl Tx {
 
     /// All visible rows as (rid, row), in scan order.
     pub fn scan(&self, relation: u32, specs: &[ColumnSpec]) -> Vec<(u32, Row)> {
+        self.try_scan(relation, specs).expect("the scan goes on")
+    }
+
+    pub fn try_scan(&self, relation: u32, specs: &[ColumnSpec]) -> Result<Vec<(u32, Row)>> {
         let positions: Vec<u16> = (0..specs.len() as u16).collect();
-        let mut cursor = self.handle.open_scan(relation, &positions).expect("the scan opens");
-        Self::drain(&mut cursor, specs)
+        let mut cursor = self.handle.open_scan(relation, &positions)?;
+        Self::try_drain(&mut cursor, specs)
     }
 
     pub fn drain(cursor: &mut ScanCursor, specs: &[ColumnSpec]) -> Vec<(u32, Row)> {
+        Self::try_drain(cursor, specs).expect("the scan goes on")
+    }
+
+    fn try_drain(cursor: &mut ScanCursor, specs: &[ColumnSpec]) -> Result<Vec<(u32, Row)>> {
         let mut bytes = 64;
         let mut rids = vec![0; 4096];
         let mut rows = Vec::new();
         loop {
             let mut buffers = Columns::buffers(specs, 4096, bytes);
-            let filled = buffers.with_mut(|b| cursor.next(b, &mut rids)).expect("the scan goes on");
+            let filled = buffers.with_mut(|b| cursor.next(b, &mut rids))?;
             match filled {
-                Filled::Rows(0) => return rows,
+                Filled::Rows(0) => return Ok(rows),
                 Filled::Rows(n) => rows.extend((0..n).map(|i| (rids[i], buffers.row(i)))),
                 Filled::TooSmall { needed, .. } => bytes = needed,
             }

@@ -46,6 +46,11 @@ fn workload(disk: &FaultyDisk, buffer_bytes: u64) -> History {
                 tx.create_index(btree(OTHER + 1, OTHER, 0, KeyKind::Int, true)).unwrap();
                 tx.insert(OTHER, &specs(), &[row(500), row(501)]);
             }
+            // With few buffer bytes this commit's rows go into a chunk file of their own.
+            if step == 5 {
+                let rows: Vec<Row> = (200..270).map(row).collect();
+                tx.insert(T, &specs(), &rows);
+            }
             if step == 6 {
                 tx.handle.drop_relation(OTHER).unwrap();
             }

@@ -202,18 +202,18 @@ fn temporary_things_are_not_logged_and_end_with_their_session() {
 fn a_commit_too_large_for_the_log_goes_through_a_side_file() {
     let disk = Arc::new(MemoryDisk::new());
     let specs = [INT, TEXT];
-    let big = "x".repeat(100_000);
-    let rows: Vec<Row> = (0..120).map(|k| vec![Cell::Int(k), text(&big)]).collect();
+    let big = "x".repeat(200_000);
+    let rows: Vec<Row> = (0..60).map(|k| vec![Cell::Int(k), text(&big)]).collect();
     let db = open(&disk);
     db.run(|tx| tx.handle.create_relation(T, &specs, false).unwrap());
     db.run(|tx| tx.insert(T, &specs, &rows));
     db.kill();
     let db = open(&disk);
-    db.run(|tx| assert_eq!(tx.scan(T, &specs).len(), 120));
+    db.run(|tx| assert_eq!(tx.scan(T, &specs).len(), 60));
     db.shutdown();
     assert!(disk.list("bulk").unwrap().is_empty(), "the checkpoint needs it no more");
     let db = open(&disk);
-    db.run(|tx| assert_eq!(tx.scan(T, &specs)[119].1, rows[119]));
+    db.run(|tx| assert_eq!(tx.scan(T, &specs)[59].1, rows[59]));
 }
 
 #[test]
@@ -231,12 +231,179 @@ fn a_full_disk_fails_commits_and_nothing_else() {
     assert_eq!(tx.try_commit().unwrap_err().sqlstate, "53100");
     drop(tx);
     assert_eq!(contents(&db), [row(1)]);
+    // The server is read-only now: even what would fit the log is refused, until there is room.
+    let tx = db.begin(Isolation::ReadCommitted);
+    tx.statement();
+    tx.insert(T, &specs(), &[row(3)]);
+    let refused = tx.try_commit().unwrap_err();
+    assert_eq!(refused.sqlstate, "53100");
+    drop(tx);
+    // A checkpoint that meets a full disk is put off and harms nothing.
+    db.checkpoint();
+    assert_eq!(contents(&db), [row(1)]);
     disk.heal();
     db.run(|tx| tx.insert(T, &specs(), &[row(2)]));
+    db.checkpoint();
     check_indexes(&db);
     db.kill();
     let db = try_open(Arc::new(disk)).unwrap();
     assert_eq!(contents(&db), [row(1), row(2)]);
     check_indexes(&db);
+    db.shutdown();
+}
+
+/// The same through chunk files: the commit that met the full disk is gone, its file with it.
+#[test]
+fn a_bulk_commit_on_a_full_disk_leaves_nothing() {
+    let disk = FaultyDisk::new();
+    let open = || try_open_with(Arc::new(disk.clone()), 1000).unwrap();
+    let db = open();
+    create(&db);
+    db.run(|tx| tx.insert(T, &specs(), &[row(1)]));
+    db.checkpoint();
+    disk.inject(Fault::NoSpaceAfter { bytes: 3000 });
+    let tx = db.begin(Isolation::ReadCommitted);
+    tx.statement();
+    let rows: Vec<Row> = (2..200).map(row).collect();
+    tx.insert(T, &specs(), &rows);
+    assert_eq!(tx.try_commit().unwrap_err().sqlstate, "53100");
+    drop(tx);
+    assert_eq!(contents(&db), [row(1)]);
+    check_indexes(&db);
+    disk.heal();
+    db.run(|tx| tx.insert(T, &specs(), &rows));
+    check_indexes(&db);
+    db.kill();
+    let db = open();
+    assert_eq!(contents(&db).len(), 199);
+    check_indexes(&db);
+    db.shutdown();
+}
+
+/// Paths of all chunk files.
+fn chunk_files(disk: &MemoryDisk) -> Vec<String> {
+    let dir = format!("rows/{T}");
+    let names = disk.list(&dir).unwrap_or_default();
+    names.into_iter().map(|name| format!("{dir}/{name}")).collect()
+}
+
+const SMALL_BUFFER: u64 = 64 * 1024;
+
+#[test]
+fn a_table_larger_than_the_buffer_lies_in_files_and_reads_the_same() {
+    let disk = Arc::new(MemoryDisk::new());
+    let open = || try_open_with(Arc::clone(&disk) as Arc<dyn Disk>, SMALL_BUFFER).unwrap();
+    let db = open();
+    create(&db);
+    let mut expected: Vec<Row> = Vec::new();
+    let long = |k: i32| {
+        let mut row = row(k);
+        if let Cell::Text(words) = &mut row[1] {
+            words.push_str(&" and on".repeat(20));
+        }
+        row
+    };
+    let mut rids = Vec::new();
+    // Small commits, then a bulk one.
+    for part in 0..20 {
+        let rows: Vec<Row> = (part * 50..part * 50 + 50).map(long).collect();
+        rids.extend(db.run(|tx| tx.insert(T, &specs(), &rows)));
+        expected.extend(rows);
+    }
+    let rows: Vec<Row> = (1000..1400).map(long).collect();
+    rids.extend(db.run(|tx| tx.insert(T, &specs(), &rows)));
+    expected.extend(rows);
+    for k in (0..1400).step_by(7) {
+        db.run(|tx| tx.update(T, rids[k as usize], &specs(), &[1], vec![long(k + 1)[1].clone()]));
+        expected[k as usize][1] = long(k + 1)[1].clone();
+    }
+    db.checkpoint();
+    let size = db.engine.relation_statistics(T).unwrap().size_bytes;
+    let heap = db.engine.heap_bytes(T).unwrap();
+    assert!(size > 3 * SMALL_BUFFER && heap < SMALL_BUFFER, "{heap} of {size} bytes on the heap");
+    assert_eq!(contents(&db), expected);
+    check_indexes(&db);
+    db.kill();
+    let db = open();
+    assert_eq!(contents(&db), expected);
+    check_indexes(&db);
+    assert!(db.engine.heap_bytes(T).unwrap() < SMALL_BUFFER);
+    db.shutdown();
+    assert!(!chunk_files(&disk).is_empty());
+}
+
+/// Whatever byte of a chunk file is damaged: every row that is read is right, or there is an error that names the table.
+#[test]
+fn damage_in_a_chunk_file_is_an_error_and_never_a_wrong_row() {
+    let disk = Arc::new(MemoryDisk::new());
+    let expected: Vec<Row> = (0..200).map(row).collect();
+    let open = || try_open_with(Arc::clone(&disk) as Arc<dyn Disk>, 1000).unwrap();
+    let db = open();
+    create(&db);
+    db.run(|tx| tx.insert(T, &specs(), &expected));
+    db.shutdown();
+    let files = chunk_files(&disk);
+    assert_eq!(files.len(), 1, "one bulk commit, one file");
+    let file = disk.open(&files[0]).unwrap();
+    let mut refused = 0;
+    let mut random = Random(5);
+    for at in (0..file.len().unwrap()).step_by(97) {
+        let at = at + random.next() % 97;
+        let mut byte = [0];
+        if at >= file.len().unwrap() {
+            break;
+        }
+        file.read_at(at, &mut byte).unwrap();
+        file.write_at(at, &[byte[0] ^ 0x20]).unwrap();
+        let db = open();
+        let tx = db.begin(Isolation::ReadCommitted);
+        tx.statement();
+        match tx.try_scan(T, &specs()) {
+            Ok(mut rows) => {
+                rows.sort_by(|a, b| a.1.partial_cmp(&b.1).unwrap());
+                assert!(rows.iter().map(|(_, row)| row).eq(&expected), "byte {at}");
+            }
+            Err(error) => {
+                assert_eq!((&*error.sqlstate, error.relation_id), ("XX001", Some(T)));
+                refused += 1;
+            }
+        }
+        drop(tx);
+        db.kill();
+        file.write_at(at, &byte).unwrap();
+    }
+    assert!(refused > 20, "{refused}");
+    assert_eq!(contents(&open()), expected);
+}
+
+/// Full updates leave dead rows behind, in memory and in files: both are given back.
+#[test]
+fn space_after_twenty_full_updates_is_less_than_twice_that_of_one() {
+    let disk = Arc::new(MemoryDisk::new());
+    let specs = [INT, TEXT];
+    let db = try_open_with(Arc::clone(&disk) as Arc<dyn Disk>, SMALL_BUFFER).unwrap();
+    let rids = db.run(|tx| {
+        tx.handle.create_relation(T, &specs, false).unwrap();
+        let rows: Vec<Row> = (0..2000).map(|k| vec![Cell::Int(k), text("something")]).collect();
+        tx.insert(T, &specs, &rows)
+    });
+    let mut sizes = Vec::new();
+    for round in 0..20 {
+        let word = format!("round number {round:05}");
+        for part in rids.chunks(100) {
+            db.run(|tx| {
+                for &rid in part {
+                    tx.update(T, rid, &specs, &[1], vec![text(&word)]);
+                }
+            });
+        }
+        db.engine.collect_garbage(T).unwrap();
+        db.checkpoint();
+        let length = |path: String| disk.open(&path).unwrap().len().unwrap();
+        let files: u64 = chunk_files(&disk).into_iter().map(length).sum();
+        sizes.push((files, db.engine.relation_statistics(T).unwrap().size_bytes));
+    }
+    let (first, last) = (sizes[0], sizes[19]);
+    assert!(last.0 < 2 * first.0 && last.1 < 2 * first.1, "{sizes:?}");
     db.shutdown();
 }
