@@ -193,7 +193,8 @@ fn derive_index(durable: &Durable, table: &Table, spec: IndexSpec) -> Result<Ind
     let columns = table.columns();
     match &index.kind {
         IndexKind::Btree(btree) => {
-            let (entries, duplicate) = collect_entries(&index, table, &columns, &HashSet::new(), || Ok(()))?;
+            let (entries, duplicate) =
+                collect_entries(&index, table, &columns, &HashSet::new(), || Ok(()))?;
             if duplicate.is_some() {
                 let error = StoreError::corrupt("a unique index has two rows with one key");
                 return Err(error.index(index.spec.index_id));
