@@ -101,8 +101,11 @@ fn vector(number: usize) -> impl Iterator<Item = f32> {
 fn insert_documents(tx: &Transaction, from: usize, count: usize) {
     let floats: Vec<f32> = (from..from + count).flat_map(vector).collect();
     let word = |i: usize, w: u64| noise((i as u64) << 8 | w) % 20_000;
-    let (offsets, bytes) =
-        texts(count, |i| (0..12).map(|w| format!("w{} ", word(from + i, w))).collect());
+    let words = |i: usize| {
+        let words: Vec<String> = (0..12).map(|w| format!("w{}", word(i, w))).collect();
+        words.join(" ")
+    };
+    let (offsets, bytes) = texts(count, |i| words(from + i));
     let nulls = vec![0; count];
     let columns = [
         ColumnRef { nulls: &nulls, values: ValuesRef::Bytes { offsets: &offsets, bytes: &bytes } },

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use crate::engine::Engine;
 use crate::key::Entry;
-use crate::sync::{read, write};
+use crate::sync::{lock, read, write};
 use crate::table::chunk::Chunk;
 use crate::table::data::{Ghost, Slot, TableData};
 use crate::table::{ColumnInfo, Table, chunk_value, empty_rows};
@@ -21,6 +21,18 @@ const WORTHWHILE: usize = 512;
 const RUN: usize = 512;
 
 impl Engine {
+    /// Collects a table in this thread and lets go of the mark that says so. Returns how many versions went.
+    pub(crate) fn collect_now(&self, table: &Table) -> usize {
+        let (dropped, rewritten) = collect(table, self.snapshots.oldest());
+        table.collecting.store(false, Ordering::Release);
+        if let Some(durable) = self.durable.as_ref().filter(|_| rewritten > 0 && !table.temporary) {
+            // What was shrunk lies on the heap: the next checkpoint has to write it, changed or not.
+            lock(&table.stored).manifest = None;
+            durable.note_rewritten(rewritten as u64);
+        }
+        dropped
+    }
+
     /// Collects a table in the pool, if it has enough to collect.
     pub(crate) fn schedule_collection(self: &Arc<Self>, table: &Arc<Table>) {
         if read(&table.data).ghosts.len() < WORTHWHILE
@@ -31,14 +43,13 @@ impl Engine {
         let (engine, table) = (Arc::clone(self), Arc::clone(table));
         let pool = Arc::clone(&self.pool);
         pool.submit(move || {
-            collect(&table, engine.snapshots.oldest());
-            table.collecting.store(false, Ordering::Release);
+            engine.collect_now(&table);
         });
     }
 }
 
-/// Drops what ended at or before `oldest`.
-pub fn collect(table: &Table, oldest: u64) -> usize {
+/// Drops what ended at or before `oldest`. Returns how many versions, and the bytes of chunks rewritten for it.
+fn collect(table: &Table, oldest: u64) -> (usize, usize) {
     let mut chunks = HashSet::new();
     let mut dropped = 0;
     loop {
@@ -57,10 +68,8 @@ pub fn collect(table: &Table, oldest: u64) -> usize {
             break;
         }
     }
-    for number in chunks {
-        shrink(table, number);
-    }
-    dropped
+    let rewritten = chunks.into_iter().map(|number| shrink(table, number)).sum();
+    (dropped, rewritten)
 }
 
 /// Takes a dead version out of the indexes and the row id's versions.
@@ -94,23 +103,26 @@ fn forget(
     }
 }
 
-/// Rewrites a sealed chunk of which half or more has ended, in its place.
-fn shrink(table: &Table, number: usize) {
+/// Rewrites a sealed chunk of which half or more has ended, in its place. Returns the bytes it takes on the heap.
+fn shrink(table: &Table, number: usize) -> usize {
     let columns = table.columns();
     let mut data = write(&table.data);
     // Scans walk chunks by position: while one is open positions stand still.
     if table.open_scans.load(Ordering::Acquire) > 0 {
-        return;
+        return 0;
     }
-    let Some(old) = data.chunks.get(number).cloned() else { return };
+    let Some(old) = data.chunks.get(number).cloned() else { return 0 };
     let sound = (0..old.rows.columns.len()).all(|column| old.rows.check(column).is_ok());
     if old.ended() * 2 < old.len() || !sound {
-        return;
+        return 0;
     }
     let (kept, positions) = live_rows(&data, &old, number, &columns);
-    if kept.len() < old.len() {
-        data.replace_chunk(number, kept, &positions);
+    if kept.len() == old.len() {
+        return 0;
     }
+    let bytes = kept.heap_bytes();
+    data.replace_chunk(number, kept, &positions);
+    bytes
 }
 
 fn live_rows(

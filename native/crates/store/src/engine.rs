@@ -139,9 +139,7 @@ impl Engine {
         if table.collecting.swap(true, Ordering::AcqRel) {
             return Ok(0);
         }
-        let dropped = crate::collect::collect(&table, self.snapshots.oldest());
-        table.collecting.store(false, Ordering::Release);
-        Ok(dropped)
+        Ok(self.collect_now(&table))
     }
 
     /// Stops the threads where they are, without a checkpoint: the disk stays as a crash of the process would leave it.

@@ -16,7 +16,7 @@ use super::apply::{Applier, KEY_CHECKPOINT, KEY_OBJECT_IDS, encode_sequence, key
 use super::capture::{Captured, Moment, capture};
 use super::{Durable, Work};
 use crate::engine::{Engine, vector_name};
-use crate::error::Result;
+use crate::error::{Result, sqlstate};
 use crate::pool::AbortOnPanic;
 use crate::session::Channel;
 use crate::snapshot::Snapshot;
@@ -127,8 +127,15 @@ impl Durable {
         // What was replayed and not loaded yet exists in the log only.
         for relation in self.pending_relations() {
             match engine.table(relation) {
-                Err(error) if error.sqlstate != "42P01" => return Err(error),
-                _ => {}
+                Ok(_) => {}
+                // Dropped before anybody looked at it.
+                Err(error) if error.sqlstate == "42P01" => self.forget_pending(relation),
+                // The log keeps what it has of a damaged table, and grows, until the table is dropped.
+                Err(error) if error.sqlstate == sqlstate::DATA_CORRUPTED => {
+                    eprintln!("the checkpoint is put off: {error}");
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
             }
         }
         let now = now(engine);

@@ -331,6 +331,12 @@ impl Durable {
         self.checkpoint_if_due();
     }
 
+    /// Counts rows that came back from a file onto the heap as if they had just been committed.
+    pub fn note_rewritten(&self, bytes: u64) {
+        self.logged_bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.checkpoint_if_due();
+    }
+
     fn checkpoint_if_due(&self) {
         let logged = self.logged_bytes.load(Ordering::Acquire);
         let since = logged.saturating_sub(self.logged_at_checkpoint.load(Ordering::Acquire));

@@ -135,9 +135,12 @@ impl Transaction {
         Ok(())
     }
 
+    /// Drops a relation at commit. It is not loaded for it: one that is damaged can be dropped.
     pub fn drop_relation(&self, relation_id: u32) -> Result<()> {
         let mut state = self.open_state()?;
-        self.engine.table(relation_id)?;
+        if !read(&self.engine.tables).contains_key(&relation_id) {
+            return Err(StoreError::new("42P01", "relation does not exist").relation(relation_id));
+        }
         state.definitions.push(Definition::DropRelation(relation_id));
         state.undo.push(Undo::Drop);
         Ok(())

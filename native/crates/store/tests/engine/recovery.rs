@@ -376,6 +376,37 @@ fn damage_in_a_chunk_file_is_an_error_and_never_a_wrong_row() {
     assert_eq!(contents(&open()), expected);
 }
 
+/// A damaged table is nobody else's trouble: others are written and read, checkpoints are tried, and it can be dropped.
+#[test]
+fn a_damaged_table_can_be_dropped_and_harms_no_other() {
+    const OTHER: u32 = 30_000;
+    let disk = Arc::new(MemoryDisk::new());
+    let open = || try_open_with(Arc::clone(&disk) as Arc<dyn Disk>, 1000).unwrap();
+    let db = open();
+    create(&db);
+    let rows: Vec<Row> = (0..100).map(row).collect();
+    db.run(|tx| tx.insert(T, &specs(), &rows));
+    db.kill();
+    let file = disk.open(&chunk_files(&disk)[0]).unwrap();
+    file.write_at(70, &[0xFF; 16]).unwrap();
+    let db = open();
+    assert_eq!(db.engine.relation_statistics(T).unwrap_err().sqlstate, "XX001");
+    db.run(|tx| {
+        tx.handle.create_relation(OTHER, &specs(), false).unwrap();
+        tx.insert(OTHER, &specs(), &rows);
+    });
+    db.checkpoint();
+    db.run(|tx| tx.insert(OTHER, &specs(), &[row(5)]));
+    db.run(|tx| tx.handle.drop_relation(T).unwrap());
+    db.checkpoint();
+    db.kill();
+    let db = open();
+    assert!(db.engine.relation_statistics(T).is_err());
+    assert_eq!(db.run(|tx| tx.scan(OTHER, &specs()).len()), 101);
+    assert!(chunk_files(&disk).is_empty());
+    db.shutdown();
+}
+
 /// Full updates leave dead rows behind, in memory and in files: both are given back.
 #[test]
 fn space_after_twenty_full_updates_is_less_than_twice_that_of_one() {
