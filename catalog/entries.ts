@@ -107,6 +107,9 @@ export interface ForeignKeyReference {
   readonly deleteColumns: readonly number[];
 }
 
+/** pg_class.relpersistence: permanent, temporary, unlogged. What is unlogged is logged all the same and survives a crash. */
+export type Persistence = "p" | "t" | "u";
+
 export interface TableEntry extends EntryBase {
   readonly kind: "table";
   readonly database: number;
@@ -117,7 +120,7 @@ export interface TableEntry extends EntryBase {
   /** Row type and its array type. */
   readonly rowTypeOid: number;
   readonly arrayTypeOid: number;
-  readonly persistence: "p" | "t";
+  readonly persistence: Persistence;
   readonly columns: readonly ColumnEntry[];
   readonly constraints: readonly ConstraintEntry[];
 }
@@ -183,7 +186,7 @@ export interface IndexEntry extends EntryBase {
   readonly predicate?: IndexPredicate | undefined;
   /** WITH (...) in order, e.g. [["m","16"],["ef_construction","200"]]. */
   readonly options: readonly (readonly [string, string])[];
-  readonly persistence: "p" | "t";
+  readonly persistence: Persistence;
 }
 
 export interface SequenceEntry extends EntryBase {
@@ -205,7 +208,7 @@ export interface SequenceEntry extends EntryBase {
   readonly ownerAttnum: number;
   /** i = identity (internal), a = serial (auto) */
   readonly dependency: "i" | "a" | "";
-  readonly persistence: "p" | "t";
+  readonly persistence: Persistence;
 }
 
 export interface ExtensionEntry extends EntryBase {

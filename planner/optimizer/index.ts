@@ -6,6 +6,7 @@ import { Estimator } from "../physical/estimator.ts";
 import type { Rule, RuleContext } from "./rule.ts";
 import { factorOrs } from "./rules/factor-ors.ts";
 import { foldConstants } from "./rules/fold-constants.ts";
+import { indexOnlyOrder } from "./rules/index-only-order.ts";
 import { inlineCtes } from "./rules/inline-ctes.ts";
 import { joinOrder } from "./rules/join-order.ts";
 import { limitThroughProject } from "./rules/limit-through-project.ts";
@@ -28,6 +29,7 @@ export const RULES: readonly Rule[] = [
   minMaxIndex,
   limitThroughProject,
   searchPatterns,
+  indexOnlyOrder,
   pruneColumns,
 ];
 

@@ -78,6 +78,7 @@ export interface ForeignKeyDefinition extends Deferral {
 
 export interface CreateTablePlan {
   readonly kind: "create-table";
+  readonly isUnlogged: boolean;
   readonly schema: SchemaEntry | "temporary";
   readonly name: string;
   readonly ifNotExists: boolean;

@@ -121,7 +121,7 @@ async function addColumn(
     schemaOid: table.schema,
     tableOid: table.oid,
     table: table.name,
-    isTemporary: table.persistence === "t",
+    persistence: table.persistence,
     taken: new Set(),
   });
   const initial = command.initial === undefined ? null : await context.evaluate(command.initial);

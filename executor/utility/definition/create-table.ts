@@ -1,7 +1,7 @@
 // CREATE TABLE: gives oids, makes the relation in the engine, its sequences, and the indexes behind its keys. A name lock keeps
 // two sessions from creating the same name at once: the second waits and then finds the first one's table.
 import { CatalogOid } from "../../../catalog/catalog.ts";
-import type { ColumnEntry, TableEntry } from "../../../catalog/entries.ts";
+import type { ColumnEntry, Persistence, TableEntry } from "../../../catalog/entries.ts";
 import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
 import type { ColumnDefinition, CreateTablePlan } from "../../../planner/physical/definition.ts";
 import { columnSpec } from "../../storage/column-spec.ts";
@@ -15,6 +15,7 @@ import { createOwnedSequence } from "./sequence.ts";
 export async function createTable(plan: CreateTablePlan, context: DefinitionContext): Promise<void> {
   if (plan.onCommit !== "preserve") throw notSupported(`ON COMMIT ${plan.onCommit.toUpperCase()}`);
   const isTemporary = plan.schema === "temporary";
+  const persistence = isTemporary ? "t" : plan.isUnlogged ? "u" : "p";
   const schemaOid = plan.schema === "temporary" ? context.temporarySchema() : plan.schema.oid;
   await lockName(context, schemaOid, plan.name);
   if (relationExists(context.catalog(), schemaOid, plan.name)) {
@@ -39,7 +40,7 @@ export async function createTable(plan: CreateTablePlan, context: DefinitionCont
         schemaOid,
         tableOid,
         table: plan.name,
-        isTemporary,
+        persistence,
         taken,
       }),
     );
@@ -55,7 +56,7 @@ export async function createTable(plan: CreateTablePlan, context: DefinitionCont
     storageId,
     rowTypeOid: context.engine.allocateOid(),
     arrayTypeOid: context.engine.allocateOid(),
-    persistence: isTemporary ? "t" : "p",
+    persistence,
     columns,
     constraints: [],
   };
@@ -71,7 +72,7 @@ interface ColumnHome {
   readonly schemaOid: number;
   readonly tableOid: number;
   readonly table: string;
-  readonly isTemporary: boolean;
+  readonly persistence: Persistence;
   readonly taken: Set<string>;
 }
 
@@ -88,7 +89,7 @@ export function makeColumn(definition: ColumnDefinition, attnum: number, home: C
     const sequence = createOwnedSequence(context, {
       definition: { ...definition.sequence, name },
       schemaOid: home.schemaOid,
-      isTemporary: home.isTemporary,
+      persistence: home.persistence,
       ownerTable: home.tableOid,
       ownerAttnum: attnum,
       dependency: definition.identity === "" ? "a" : "i",

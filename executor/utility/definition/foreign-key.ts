@@ -5,6 +5,7 @@ import type {
   ConstraintEntry,
   ForeignKeyReference,
   IndexEntry,
+  Persistence,
   TableEntry,
 } from "../../../catalog/entries.ts";
 import { PLAIN_CONSTRAINT } from "../../../catalog/entries.ts";
@@ -140,14 +141,23 @@ function makeForeignKey(
   };
 }
 
+/** Rows must not go before those that name them: temporary and unlogged tables have shorter lives in PostgreSQL. */
 function refuseMixedPersistence(table: TableEntry, parent: TableEntry): void {
-  if (table.persistence === parent.persistence) return;
-  const what = table.persistence === "t" ? "temporary" : "permanent";
+  const { what, may, lasting } = REFERENCES[table.persistence];
+  if (lasting.includes(parent.persistence)) return;
   throw new SqlError(
     SqlState.invalidTableDefinition,
-    `constraints on ${what} tables may reference only ${what} tables`,
+    `constraints on ${what} tables may reference only ${may} tables`,
   );
 }
+
+const REFERENCES: Readonly<
+  Record<Persistence, { readonly what: string; readonly may: string; readonly lasting: string }>
+> = {
+  p: { what: "permanent", may: "permanent", lasting: "p" },
+  t: { what: "temporary", may: "temporary", lasting: "t" },
+  u: { what: "unlogged", may: "permanent or unlogged", lasting: "pu" },
+};
 
 function keyColumns(table: TableEntry, names: readonly string[]): number[] {
   if (names.length > MAX_KEYS) {

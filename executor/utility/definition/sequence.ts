@@ -1,6 +1,6 @@
 // Sequences: CREATE SEQUENCE and the ones behind serial and identity columns.
 import { CatalogOid } from "../../../catalog/catalog.ts";
-import type { SequenceEntry } from "../../../catalog/entries.ts";
+import type { Persistence, SequenceEntry } from "../../../catalog/entries.ts";
 import { quoteIdentifier } from "../../../common/identifier.ts";
 import { SqlError, SqlState } from "../../../common/error.ts";
 import type { CreateSequencePlan, SequenceDefinition } from "../../../planner/physical/definition.ts";
@@ -11,7 +11,7 @@ import { relationExists } from "./names.ts";
 interface OwnedSequence {
   readonly definition: SequenceDefinition & { readonly name: string };
   readonly schemaOid: number;
-  readonly isTemporary: boolean;
+  readonly persistence: Persistence;
   readonly ownerTable: number;
   readonly ownerAttnum: number;
   readonly dependency: "i" | "a" | "";
@@ -35,7 +35,7 @@ export function createOwnedSequence(
     min: definition.min,
     max: definition.max,
     cycle: definition.cycle,
-    temporary: owned.isTemporary,
+    temporary: owned.persistence === "t",
   });
   const entry: SequenceEntry = {
     kind: "sequence",
@@ -56,7 +56,7 @@ export function createOwnedSequence(
     ownerTable: owned.ownerTable,
     ownerAttnum: owned.ownerAttnum,
     dependency: owned.dependency,
-    persistence: owned.isTemporary ? "t" : "p",
+    persistence: owned.persistence,
   };
   context.put(entry);
   const schema = catalog.entry("schema", owned.schemaOid);
@@ -69,7 +69,6 @@ export function createOwnedSequence(
 }
 
 export async function createSequence(plan: CreateSequencePlan, context: DefinitionContext): Promise<void> {
-  const isTemporary = plan.schema === "temporary";
   const schemaOid = plan.schema === "temporary" ? context.temporarySchema() : plan.schema.oid;
   await lockName(context, schemaOid, plan.sequence.name);
   if (plan.ifNotExists && relationExists(context.catalog(), schemaOid, plan.sequence.name)) {
@@ -83,7 +82,7 @@ export async function createSequence(plan: CreateSequencePlan, context: Definiti
   createOwnedSequence(context, {
     definition: plan.sequence,
     schemaOid,
-    isTemporary,
+    persistence: plan.schema === "temporary" ? "t" : "p",
     ownerTable: 0,
     ownerAttnum: 0,
     dependency: "",

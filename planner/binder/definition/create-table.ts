@@ -93,6 +93,7 @@ export function bindCreateTable(statement: CreateStmt, context: DefinitionBindCo
   const primary = keys.filter((key) => key.kind === "primary").flatMap((key) => key.columns);
   return {
     kind: "create-table",
+    isUnlogged: statement.relation?.relpersistence === "u",
     schema: creationSchema(name, context),
     name: table,
     ifNotExists: statement.if_not_exists === true,
@@ -116,7 +117,6 @@ export function bindCreateTable(statement: CreateStmt, context: DefinitionBindCo
 
 function refuseTableClauses(statement: CreateStmt): void {
   const position = positionOf(statement.relation?.location);
-  if (statement.relation?.relpersistence === "u") throw notSupported("CREATE UNLOGGED TABLE", position);
   if (statement.inhRelations !== undefined && statement.inhRelations.length > 0)
     throw notSupported("table inheritance", position);
   if (statement.partspec !== undefined) throw notSupported("PARTITION BY", position);

@@ -130,7 +130,12 @@ const METRICS: Readonly<Record<string, VectorBranch["metric"]>> = {
   "<+>": "l1",
 };
 
-function vectorBranch(scan: LogicalScan, e: CallExpression, context: RuleContext): VectorBranch | undefined {
+/** A distance between a column (or an indexed expression) and one value for the whole scan; undefined = something else. */
+export function vectorBranch(
+  scan: LogicalScan,
+  e: CallExpression,
+  context: RuleContext,
+): VectorBranch | undefined {
   const metric = e.operator === undefined ? undefined : METRICS[e.operator];
   const [a, b] = e.args;
   if (metric === undefined || e.operator === undefined || a === undefined || b === undefined)
