@@ -37,8 +37,8 @@ export interface ColumnEntry {
   readonly generated: string | undefined;
   readonly collation: number;
   /**
-   * No name reaches the column: dropped, or made for an index (see isHidden). pg_attribute shows both as dropped, so that
-   * attribute numbers have no gaps, as pg_dump demands.
+   * No name reaches the column: dropped, or made for an index (see isHidden). Where columns follow it, pg_attribute shows
+   * both as dropped, so that attribute numbers have no gaps, as pg_dump demands.
    */
   readonly isDropped: boolean;
   /** Sequence owned through serial or identity; 0 = none. */
@@ -51,6 +51,11 @@ export interface ColumnEntry {
  */
 export function isHidden(column: ColumnEntry): boolean {
   return column.isDropped && column.generated !== undefined;
+}
+
+/** The columns pg_attribute shows: hidden ones only where the user's come after them. */
+export function shownColumns(table: TableEntry): readonly ColumnEntry[] {
+  return table.columns.slice(0, table.columns.findLastIndex((column) => !isHidden(column)) + 1);
 }
 
 /** The columns rows have values for: the user's and the hidden ones. */
@@ -174,7 +179,8 @@ export interface IndexEntry extends EntryBase {
   readonly tableOid: number;
   /** Index id in the engine. */
   readonly storageId: number;
-  readonly method: "btree" | "hnsw" | "bm25";
+  /** ivfflat is pgvector's other method: here a name for the same graph. */
+  readonly method: "btree" | "hnsw" | "ivfflat" | "bm25";
   readonly columns: readonly IndexColumn[];
   /** Number of key columns; the rest are INCLUDE columns. */
   readonly keyCount: number;

@@ -42,6 +42,8 @@ export interface SessionFunctions {
   ): Promise<boolean>;
   advisoryUnlock(key: bigint, classId: number, shared: boolean): boolean;
   advisoryUnlockAll(): void;
+  /** Recall of a vector index (by oid) over a sample of its vectors; null when it has none. 42809, 22023. */
+  vectorRecall(indexOid: number, sample: number): Promise<number | null>;
   /** Sleeps, woken by cancel (57014). */
   sleep(milliseconds: number): Promise<void>;
   cancelBackend(processId: number): boolean;

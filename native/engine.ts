@@ -42,7 +42,7 @@ export type KeyKind =
  */
 export interface ColumnBuffer {
   readonly kind: StorageKind;
-  /** Vector dimension; 0 for other kinds. */
+  /** Words of a vector (VectorForm); 0 for other kinds. */
   readonly dim: number;
   readonly values: Uint8Array | Int32Array | Float64Array | Float32Array;
   /** i64 only: the same bytes seen as int64. When `isWide[0]` is 1 a value needed more than 53 bits and only this view is valid. */
@@ -69,7 +69,17 @@ export interface IndexColumnSpec {
   readonly nullsFirst: boolean;
 }
 
-export type Metric = "l2" | "ip" | "cosine";
+/** l1 of numbers too; hamming and jaccard of bits only. */
+export type Metric = "l2" | "ip" | "cosine" | "l1" | "hamming" | "jaccard";
+
+/**
+ * What the 32-bit words of a vector column's rows are: floats, halves (two to a word) or bits (in pairs of words). Only
+ * indexes and distances ask; to the column a row is `dim` words, moved as bits.
+ */
+export type VectorForm = "f32" | "f16" | "bits";
+
+/** What an hnsw index keeps of each vector for its traversals, beside the stored one that decides. */
+export type Quantization = "none" | "f16" | "sq8" | "rabitq";
 
 export interface IndexSpec {
   readonly indexId: number;
@@ -82,6 +92,12 @@ export interface IndexSpec {
   readonly m?: number;
   readonly efConstruction?: number;
   readonly metric?: Metric;
+  readonly form?: VectorForm;
+  /** Elements of a vector. */
+  readonly dimensions?: number;
+  readonly quantization?: Quantization;
+  /** How many times k of the best codes the stored vectors decide among; 0 = as the kind of code needs. */
+  readonly rerank?: number;
   /** bm25 only. */
   readonly textConfig?: "english" | "simple";
   readonly k1?: number;
@@ -413,7 +429,8 @@ export interface EngineTransaction {
   /**
    * The k nearest visible rows with a vector in the column of an hnsw index, optionally only rids of `filter`. Never fewer
    * than min(k, matches): the search finishes exactly when the graph cannot. Sorted by (distance, rid); rows whose
-   * distance is NaN are left out. `maxDistances` is the budget of the graph before the exact finish (0 = none).
+   * distance is NaN are left out. `query` has the words of a row. `filterCount`: the bits set in `filter`.
+   * `maxDistances` is the budget of the graph before the exact finish (0 = none).
    */
   vectorSearch(
     indexId: number,
@@ -421,6 +438,7 @@ export interface EngineTransaction {
     k: number,
     ef: number,
     filter: Uint8Array | undefined,
+    filterCount: number,
     mode: number,
     maxDistances: number,
     rids: Uint32Array,
@@ -431,6 +449,8 @@ export interface EngineTransaction {
   vectorDistances(
     relationId: number,
     column: number,
+    form: VectorForm,
+    dimensions: number,
     metric: Metric,
     rids: Uint32Array,
     count: number,

@@ -268,7 +268,16 @@ describe("engine", () => {
       const of = (position: number) => [{ ...key, column: position }];
       for (const spec of [
         { ...index, indexId: KEY, method: "btree", columns: of(0), unique: true },
-        { ...index, indexId: GRAPH, method: "hnsw", columns: of(5), metric: "l2", m: 8, efConstruction: 32 },
+        {
+          ...index,
+          indexId: GRAPH,
+          method: "hnsw",
+          columns: of(5),
+          metric: "l2",
+          dimensions: 3,
+          m: 8,
+          efConstruction: 32,
+        },
         { ...index, indexId: TEXTS, method: "bm25", columns: of(1), textConfig: "english", k1: 1.2, b: 0.75 },
       ] as const) {
         const token = transaction.createIndex(spec);
@@ -372,6 +381,7 @@ describe("engine", () => {
           2,
           40,
           undefined,
+          0,
           mode,
           0,
           found,
@@ -391,6 +401,7 @@ describe("engine", () => {
         2,
         40,
         filter,
+        1,
         SearchMode.auto,
         0,
         found,
@@ -399,7 +410,7 @@ describe("engine", () => {
       );
       expect([count, found[0]]).toEqual([1, only]);
       const all = new Float64Array(4);
-      transaction.vectorDistances(TABLE, 5, "ip", rids, 4, query, all);
+      transaction.vectorDistances(TABLE, 5, "f32", 3, "ip", rids, 4, query, all);
       expect([...all].map((value) => Math.round(value * 10) / 10)).toEqual([-0, -0.9, -0.1, Number.NaN]);
     });
   });

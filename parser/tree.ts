@@ -35,6 +35,7 @@ export type {
   RangeFunction,
   RangeSubselect,
   RangeVar,
+  ReindexStmt,
   RenameStmt,
   ResTarget,
   RowExpr,

@@ -77,7 +77,7 @@ function readableBy(
 ): NonNullable<PlannerContext["isReadable"]> {
   return (index) => {
     const isHidden = index.columns.some((column) => column.hiddenAttnum !== undefined);
-    if (index.method === "hnsw" && !isHidden) return true;
+    if ((index.method === "hnsw" || index.method === "ivfflat") && !isHidden) return true;
     if (storageId(then, "index", index.oid) === index.storageId) return true;
     return storageId(then, "table", index.tableOid) !== storageId(catalog, "table", index.tableOid);
   };

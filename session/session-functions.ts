@@ -5,6 +5,7 @@ import type { FunctionContext, SessionFunctions } from "../common/function-conte
 import type { SequenceEntry } from "../catalog/entries.ts";
 import type { SessionCore } from "./core.ts";
 import { currentValue, setValue } from "./session-settings.ts";
+import { vectorRecall } from "./vector-recall.ts";
 
 /** Microseconds from 1970 to 2000. */
 const EPOCH_SHIFT_US = 946_684_800_000_000;
@@ -132,6 +133,9 @@ export class SessionFunctionsOf implements SessionFunctions {
   }
   advisoryUnlockAll(): void {
     this.#core.engineSession.advisoryUnlockAll();
+  }
+  vectorRecall(indexOid: number, sample: number): Promise<number | null> {
+    return vectorRecall(this.#core, indexOid, sample);
   }
   sleep(milliseconds: number): Promise<void> {
     return this.#core.interrupts.sleep(milliseconds);

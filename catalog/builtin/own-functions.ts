@@ -141,6 +141,13 @@ export const OWN_FUNCTIONS: readonly OwnRow[] = [
   fn("to_bm25query", [text], Oid.bm25query, "to_bm25query"),
   fn("to_bm25query", [text, text], Oid.bm25query, "to_bm25query_index"),
   fn("bm25_score", [text, Oid.bm25query], float8, "bm25_score", { provolatile: "s" }),
+  // Recall@10 of a vector index, measured on some of its own vectors.
+  fn("vector_recall", [Oid.regclass, int4], float8, "vector_recall", {
+    provolatile: "v",
+    pronargdefaults: 1,
+    proargnames: "{index,sample}",
+    proargdefaults: '["100"]',
+  }),
 ];
 
 export const OWN_AGGREGATES: readonly OwnRow[] = (

@@ -140,6 +140,10 @@ export const systemFunctions: BodyTable = {
   }),
   pg_listening_channels: setReturning((_args, call) => [...call.context.session.listeningChannels()]),
 
+  vector_recall: {
+    kind: "async",
+    row: (args, call) => call.context.session.vectorRecall(args[0] as number, args[1] as number),
+  },
   pg_sleep: { kind: "async", row: (args, call) => sleepSeconds(args[0] as number, call) },
   "sql:pg_sleep_for:1186": {
     kind: "async",

@@ -43,6 +43,7 @@ export function testContext(timeZone = "America/New_York"): FunctionContext {
       advisoryLock: () => Promise.resolve(true),
       advisoryUnlock: () => true,
       advisoryUnlockAll: () => undefined,
+      vectorRecall: () => Promise.resolve(1),
       sleep: () => Promise.resolve(),
       cancelBackend: () => false,
       terminateBackend: () => false,

@@ -8,7 +8,13 @@ import {
 import type { Datum } from "../../common/types/type.ts";
 import { generatedTable, rowsBy } from "../builtin/tables.ts";
 import { type CatalogSnapshot, CatalogOid } from "../catalog.ts";
-import { type ColumnEntry, type IndexEntry, storedAttnum, type TableEntry } from "../entries.ts";
+import {
+  type ColumnEntry,
+  type IndexEntry,
+  shownColumns,
+  storedAttnum,
+  type TableEntry,
+} from "../entries.ts";
 import { must } from "../../common/assert.ts";
 import type { StoredRelation } from "../state.ts";
 import { storedMatches } from "./classes.ts";
@@ -107,7 +113,7 @@ function* systemAttributes(relation: SystemRelation): Iterable<Row> {
 function* storedAttributes(catalog: CatalogSnapshot, relation: StoredRelation): Iterable<Row> {
   switch (relation.kind) {
     case "table":
-      for (const column of relation.columns) yield tableAttribute(relation.oid, column);
+      for (const column of shownColumns(relation)) yield tableAttribute(relation.oid, column);
       yield* systemColumns(relation.oid);
       return;
     case "index":

@@ -9,7 +9,7 @@ import {
   systemRelations,
 } from "../builtin/system-relations.ts";
 import { CatalogOid, type CatalogSnapshot, type EngineStatistics, type VirtualContext } from "../catalog.ts";
-import type { IndexEntry, TableEntry } from "../entries.ts";
+import { type IndexEntry, shownColumns, type TableEntry } from "../entries.ts";
 import type { StoredRelation } from "../state.ts";
 import { plainText, type Lookup, type RelationRows, type Row } from "./rows.ts";
 
@@ -110,7 +110,7 @@ function tableFields(table: TableEntry, catalog: CatalogSnapshot): Row {
       table.constraints.some((constraint) => constraint.type === "f") ||
       catalog.referencing(table.oid).length > 0,
     relkind: "r",
-    relnatts: table.columns.length,
+    relnatts: shownColumns(table).length,
     relchecks: table.constraints.filter((constraint) => constraint.type === "c").length,
     relreplident: "d",
   };

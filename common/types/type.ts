@@ -47,6 +47,8 @@ export type Datum =
 export interface SqlType {
   readonly oid: number;
   readonly typmod: number;
+  /** A bit string kept as the words of a vector column, which an index can search; see executor/storage/column-spec.ts. */
+  readonly isPacked?: boolean | undefined;
 }
 
 /** The in-memory column representation (see common/batch/vector.ts). */

@@ -6,7 +6,10 @@
 import { must, unreachable } from "../../common/assert.ts";
 import { ConstantVector } from "../../common/batch/vector.ts";
 import { SqlError, SqlState } from "../../common/error.ts";
-import type { Datum } from "../../common/types/type.ts";
+import { BitString } from "../../common/types/bit.ts";
+import { Oid } from "../../common/types/oid.ts";
+import { codecOf } from "../../common/types/registry.ts";
+import type { Datum, SqlType } from "../../common/types/type.ts";
 import type { TableEntry } from "../../catalog/entries.ts";
 import { SearchMode, SearchStat } from "../../native/engine.ts";
 import { choosePath } from "../../planner/physical/choose-path.ts";
@@ -15,7 +18,9 @@ import type { SearchBranch, TextBranch, VectorBranch } from "../../planner/physi
 import type { ExecutionContext } from "../context.ts";
 import { makeCaller } from "../expression/caller.ts";
 import { evaluateScalar } from "../expression/compile.ts";
-import { columnSpec } from "../storage/column-spec.ts";
+import { textBuffer } from "../storage/column-buffer.ts";
+import { packingOf } from "../storage/column-spec.ts";
+import { packedWords } from "../storage/packed-words.ts";
 import { RowFetcher } from "../storage/fetch-rows.ts";
 import { columnType } from "../storage/scan-target.ts";
 import { setBit } from "../storage/bitmap.ts";
@@ -44,8 +49,7 @@ export class BranchSearch {
   /** Evaluates the query; before anything else. */
   async open(): Promise<void> {
     this.#query = await evaluateScalar(this.#branch.query, this.#context);
-    if (this.#branch.kind === "vector" && this.#query instanceof Float32Array)
-      this.#checkDimension(this.#query);
+    if (this.#branch.kind === "vector" && this.#query !== null) this.#checkDimension(this.#query);
   }
 
   /** The `count` first ranked rows under the filter; fewer only when no more are ranked. */
@@ -55,9 +59,11 @@ export class BranchSearch {
     if (this.#query === null || limit === 0) return { rids: new Uint32Array(0), values: new Float64Array(0) };
     switch (this.#branch.kind) {
       case "vector":
-        return this.#nearest(this.#branch, this.#query as Float32Array, limit, filter, exact);
+        return this.#nearest(this.#branch, this.#query, limit, filter, exact);
       case "text":
-        return this.#bestTexts(this.#branch, this.#query as string, limit, filter, exact);
+        return this.#branch.isUsable
+          ? this.#bestTexts(this.#branch, this.#query as string, limit, filter, exact)
+          : this.#scoredTexts(this.#branch, this.#query as string, limit, filter);
       default:
         return unreachable(this.#branch);
     }
@@ -95,12 +101,14 @@ export class BranchSearch {
 
   async #nearest(
     branch: VectorBranch,
-    query: Float32Array,
+    query: Datum,
     count: number,
     filter: FilterBitmap | undefined,
     exact: boolean,
   ): Promise<Ranking> {
-    if (branch.index === undefined || branch.metric === "l1")
+    const type = columnType(this.#table, branch.attnum);
+    const packing = packingOf(type);
+    if (branch.index === undefined || packing === undefined)
       return this.#exactNearest(branch, query, count, filter);
     const rids = new Uint32Array(count);
     const distances = new Float64Array(count);
@@ -112,15 +120,16 @@ export class BranchSearch {
       matchCount: filter?.count,
       k: count,
       ef: efSearch,
-      dimensions: query.length,
+      dimensions: packing.words,
       mustBeExact: exact,
     });
     const found = this.#context.transaction.vectorSearch(
       branch.index.storageId,
-      query,
+      queryWords(type, query, packing.words),
       count,
       Math.max(efSearch ?? DEFAULT_EF, count),
       filter?.bits,
+      filter?.count ?? 0,
       path === "exact" ? SearchMode.exact : SearchMode.graph,
       // Looking at every candidate is what the exact answer costs: the graph may not cost more.
       filter?.count ?? entryCount,
@@ -134,20 +143,31 @@ export class BranchSearch {
   /** Without an index: every candidate's distance. */
   async #exactNearest(
     branch: VectorBranch,
-    query: Float32Array,
+    query: Datum,
     count: number,
     filter: FilterBitmap | undefined,
   ): Promise<Ranking> {
     const top = new TopRanking(count, this.#context);
     const distances = new Float64Array(this.#context.batchRows);
-    const column = branch.attnum - 1;
     const { transaction } = this.#context;
-    const { metric } = branch;
-    const isNative = metric !== "l1" && columnSpec(columnType(this.#table, branch.attnum)).kind === "vector";
+    const type = columnType(this.#table, branch.attnum);
+    const packing = packingOf(type);
+    const words = packing === undefined ? undefined : queryWords(type, query, packing.words);
     this.stats[SearchStat.path] = 2;
     await forEachRid(this.#table, filter?.bits, undefined, this.#context, async (rids, found) => {
-      if (isNative) {
-        transaction.vectorDistances(this.#table.storageId, column, metric, rids, found, query, distances);
+      if (packing !== undefined && words !== undefined) {
+        const { form, dimensions } = packing;
+        transaction.vectorDistances(
+          this.#table.storageId,
+          branch.attnum - 1,
+          form,
+          dimensions,
+          branch.metric,
+          rids,
+          found,
+          words,
+          distances,
+        );
         for (let i = 0; i < found; i++) top.add(rids[i] as number, distances[i] as number);
       } else await this.#callDistances(branch, query, rids, found, top);
       this.stats[SearchStat.distances] = (this.stats[SearchStat.distances] as number) + found;
@@ -159,7 +179,7 @@ export class BranchSearch {
   /** By the SQL function over fetched vectors: metrics and columns that the engine has no kernel for. */
   async #callDistances(
     branch: VectorBranch,
-    query: Float32Array,
+    query: Datum,
     rids: Uint32Array,
     count: number,
     top: TopRanking,
@@ -219,6 +239,38 @@ export class BranchSearch {
     return { rids: rids.subarray(0, found), values: scores.subarray(0, found) };
   }
 
+  /** Every row's text scored with the statistics of an index that cannot be searched for these rows. */
+  async #scoredTexts(
+    branch: TextBranch,
+    query: string,
+    count: number,
+    filter: FilterBitmap | undefined,
+  ): Promise<Ranking> {
+    const captured = this.#context.textQuery(branch.index.storageId, query);
+    const top = new TopRanking(count, this.#context);
+    const fetcher = this.#columnFetcher();
+    const scores = new Float64Array(fetcher.capacity);
+    this.stats[SearchStat.path] = 2;
+    try {
+      await forEachRid(this.#table, filter?.bits, undefined, this.#context, async (rids, found) => {
+        for (let from = 0; from < found; from += fetcher.capacity) {
+          const batch = fetcher.fetch(rids, from, Math.min(fetcher.capacity, found - from));
+          if (batch === undefined) continue;
+          const texts = textBuffer(must(batch.columns[0], "the searched column"), batch.rowCount);
+          this.#context.transaction.textScore(captured, texts, batch.rowCount, scores);
+          for (let row = 0; row < batch.rowCount; row++) {
+            const score = scores[row] as number;
+            if (score > 0) top.add(batch.rids[row] as number, -score);
+          }
+        }
+        await top.thin();
+      });
+    } finally {
+      fetcher.close();
+    }
+    return top.finish();
+  }
+
   #columnFetcher(): RowFetcher {
     const target = {
       table: this.#table,
@@ -230,9 +282,20 @@ export class BranchSearch {
   }
 
   /** pgvector's words for a query of the wrong dimension. */
-  #checkDimension(query: Float32Array): void {
-    const { dim } = columnSpec(columnType(this.#table, this.#branch.attnum));
-    if (dim === 0 || dim === query.length) return;
-    throw new SqlError(SqlState.dataException, `different vector dimensions ${dim} and ${query.length}`);
+  #checkDimension(query: Datum): void {
+    const type = columnType(this.#table, this.#branch.attnum);
+    const expected = packingOf(type)?.dimensions;
+    const given = query instanceof BitString || query instanceof Float32Array ? query.length : undefined;
+    if (expected === undefined || given === undefined || expected === given) return;
+    const what = query instanceof BitString ? "bit lengths" : `${codecOf(type.oid).name} dimensions`;
+    // An index compares the query with its entries, an expression the column with the query.
+    const hasIndex = this.#branch.kind === "vector" && this.#branch.index !== undefined;
+    const sizes = hasIndex ? [given, expected] : [expected, given];
+    throw new SqlError(SqlState.dataException, `different ${what} ${sizes.join(" and ")}`);
   }
+}
+
+/** A query in the words of a row. */
+function queryWords(type: SqlType, query: Datum, words: number): Float32Array {
+  return type.oid === Oid.vector ? (query as Float32Array) : packedWords(type, query, words);
 }

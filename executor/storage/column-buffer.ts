@@ -1,11 +1,13 @@
 // Vectors -> ColumnBuffers: what INSERT, UPDATE, index bounds and text scoring hand to the engine.
 import { assert } from "../../common/assert.ts";
 import { BoxedVector, encodeUtf8, type Vector } from "../../common/batch/vector.ts";
+import { Oid } from "../../common/types/oid.ts";
 import { codecOf } from "../../common/types/registry.ts";
 import type { Datum, SqlType, TypeCodec } from "../../common/types/type.ts";
 import type { ColumnBuffer } from "../../native/engine.ts";
 import { allocateBuffer, bytesBufferOver } from "./buffer-pool.ts";
 import { columnSpec } from "./column-spec.ts";
+import { packedBytes } from "./packed-words.ts";
 
 /** A buffer with rows [from, to) of `vector`, a column of `type`. Shares typed arrays with the vector where forms agree. */
 export function toBuffer(vector: Vector, type: SqlType, from: number, to: number): ColumnBuffer {
@@ -27,7 +29,8 @@ export function toBuffer(vector: Vector, type: SqlType, from: number, to: number
       fillInt64(buffer, vector, from, count);
       break;
     case "vector":
-      fillEmbeddings(buffer, vector, from, count);
+      if (type.oid === Oid.vector) fillEmbeddings(buffer, vector, from, count);
+      else fillWords(buffer, vector, type, from, count);
       break;
   }
   return buffer;
@@ -139,5 +142,16 @@ function fillEmbeddings(buffer: ColumnBuffer, vector: Vector, from: number, coun
     if (value === null) continue;
     assert(value instanceof Float32Array && value.length === dim, "an embedding of the column's dimension");
     target.set(value, i * dim);
+  }
+}
+
+function fillWords(buffer: ColumnBuffer, vector: Vector, type: SqlType, from: number, count: number): void {
+  const { values, dim } = buffer;
+  const rowBytes = dim * 4;
+  // Buffers are reused, and a value may be shorter than its row.
+  const target = new Uint8Array(values.buffer, values.byteOffset, count * rowBytes).fill(0);
+  for (let i = 0; i < count; i++) {
+    const value = vector.get(from + i);
+    if (value !== null) target.set(packedBytes(type, value), i * rowBytes);
   }
 }

@@ -1,13 +1,38 @@
-// How the engine stores a SQL type. A vector column with a declared dimension lives in vector segments; one without has rows
-// of any dimension and is kept as bytes, which no index can use (pgvector: "column does not have dimensions").
+// How the engine stores a SQL type. Vectors of a declared dimension live in vector segments, as rows of 32-bit words that
+// mean different things:
+//
+//   vector(n)      n floats
+//   halfvec(n)     n halves, two to a word
+//   bit(n)         n bits, in whole pairs of words; only where an index needs them (a hidden column, SqlType.isPacked)
+//
+// One without a dimension has rows of any length and is kept as bytes, which no index can use (pgvector: "column does not
+// have dimensions").
 import { Oid } from "../../common/types/oid.ts";
 import { codecOf } from "../../common/types/registry.ts";
 import type { SqlType } from "../../common/types/type.ts";
-import type { ColumnSpec } from "../../native/engine.ts";
+import type { ColumnSpec, VectorForm } from "../../native/engine.ts";
 
 export function columnSpec(type: SqlType): ColumnSpec {
-  if (type.oid === Oid.vector) {
-    return type.typmod > 0 ? { kind: "vector", dim: type.typmod } : { kind: "bytes", dim: 0 };
-  }
-  return { kind: codecOf(type.oid).storageKind, dim: 0 };
+  const packing = packingOf(type);
+  return packing === undefined
+    ? { kind: codecOf(type.oid).storageKind === "vector" ? "bytes" : codecOf(type.oid).storageKind, dim: 0 }
+    : { kind: "vector", dim: packing.words };
+}
+
+/** The vectors in a vector column. */
+export interface VectorPacking {
+  readonly form: VectorForm;
+  /** Elements of a vector. */
+  readonly dimensions: number;
+  /** Words of a row. */
+  readonly words: number;
+}
+
+/** undefined for columns that are not in vector segments. */
+export function packingOf({ oid, typmod, isPacked }: SqlType): VectorPacking | undefined {
+  if (typmod <= 0) return undefined;
+  if (oid === Oid.vector) return { form: "f32", dimensions: typmod, words: typmod };
+  if (oid === Oid.halfvec) return { form: "f16", dimensions: typmod, words: (typmod + 1) >> 1 };
+  if (isPacked === true) return { form: "bits", dimensions: typmod, words: 2 * ((typmod + 63) >> 6) };
+  return undefined;
 }

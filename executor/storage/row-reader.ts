@@ -11,11 +11,13 @@ import {
   TextVector,
   type Vector,
 } from "../../common/batch/vector.ts";
+import { Oid } from "../../common/types/oid.ts";
 import { codecOf } from "../../common/types/registry.ts";
-import type { SqlType } from "../../common/types/type.ts";
+import type { Datum, SqlType } from "../../common/types/type.ts";
 import type { ColumnBuffer, EngineTransaction, ScanCursor } from "../../native/engine.ts";
 import { type BufferPool, growBytes } from "./buffer-pool.ts";
 import { columnSpec } from "./column-spec.ts";
+import { unpacked } from "./packed-words.ts";
 import { StoredVector } from "./stored-vector.ts";
 
 /** Where the engine says how large a buffer should be: read right after each call, so one is enough for all readers. */
@@ -100,7 +102,9 @@ export function vectorFrom(buffer: ColumnBuffer, type: SqlType, rowCount: number
     case "f64":
       return new Float64Vector(buffer.values as Float64Array, nulls, rowCount);
     case "vector":
-      return new EmbeddingVector(buffer.dim, buffer.values as Float32Array, nulls, rowCount);
+      return type.oid === Oid.vector
+        ? new EmbeddingVector(buffer.dim, buffer.values as Float32Array, nulls, rowCount)
+        : packedVector(buffer, type, nulls, rowCount);
     case "bytes":
       return bytesVector(buffer, type, nulls, rowCount);
   }
@@ -110,7 +114,17 @@ function bytesVector(buffer: ColumnBuffer, type: SqlType, nulls: Nulls, rowCount
   const codec = codecOf(type.oid);
   const { offsets, bytes } = buffer;
   if (codec.vectorKind === "text") return new TextVector(offsets, bytes, nulls, rowCount);
-  return new StoredVector(codec, offsets, bytes, nulls, rowCount);
+  // A copy, because the value may keep pointing at its bytes (bytea).
+  const decode = (row: number): Datum => codec.fromStorage(bytes.slice(offsets[row], offsets[row + 1]));
+  return new StoredVector(decode, nulls, rowCount);
+}
+
+function packedVector(buffer: ColumnBuffer, type: SqlType, nulls: Nulls, rowCount: number): Vector {
+  const { values } = buffer;
+  const rowBytes = buffer.dim * 4;
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, rowCount * rowBytes);
+  const decode = (row: number): Datum => unpacked(type, bytes.subarray(row * rowBytes, (row + 1) * rowBytes));
+  return new StoredVector(decode, nulls, rowCount);
 }
 
 function nullsFrom(buffer: ColumnBuffer, rowCount: number): Nulls {

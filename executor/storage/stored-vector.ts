@@ -1,22 +1,19 @@
-// A column of a type without a typed form (numeric, jsonb, arrays ...) over the engine's bytes: a value is decoded when it is
+// A column of a type without a typed form (numeric, jsonb, arrays ...) over the engine's memory: a value is decoded when it is
 // asked for, once. A filter on another column then decodes only the rows that pass it. Looks like a BoxedVector to everybody;
 // valid as long as the batch is, because the bytes are the reader's.
 import type { BoxedVector, Nulls } from "../../common/batch/vector.ts";
-import type { Datum, TypeCodec } from "../../common/types/type.ts";
+import type { Datum } from "../../common/types/type.ts";
 
 export class StoredVector implements BoxedVector {
   readonly kind = "boxed";
   readonly length: number;
-  readonly #codec: TypeCodec;
-  readonly #offsets: Uint32Array;
-  readonly #bytes: Uint8Array;
+  /** The value of a row that is not NULL, from memory that is overwritten later. */
+  readonly #decode: (row: number) => Datum;
   readonly #nulls: Nulls;
   readonly #decoded: (Datum | undefined)[];
 
-  constructor(codec: TypeCodec, offsets: Uint32Array, bytes: Uint8Array, nulls: Nulls, length: number) {
-    this.#codec = codec;
-    this.#offsets = offsets;
-    this.#bytes = bytes;
+  constructor(decode: (row: number) => Datum, nulls: Nulls, length: number) {
+    this.#decode = decode;
     this.#nulls = nulls;
     this.length = length;
     this.#decoded = new Array<Datum | undefined>(length);
@@ -39,10 +36,5 @@ export class StoredVector implements BoxedVector {
       this.#decoded[row] = value;
     }
     return value;
-  }
-
-  #decode(row: number): Datum {
-    // A copy, because the value may keep pointing at its bytes (bytea).
-    return this.#codec.fromStorage(this.#bytes.slice(this.#offsets[row], this.#offsets[row + 1]));
   }
 }

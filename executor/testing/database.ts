@@ -233,6 +233,9 @@ export async function createIndex(
     columns: [{ column: attnum - 1, keyKind: "int", descending: false, nullsFirst: false }],
     unique: false,
     nullsNotDistinct: false,
+    ...(more.method === "hnsw"
+      ? { dimensions: must(table.columns[attnum - 1], "a column").type.typmod }
+      : {}),
     ...more,
   });
   if (token !== 0) {

@@ -107,6 +107,7 @@ export interface IndexColumnDefinition {
   /** What the index calls it: the column's name, or one made of the expression. */
   readonly name: string;
   readonly opclass: number;
+  readonly opclassName: string;
   readonly descending: boolean;
   readonly nullsFirst: boolean;
 }
@@ -116,13 +117,30 @@ export interface CreateIndexPlan {
   readonly table: TableEntry;
   readonly name: string | undefined;
   readonly ifNotExists: boolean;
-  readonly method: "btree" | "hnsw" | "bm25";
+  readonly method: IndexEntry["method"];
   readonly columns: readonly IndexColumnDefinition[];
   /** WHERE of a partial index; a boolean. */
   readonly predicate: IndexExpressionDefinition | undefined;
   readonly isUnique: boolean;
   readonly nullsNotDistinct: boolean;
   readonly options: readonly (readonly [string, string])[];
+  readonly isConcurrent: boolean;
+}
+
+/** The indexes made anew. */
+export interface ReindexPlan {
+  readonly kind: "reindex";
+  readonly indexes: readonly IndexEntry[];
+  readonly isConcurrent: boolean;
+  /** An INFO message per index. */
+  readonly isVerbose: boolean;
+}
+
+/** ALTER INDEX ... SET / RESET: `options` are all the index then has. */
+export interface AlterIndexPlan {
+  readonly kind: "alter-index";
+  readonly index: IndexEntry;
+  readonly options: IndexEntry["options"];
 }
 
 export interface CreateSchemaPlan {
@@ -246,6 +264,8 @@ export interface NoOperationPlan {
 export type DefinitionPlan =
   | CreateTablePlan
   | CreateIndexPlan
+  | ReindexPlan
+  | AlterIndexPlan
   | CreateSchemaPlan
   | CreateDatabasePlan
   | DropDatabasePlan

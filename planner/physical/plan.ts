@@ -132,7 +132,7 @@ export interface VectorBranch {
   readonly index: IndexEntry | undefined;
   /** Where the vectors are: the column, or a hidden one with the index's expression. */
   readonly attnum: number;
-  readonly metric: "l2" | "ip" | "cosine" | "l1";
+  readonly metric: "l2" | "ip" | "cosine" | "l1" | "hamming" | "jaccard";
   /** The distance function for exact evaluation. */
   readonly function: FunctionEntry;
   readonly query: BoundExpression;
@@ -145,7 +145,10 @@ export interface VectorBranch {
 /** `body <@> query`, ascending (best first). */
 export interface TextBranch {
   readonly kind: "text";
+  /** Whose statistics and analysis count. */
   readonly index: IndexEntry;
+  /** False: it is younger than the snapshot, or holds another part of the rows; then every row's text is scored. */
+  readonly isUsable: boolean;
   readonly attnum: number;
   readonly query: BoundExpression;
   readonly columnName: string;

@@ -10,7 +10,7 @@ import {
   definitionLocks,
   executeDefinition,
 } from "../../executor/utility/definition/index.ts";
-import type { Node } from "../../parser/tree.ts";
+import type { Node, ReindexStmt } from "../../parser/tree.ts";
 import { bindDefinition } from "../../planner/binder/definition/index.ts";
 import type { DefinitionPlan } from "../../planner/physical/definition.ts";
 import type { SessionCore } from "../core.ts";
@@ -27,6 +27,7 @@ const MAX_ATTEMPTS = 20;
 const DEFINITIONS = new Set([
   "CreateStmt",
   "IndexStmt",
+  "ReindexStmt",
   "AlterTableStmt",
   "RenameStmt",
   "DropStmt",
@@ -56,10 +57,30 @@ export function definitionCommand(node: Node): UtilityCommand | undefined {
   };
 }
 
-/** CREATE and DROP DATABASE write what other sessions must never see undone with half of a block. */
+/**
+ * CREATE and DROP DATABASE write what other sessions must never see undone with half of a block; what PostgreSQL does in
+ * several transactions it does not do in a block either.
+ */
 function refuseInBlock(core: SessionCore, node: Node): void {
   if ("CreatedbStmt" in node) core.transactions.refuseInBlock("CREATE DATABASE");
   if ("DropdbStmt" in node) core.transactions.refuseInBlock("DROP DATABASE");
+  if ("IndexStmt" in node && node.IndexStmt.concurrent === true)
+    core.transactions.refuseInBlock("CREATE INDEX CONCURRENTLY");
+  if ("DropStmt" in node && node.DropStmt.concurrent === true)
+    core.transactions.refuseInBlock("DROP INDEX CONCURRENTLY");
+  if ("ReindexStmt" in node) refuseReindexInBlock(core, node.ReindexStmt);
+}
+
+function refuseReindexInBlock(core: SessionCore, { kind, params }: ReindexStmt): void {
+  const isConcurrent = params?.some((node) => "DefElem" in node && node.DefElem.defname === "concurrently");
+  if (isConcurrent === true) core.transactions.refuseInBlock("REINDEX CONCURRENTLY");
+  const whole = {
+    REINDEX_OBJECT_SCHEMA: "SCHEMA",
+    REINDEX_OBJECT_SYSTEM: "SYSTEM",
+    REINDEX_OBJECT_DATABASE: "DATABASE",
+  };
+  if (kind !== undefined && kind in whole)
+    core.transactions.refuseInBlock(`REINDEX ${whole[kind as keyof typeof whole]}`);
 }
 
 async function lockedDefinition(core: SessionCore, node: Node): Promise<DefinitionPlan> {

@@ -15,7 +15,7 @@ beforeAll(async () => {
   db = await open({ memory: true });
   await db.query("CREATE EXTENSION vector");
   await db.query(
-    "CREATE TABLE t (id int PRIMARY KEY, a int, b text, j jsonb, v vector(3), list int[]); CREATE SEQUENCE t_seq",
+    "CREATE TABLE t (id int PRIMARY KEY, a int, b text, j jsonb, v vector(3), s sparsevec(3), list int[]); CREATE SEQUENCE t_seq",
   );
 });
 afterAll(() => db.close());

@@ -6,12 +6,13 @@ import {
   storedAttnum,
   type TableEntry,
 } from "../../../catalog/entries.ts";
+import { must } from "../../../common/assert.ts";
 import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
 import { Oid } from "../../../common/types/oid.ts";
 import { codecOf } from "../../../common/types/registry.ts";
-import type { IndexColumnSpec, IndexSpec, Metric } from "../../../native/engine.ts";
+import type { IndexColumnSpec, IndexSpec, Metric, Quantization } from "../../../native/engine.ts";
 import type { CreateIndexPlan } from "../../../planner/physical/definition.ts";
-import { columnSpec } from "../../storage/column-spec.ts";
+import { columnSpec, packingOf } from "../../storage/column-spec.ts";
 import type { DefinitionContext } from "./context.ts";
 import { addHiddenColumns } from "./hidden-columns.ts";
 import { lockName } from "./name-lock.ts";
@@ -163,13 +164,8 @@ export function indexSpec(context: DefinitionContext, table: TableEntry, index: 
     case "btree":
       return { ...base, method: "btree" };
     case "hnsw":
-      return {
-        ...base,
-        method: "hnsw",
-        m: Number(option("m") ?? HNSW_DEFAULTS.m),
-        efConstruction: Number(option("ef_construction") ?? HNSW_DEFAULTS.efConstruction),
-        metric: metricOf(context, index),
-      };
+    case "ivfflat":
+      return { ...base, method: "hnsw", ...graphSpec(context, table, index, option) };
     case "bm25":
       return {
         ...base,
@@ -204,17 +200,31 @@ function guardOf(attnum: number): readonly IndexColumnSpec[] {
   return [{ column: attnum - 1, keyKind: "guard", descending: false, nullsFirst: false }];
 }
 
-/** The metric of an hnsw operator class. */
-export function metricOf(context: DefinitionContext, index: IndexEntry): Metric {
+/** What a graph is made of. `lists` of ivfflat has no meaning for it. */
+function graphSpec(
+  context: DefinitionContext,
+  table: TableEntry,
+  index: IndexEntry,
+  option: (name: string) => string | undefined,
+): Pick<IndexSpec, "m" | "efConstruction" | "metric" | "form" | "dimensions" | "quantization" | "rerank"> {
+  const key = must(index.columns[0], "a vector index has one column");
+  const type = must(table.columns[storedAttnum(key) - 1], "the indexed column").type;
+  const { form, dimensions } = must(packingOf(type), "vectors of a known dimension");
+  return {
+    m: Number(option("m") ?? HNSW_DEFAULTS.m),
+    efConstruction: Number(option("ef_construction") ?? HNSW_DEFAULTS.efConstruction),
+    metric: metricOf(context, index),
+    form,
+    dimensions,
+    quantization: (option("quantization") ?? "none") as Quantization,
+    rerank: Number(option("rerank") ?? 0),
+  };
+}
+
+/** The metric of a vector operator class, from its name: "halfvec_cosine_ops". */
+function metricOf(context: DefinitionContext, index: IndexEntry): Metric {
   const opclass = context.catalog().operatorClassByOid(index.columns[0]?.opclass ?? 0);
-  switch (opclass?.name) {
-    case "vector_l2_ops":
-      return "l2";
-    case "vector_ip_ops":
-      return "ip";
-    case "vector_cosine_ops":
-      return "cosine";
-    default:
-      throw notSupported(`operator class "${opclass?.name ?? ""}" of access method hnsw`);
-  }
+  const metric = /^\w+?_(l2|ip|cosine|l1|hamming|jaccard)_ops$/.exec(opclass?.name ?? "")?.[1];
+  if (metric === undefined) throw notSupported(`operator class "${opclass?.name ?? ""}"`);
+  return metric as Metric;
 }

@@ -4,7 +4,7 @@
 //
 //   btree            a hidden column per expression, one for the predicate (the index's guard), and one per vector column: keys
 //                    are made of a row's bytes, and vectors of a declared dimension lie in segments outside the row
-//   hnsw, bm25       one hidden column, NULL where the predicate does not hold
+//   hnsw, bm25       one hidden column, NULL where the predicate does not hold; also for bit strings, which it packs
 //
 // Under a predicate an expression is computed only where the predicate holds, as PostgreSQL computes it only for the rows
 // of the index: it may fail on others.
@@ -35,6 +35,7 @@ import type { DefinitionContext } from "./context.ts";
 export function needsHiddenColumns(plan: CreateIndexPlan): boolean {
   return (
     plan.predicate !== undefined ||
+    needsPacking(plan) ||
     plan.columns.some(
       (column) => column.expression !== undefined || (plan.method === "btree" && isInSegments(plan, column)),
     )
@@ -46,9 +47,24 @@ function isInSegments(plan: CreateIndexPlan, definition: IndexColumnDefinition):
   return column !== undefined && !column.isDropped && columnSpec(column.type).kind === "vector";
 }
 
-/** The type of a hidden column: under a btree a vector's without its dimension, so that it is kept with the row. */
-function hiddenType(type: SqlType, method: CreateIndexPlan["method"]): SqlType {
-  return method === "btree" && columnSpec(type).kind === "vector" ? { ...type, typmod: -1 } : type;
+/** Bit strings lie in rows as PostgreSQL has them; a graph reads words. */
+function needsPacking({ table, columns, method }: CreateIndexPlan): boolean {
+  return (
+    (method === "hnsw" || method === "ivfflat") &&
+    columns.some(({ column, expression }) => {
+      const type = expression?.type ?? table.columns.find((c) => !c.isDropped && c.name === column)?.type;
+      return type?.oid === Oid.bit;
+    })
+  );
+}
+
+/**
+ * The type of a hidden column: under a btree a vector's without its dimension, so that it is kept with the row; under a graph
+ * a bit string's packed.
+ */
+function hiddenType(type: SqlType, plan: CreateIndexPlan): SqlType {
+  if (plan.method === "btree") return columnSpec(type).kind === "vector" ? { ...type, typmod: -1 } : type;
+  return type.oid === Oid.bit && needsPacking(plan) ? { ...type, isPacked: true } : type;
 }
 
 export interface IndexedColumns {
@@ -100,7 +116,10 @@ class HiddenColumns {
     const ordering = { opclass, descending, nullsFirst };
     if (expression === undefined) {
       const attnum = attnumOf(table, must(definition.column, "a column or an expression"));
-      const needsOwn = method === "btree" ? isInSegments(this.#plan, definition) : predicate !== undefined;
+      const needsOwn =
+        method === "btree"
+          ? isInSegments(this.#plan, definition)
+          : predicate !== undefined || needsPacking(this.#plan);
       if (!needsOwn) return { attnum, ...ordering };
       const { name, type, collation } = must(table.columns[attnum - 1], "the indexed column");
       return {
@@ -137,7 +156,7 @@ class HiddenColumns {
     this.added.push({
       name: droppedName(attnum),
       attnum,
-      type: hiddenType(type, this.#plan.method),
+      type: hiddenType(type, this.#plan),
       notNull: false,
       default: undefined,
       identity: "",

@@ -1,7 +1,7 @@
 // Executes bound definitions. The session takes `definitionLocks` first and binds again when an entry moved meanwhile.
 import { unreachable } from "../../../common/assert.ts";
 import type { IndexEntry, TableEntry } from "../../../catalog/entries.ts";
-import type { DefinitionPlan } from "../../../planner/physical/definition.ts";
+import type { CreateIndexPlan, DefinitionPlan } from "../../../planner/physical/definition.ts";
 import { alterTable, renameIndex } from "./alter-table.ts";
 import type { DefinitionContext } from "./context.ts";
 import { createIndex } from "./create-index.ts";
@@ -9,11 +9,13 @@ import { createTable } from "./create-table.ts";
 import { drop } from "./drop.ts";
 import { needsHiddenColumns } from "./hidden-columns.ts";
 import { comment, createDatabase, createExtension, createSchema, dropDatabase } from "./namespace.ts";
+import { alterIndex, isBuiltBesideWriters, reindex } from "./reindex.ts";
 import { createSequence } from "./sequence.ts";
 import { truncate } from "./truncate.ts";
 
 export type { DefinitionContext } from "./context.ts";
 
+const SHARE_UPDATE_EXCLUSIVE = 4;
 const SHARE = 5;
 const SHARE_ROW_EXCLUSIVE = 6;
 const ACCESS_EXCLUSIVE = 8;
@@ -34,10 +36,18 @@ export function definitionLocks(plan: DefinitionPlan): readonly DefinitionLock[]
       return [
         {
           oid: plan.table.oid,
-          mode: needsHiddenColumns(plan) ? SHARE_ROW_EXCLUSIVE : SHARE,
+          mode: createIndexLock(plan),
           entry: plan.table,
         },
       ];
+    case "reindex":
+    case "alter-index":
+      return (plan.kind === "reindex" ? plan.indexes : [plan.index]).map((index) => ({
+        oid: index.tableOid,
+        // One at a time; with writers where the build allows for them.
+        mode: isBuiltBesideWriters(index) ? SHARE_UPDATE_EXCLUSIVE : SHARE_ROW_EXCLUSIVE,
+        entry: index,
+      }));
     case "alter-table":
       return [{ oid: plan.table.oid, mode: ACCESS_EXCLUSIVE, entry: plan.table }];
     case "truncate":
@@ -56,6 +66,12 @@ export function definitionLocks(plan: DefinitionPlan): readonly DefinitionLock[]
   }
 }
 
+/** Who changes the table's entry must be alone in that. */
+function createIndexLock(plan: CreateIndexPlan): number {
+  if (needsHiddenColumns(plan)) return SHARE_ROW_EXCLUSIVE;
+  return plan.isConcurrent && isBuiltBesideWriters(plan) ? SHARE_UPDATE_EXCLUSIVE : SHARE;
+}
+
 /** Runs the plan and returns its command tag. */
 export async function executeDefinition(plan: DefinitionPlan, context: DefinitionContext): Promise<string> {
   switch (plan.kind) {
@@ -65,6 +81,12 @@ export async function executeDefinition(plan: DefinitionPlan, context: Definitio
     case "create-index":
       await createIndex(plan, context);
       return "CREATE INDEX";
+    case "reindex":
+      await reindex(plan, context);
+      return "REINDEX";
+    case "alter-index":
+      await alterIndex(plan, context);
+      return "ALTER INDEX";
     case "create-schema":
       await createSchema(plan, context);
       return "CREATE SCHEMA";

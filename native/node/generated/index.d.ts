@@ -76,8 +76,8 @@ export declare class EngineTransaction {
   insertRows(relationId: number, columns: unknown, from: number, count: number, rids: unknown, status: unknown): number
   updateRows(relationId: number, rids: unknown, changed: unknown, columns: unknown, from: number, count: number, status: unknown): number
   deleteRows(relationId: number, rids: unknown, from: number, count: number): void
-  vectorSearch(indexId: number, query: unknown, k: number, ef: number, filter: unknown, mode: number, maxDistances: number, rids: unknown, distances: unknown, stats: unknown): number
-  vectorDistances(relationId: number, column: number, metric: string, rids: unknown, count: number, query: unknown, distances: unknown): void
+  vectorSearch(indexId: number, query: unknown, k: number, ef: number, filter: unknown, filterCount: number, mode: number, maxDistances: number, rids: unknown, distances: unknown, stats: unknown): number
+  vectorDistances(relationId: number, column: number, form: string, dimensions: number, metric: string, rids: unknown, count: number, query: unknown, distances: unknown): void
   textQuery(indexId: number, query: string): TextQuery
   textSearch(indexId: number, query: TextQuery, k: number, filter: unknown, mode: number, rids: unknown, scores: unknown, stats: unknown): number
   textBitmap(indexId: number, query: TextQuery, bitmap: unknown): number
@@ -181,6 +181,10 @@ export interface IndexSpec {
   m?: number
   efConstruction?: number
   metric?: string
+  form?: string
+  dimensions?: number
+  quantization?: string
+  rerank?: number
   textConfig?: string
   k1?: number
   b?: number

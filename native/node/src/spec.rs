@@ -6,7 +6,7 @@ use crate::session::int8;
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 use omen_store as store;
-use omen_store::{IndexMethod, KeyKind, Metric, TextConfig};
+use omen_store::{Form, GraphSpec, IndexMethod, KeyKind, Metric, Quantisation, TextConfig};
 
 #[napi(object)]
 pub struct ColumnSpec {
@@ -33,6 +33,10 @@ pub struct IndexSpec {
     pub m: Option<u32>,
     pub ef_construction: Option<u32>,
     pub metric: Option<String>,
+    pub form: Option<String>,
+    pub dimensions: Option<u32>,
+    pub quantization: Option<String>,
+    pub rerank: Option<u32>,
     pub text_config: Option<String>,
     pub k1: Option<f64>,
     pub b: Option<f64>,
@@ -67,7 +71,29 @@ pub fn metric(word: &str) -> Result<Metric> {
         "l2" => Metric::L2,
         "ip" => Metric::InnerProduct,
         "cosine" => Metric::Cosine,
+        "l1" => Metric::L1,
+        "hamming" => Metric::Hamming,
+        "jaccard" => Metric::Jaccard,
         other => return Err(misuse(format!("metric {other}"))),
+    })
+}
+
+pub fn form(word: &str) -> Result<Form> {
+    Ok(match word {
+        "f32" => Form::F32,
+        "f16" => Form::F16,
+        "bits" => Form::Bits,
+        other => return Err(misuse(format!("vector form {other}"))),
+    })
+}
+
+fn quantisation(word: &str) -> Result<Quantisation> {
+    Ok(match word {
+        "none" => Quantisation::None,
+        "f16" => Quantisation::F16,
+        "sq8" => Quantisation::Sq8,
+        "rabitq" => Quantisation::Rabitq,
+        other => return Err(misuse(format!("quantization {other}"))),
     })
 }
 
@@ -113,11 +139,15 @@ fn method(spec: &IndexSpec) -> Result<IndexMethod> {
         "btree" => {
             IndexMethod::Btree { unique: spec.unique, nulls_not_distinct: spec.nulls_not_distinct }
         }
-        "hnsw" => IndexMethod::Hnsw {
+        "hnsw" => IndexMethod::Hnsw(GraphSpec {
             m: small(spec.m, DEFAULT_M)?,
             ef_construction: small(spec.ef_construction, DEFAULT_EF_CONSTRUCTION)?,
             metric: metric(spec.metric.as_deref().unwrap_or("l2"))?,
-        },
+            form: form(spec.form.as_deref().unwrap_or("f32"))?,
+            dim: spec.dimensions.ok_or_else(|| misuse("an hnsw index without dimensions"))?,
+            quantisation: quantisation(spec.quantization.as_deref().unwrap_or("none"))?,
+            rerank: small(spec.rerank, 0)?,
+        }),
         "bm25" => IndexMethod::Bm25 {
             config: match spec.text_config.as_deref() {
                 None | Some("english") => TextConfig::English,

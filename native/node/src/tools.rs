@@ -5,7 +5,7 @@ use crate::lend::Lent;
 use crate::spec::metric;
 use napi::{Env, Unknown};
 use napi_derive::napi;
-use omen_store::StoreError;
+use omen_store::{Metric, StoreError};
 use std::os::fd::{BorrowedFd, IntoRawFd};
 
 /// A second descriptor for the same socket; the caller owns it.
@@ -40,7 +40,11 @@ pub fn distance(
             let message = format!("different vector dimensions {} and {}", a.len(), b.len());
             return Err(StoreError::new("22000", message));
         }
-        Ok(omen_kernels::distance(metric(&metric_name)?, a, b))
+        let metric = metric(&metric_name)?;
+        if matches!(metric, Metric::Hamming | Metric::Jaccard) {
+            return Err(misuse(format!("metric {metric_name} of numbers")));
+        }
+        Ok(omen_kernels::distance(metric, a, b))
     })
 }
 

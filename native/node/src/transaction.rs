@@ -10,7 +10,8 @@ use napi::bindgen_prelude::BigInt;
 use napi::{Env, Unknown};
 use napi_derive::napi;
 use omen_store::{
-    LockPolicy, Pending, RowLockMode, SearchMode, SearchStats, Transaction, WriteStop, Written,
+    LockPolicy, Pending, RowLockMode, SearchMode, SearchStats, Transaction, VectorQuery, WriteStop,
+    Written,
 };
 use std::sync::Arc;
 
@@ -447,6 +448,7 @@ impl EngineTransaction {
         k: u32,
         ef: u32,
         filter: Unknown<'_>,
+        filter_count: f64,
         mode: u32,
         max_distances: f64,
         rids: Unknown<'_>,
@@ -460,17 +462,16 @@ impl EngineTransaction {
             let rids = part_mut(lent.write(rids, "rids")?, 0, k, "rids")?;
             let distances = part_mut(lent.write(distances, "distances")?, 0, k, "distances")?;
             let stats = lent.write(stats, "stats")?;
-            let (count, found) = self.transaction.vector_search(
-                index_id,
-                query,
-                k as usize,
-                ef as usize,
-                filter,
-                search_mode(mode)?,
-                max_distances as u64,
-                rids,
-                distances,
-            )?;
+            let query = VectorQuery {
+                words: query,
+                k: k as usize,
+                ef: ef as usize,
+                filter: filter.map(|bits| (bits, filter_count as u64)),
+                mode: search_mode(mode)?,
+                max_distances: max_distances as u64,
+            };
+            let (count, found) =
+                self.transaction.vector_search(index_id, &query, rids, distances)?;
             report(&found, stats);
             Ok(count as u32)
         })
@@ -483,6 +484,8 @@ impl EngineTransaction {
         env: Env,
         relation_id: u32,
         column: u32,
+        form: String,
+        dimensions: u32,
         metric: String,
         rids: Unknown<'_>,
         count: u32,
@@ -495,8 +498,17 @@ impl EngineTransaction {
             let query = lent.read(query, "query")?;
             let distances = part_mut(lent.write(distances, "distances")?, 0, count, "distances")?;
             let column = u16::try_from(column).map_err(|_| misuse("column position over 65535"))?;
-            let metric = spec::metric(&metric)?;
-            self.transaction.vector_distances(relation_id, column, metric, rids, query, distances)
+            let (form, metric) = (spec::form(&form)?, spec::metric(&metric)?);
+            self.transaction.vector_distances(
+                relation_id,
+                column,
+                form,
+                dimensions,
+                metric,
+                rids,
+                query,
+                distances,
+            )
         })
     }
 

@@ -1,41 +1,27 @@
 // CREATE INDEX over columns and expressions, with a predicate: btree, hnsw and bm25. Other access methods are 0A000.
+import type { OperatorClassEntry } from "../../../catalog/catalog.ts";
 import type { ColumnEntry, TableEntry } from "../../../catalog/entries.ts";
 import { must } from "../../../common/assert.ts";
 import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
 import { Oid } from "../../../common/types/oid.ts";
 import type { SqlType } from "../../../common/types/type.ts";
-import { type IndexElem, type IndexStmt, type Node, positionOf, stringsOf } from "../../../parser/tree.ts";
+import { type IndexElem, type IndexStmt, type Node, stringsOf } from "../../../parser/tree.ts";
 import type { CreateIndexPlan, IndexColumnDefinition } from "../../physical/definition.ts";
 import { columnName } from "../column-name.ts";
 import { typeName } from "../types.ts";
 import { type DefinitionBindContext, findTable } from "./context.ts";
+import { bindOptions, checkGraphOptions } from "./index-options.ts";
 
 /** PostgreSQL's INDEX_MAX_KEYS. */
 const MAX_INDEX_COLUMNS = 32;
-/** pgvector's HNSW_MAX_DIM for type vector. */
-const MAX_HNSW_DIMENSIONS = 2000;
+/** What pgvector's access methods index, and up to which dimension (HNSW_MAX_DIM and its kin). */
+const MAX_DIMENSIONS: ReadonlyMap<number, number> = new Map([
+  [Oid.vector, 2000],
+  [Oid.halfvec, 4000],
+  [Oid.bit, 64_000],
+]);
 
 type Method = CreateIndexPlan["method"];
-
-interface OptionRange {
-  readonly kind: "int" | "real" | "enum";
-  readonly min?: number;
-  readonly max?: number;
-  readonly values?: readonly string[];
-}
-
-const OPTIONS: Readonly<Record<Method, Readonly<Record<string, OptionRange>>>> = {
-  btree: {
-    fillfactor: { kind: "int", min: 10, max: 100 },
-    deduplicate_items: { kind: "enum", values: ["on", "off", "true", "false"] },
-  },
-  hnsw: { m: { kind: "int", min: 2, max: 100 }, ef_construction: { kind: "int", min: 4, max: 1000 } },
-  bm25: {
-    text_config: { kind: "enum", values: ["english", "simple"] },
-    k1: { kind: "real", min: 0.1, max: 10 },
-    b: { kind: "real", min: 0, max: 1 },
-  },
-};
 
 export function bindCreateIndex(statement: IndexStmt, context: DefinitionBindContext): CreateIndexPlan {
   const table = findTable(statement.relation ?? {}, context);
@@ -43,7 +29,6 @@ export function bindCreateIndex(statement: IndexStmt, context: DefinitionBindCon
   if (statement.indexIncludingParams !== undefined && statement.indexIncludingParams.length > 0) {
     throw notSupported("INCLUDE columns");
   }
-  if (statement.concurrent === true) throw notSupported("CREATE INDEX CONCURRENTLY");
   if (statement.tableSpace !== undefined) throw notSupported("TABLESPACE");
   const elements = statement.indexParams ?? [];
   if (elements.length > MAX_INDEX_COLUMNS) {
@@ -79,12 +64,14 @@ export function bindCreateIndex(statement: IndexStmt, context: DefinitionBindCon
         : context.bindIndexPart(statement.whereClause, "index-predicate", table.name, namedColumns(table)),
     isUnique: statement.unique === true,
     nullsNotDistinct: statement.nulls_not_distinct === true,
+    isConcurrent: statement.concurrent === true,
     options,
   };
   // `text <@> query` finds its index by the column.
   if (method === "bm25" && columns.some((column) => column.expression !== undefined))
     throw notSupported("a bm25 index on an expression");
-  if (method === "hnsw") checkHnsw(plan, columnType(plan));
+  if (method === "hnsw") checkGraphOptions(options, columns[0]?.opclassName ?? "");
+  if (method === "hnsw" || method === "ivfflat") checkVectors(plan);
   return plan;
 }
 
@@ -92,6 +79,7 @@ function methodOf(name: string): Method {
   switch (name) {
     case "btree":
     case "hnsw":
+    case "ivfflat":
     case "bm25":
       return name;
     case "hash":
@@ -99,7 +87,6 @@ function methodOf(name: string): Method {
     case "gin":
     case "spgist":
     case "brin":
-    case "ivfflat":
       throw notSupported(`access method "${name}"`);
     default:
       throw new SqlError(SqlState.undefinedObject, `access method "${name}" does not exist`);
@@ -115,6 +102,7 @@ function bindIndexColumn(
   if (!("IndexElem" in node)) throw notSupported("this index element");
   const element = node.IndexElem;
   const { column, expression, type, name } = indexedValue(element, table, context);
+  const opclass = operatorClassOf(element, type.oid, method, context);
   refuseCollation(element);
   const descending = element.ordering === "SORTBY_DESC";
   const hasOrder = descending || element.ordering === "SORTBY_ASC";
@@ -136,7 +124,8 @@ function bindIndexColumn(
     column,
     expression,
     name,
-    opclass: operatorClassOf(element, type.oid, method, context),
+    opclass: opclass.oid,
+    opclassName: opclass.name,
     descending,
     nullsFirst:
       element.nulls_ordering === "SORTBY_NULLS_FIRST" ||
@@ -193,7 +182,7 @@ function operatorClassOf(
   typeOid: number,
   method: Method,
   context: DefinitionBindContext,
-): number {
+): OperatorClassEntry {
   const wanted = stringsOf(element.opclass).at(-1);
   const found = context.catalog.operatorClass(method, typeOid, wanted);
   const named = typeName(context.catalog, typeOid);
@@ -204,7 +193,7 @@ function operatorClassOf(
         `operator class "${wanted}" does not accept data type ${named}`,
       );
     }
-    return found.oid;
+    return found;
   }
   if (wanted !== undefined) {
     throw new SqlError(
@@ -230,72 +219,18 @@ function acceptsType(inputType: number, typeOid: number, context: DefinitionBind
 /** anyarray, anyenum, anyrange, record: classes for whole families of types. */
 const POLYMORPHIC_INPUTS: ReadonlySet<number> = new Set([2277, 3500, 3831, 2249]);
 
-function bindOptions(
-  options: readonly Node[] | undefined,
-  method: Method,
-): readonly (readonly [string, string])[] {
-  const known = OPTIONS[method];
-  return (options ?? []).map((node) => {
-    if (!("DefElem" in node)) throw notSupported("this index option");
-    const name = node.DefElem.defname ?? "";
-    const range = known[name];
-    if (range === undefined)
-      throw new SqlError(SqlState.invalidParameterValue, `unrecognized parameter "${name}"`);
-    const value = optionText(node.DefElem.arg);
-    checkOption(name, value, range, positionOf(node.DefElem.location));
-    return [name, value] as const;
-  });
-}
-
-function optionText(arg: Node | undefined): string {
-  if (arg === undefined) return "true";
-  if ("Integer" in arg) return String(arg.Integer.ival ?? 0);
-  if ("Float" in arg) return arg.Float.fval ?? "0";
-  if ("String" in arg) return arg.String.sval ?? "";
-  if ("Boolean" in arg) return String(arg.Boolean.boolval ?? false);
-  if ("TypeName" in arg) return stringsOf(arg.TypeName.names).at(-1) ?? "";
-  throw notSupported("this index option value");
-}
-
-/** PostgreSQL's reloption messages. */
-function checkOption(name: string, text: string, range: OptionRange, position: number): void {
-  if (range.kind === "enum") {
-    if (range.values?.includes(text.toLowerCase())) return;
-    throw new SqlError(SqlState.invalidParameterValue, `invalid value for option "${name}": ${text}`, {
-      hint: `Available values: ${(range.values ?? []).join(", ")}.`,
-      position: position || undefined,
-    });
-  }
-  const value = Number(text);
-  const isNumber =
-    text.trim() !== "" && Number.isFinite(value) && (range.kind === "real" || Number.isInteger(value));
-  if (!isNumber) {
-    const what = range.kind === "int" ? "integer" : "floating point";
-    throw new SqlError(SqlState.invalidParameterValue, `invalid value for ${what} option "${name}": ${text}`);
-  }
-  if (value < (range.min ?? -Infinity) || value > (range.max ?? Infinity)) {
-    throw new SqlError(SqlState.invalidParameterValue, `value ${text} out of bounds for option "${name}"`, {
-      detail: `Valid values are between "${range.min}" and "${range.max}".`,
-    });
-  }
-}
-
-/** pgvector's checks. */
-function checkHnsw(plan: CreateIndexPlan, type: SqlType | undefined): void {
-  const option = (name: string, otherwise: number): number =>
-    Number(plan.options.find(([key]) => key === name)?.[1] ?? otherwise);
-  if (option("ef_construction", 64) < 2 * option("m", 16)) {
-    throw new SqlError(
-      SqlState.invalidParameterValue,
-      "ef_construction must be greater than or equal to 2 * m",
-    );
-  }
-  if (type?.oid !== Oid.vector) return;
+/** The type must be one the access method takes, of a known dimension that is not too large. */
+function checkVectors(plan: CreateIndexPlan): void {
+  const type = columnType(plan);
+  const limit = type === undefined ? undefined : MAX_DIMENSIONS.get(type.oid);
+  if (type?.oid === Oid.sparsevec) throw notSupported(`${plan.method} indexes on sparsevec`);
+  if (type === undefined || limit === undefined)
+    throw new SqlError(SqlState.featureNotSupported, `type not supported for ${plan.method} index`);
   if (type.typmod < 1) throw new SqlError(SqlState.invalidParameterValue, "column does not have dimensions");
-  if (type.typmod > MAX_HNSW_DIMENSIONS) {
+  if (type.typmod > limit) {
     throw new SqlError(
       SqlState.programLimitExceeded,
-      `column cannot have more than ${MAX_HNSW_DIMENSIONS} dimensions for hnsw index`,
+      `column cannot have more than ${limit} dimensions for ${plan.method} index`,
     );
   }
 }

@@ -17,7 +17,7 @@ export function bindDrop(statement: DropStmt, context: DefinitionBindContext): D
   const kind = RELATION_KINDS[statement.removeType ?? ""];
   const missingOk = statement.missing_ok === true;
   const cascade = statement.behavior === "DROP_CASCADE";
-  if (statement.concurrent === true) throw notSupported("DROP INDEX CONCURRENTLY");
+  if (statement.concurrent === true) checkConcurrentDrop(statement, cascade);
   if (kind !== undefined) {
     return {
       kind: "drop",
@@ -48,6 +48,14 @@ export function bindDrop(statement: DropStmt, context: DefinitionBindContext): D
     default:
       throw notSupported(`DROP ${(statement.removeType ?? "").replace("OBJECT_", "").replaceAll("_", " ")}`);
   }
+}
+
+/** PostgreSQL's limits of DROP INDEX CONCURRENTLY, which here differs from DROP INDEX in nothing else. */
+function checkConcurrentDrop(statement: DropStmt, cascade: boolean): void {
+  const refuse = (what: string): SqlError =>
+    new SqlError(SqlState.featureNotSupported, `DROP INDEX CONCURRENTLY does not support ${what}`);
+  if ((statement.objects ?? []).length > 1) throw refuse("dropping multiple objects");
+  if (cascade) throw refuse("CASCADE");
 }
 
 const nameOf = (node: Node): string => ("String" in node ? (node.String.sval ?? "") : "");

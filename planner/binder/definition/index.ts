@@ -10,6 +10,7 @@ import { type DefinitionBindContext, requireSchema } from "./context.ts";
 import { bindCreateIndex } from "./create-index.ts";
 import { bindCreateTable } from "./create-table.ts";
 import { bindDrop, bindTruncate } from "./drop.ts";
+import { bindAlterIndex, bindReindex } from "./reindex.ts";
 import { bindCreateSequence } from "./sequence.ts";
 
 export type { DefinitionBindContext, NamedColumn } from "./context.ts";
@@ -22,6 +23,9 @@ const EXTENSIONS: ReadonlyMap<string, string> = new Map(
 export function bindDefinition(node: Node, context: DefinitionBindContext): DefinitionPlan | undefined {
   if ("CreateStmt" in node) return bindCreateTable(node.CreateStmt, context);
   if ("IndexStmt" in node) return bindCreateIndex(node.IndexStmt, context);
+  if ("ReindexStmt" in node) return bindReindex(node.ReindexStmt, context);
+  if ("AlterTableStmt" in node && node.AlterTableStmt.objtype === "OBJECT_INDEX")
+    return bindAlterIndex(node.AlterTableStmt, context);
   if ("AlterTableStmt" in node) return bindAlterTable(node.AlterTableStmt, context);
   if ("RenameStmt" in node) return bindRename(node.RenameStmt, context);
   if ("DropStmt" in node) return bindDrop(node.DropStmt, context);

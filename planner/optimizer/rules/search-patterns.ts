@@ -9,7 +9,7 @@
 // direction and the null order must be those: DESC, NULLS FIRST, a second sort key, no LIMIT, another operator class or a
 // query that depends on the row keep the sort. With enable_indexscan = off or omendb.exact the sort stays too, except
 // for hybrid_rrf, which only this node can compute.
-import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
+import { notSupported } from "../../../common/error.ts";
 import { quoteIdentifier } from "../../../common/identifier.ts";
 import { Oid } from "../../../common/types/oid.ts";
 import { type IndexColumn, type IndexEntry, storedAttnum } from "../../../catalog/entries.ts";
@@ -63,7 +63,6 @@ function makeSearch(
   if (e.kind === "hybrid-rrf") {
     const branches = e.branches.map((branch) => branchOf(scan, branch, context));
     if (branches.some((branch) => branch === undefined)) {
-      rejectYoungIndexes(e, context);
       throw notSupported(
         "a branch of hybrid_rrf that is not a distance or text score of one column of the table to one query value",
         e.position,
@@ -85,22 +84,23 @@ function makeSearch(
   if (!settings.enableIndexscan || settings.exact) return undefined;
   const branch = branchOf(scan, e, context);
   // Without an index a search would be a full scan and a heap, which is what the sort is.
-  return branch?.index === undefined ? undefined : { kind: "search", scan, branch, count, skip, score };
+  const hasIndex = branch?.kind === "text" ? branch.isUsable : branch?.index !== undefined;
+  return branch === undefined || !hasIndex ? undefined : { kind: "search", scan, branch, count, skip, score };
 }
 
 function branchOf(scan: LogicalScan, e: BoundExpression, context: RuleContext): SearchBranch | undefined {
   if (e.kind === "text-score") {
     const column = scanColumn(scan, e.text);
-    const index = usableIndexes(context.planner, scan).find(
-      (candidate) => candidate.index.oid === e.indexOid,
-    )?.index;
-    const key = index?.columns[0];
-    if (column === undefined || index === undefined || key === undefined || !isFixed(scan, e.query))
+    const index = context.planner.catalog.entry("index", e.indexOid);
+    const key = index?.kind === "index" ? index.columns[0] : undefined;
+    if (column === undefined || index?.kind !== "index" || key === undefined || !isFixed(scan, e.query))
       return undefined;
+    const isUsable = usableIndexes(context.planner, scan).some((usable) => usable.index.oid === index.oid);
     return {
       kind: "text",
       index,
-      attnum: storedAttnum(key),
+      isUsable,
+      attnum: isUsable ? storedAttnum(key) : column.attnum,
       query: e.query,
       columnName: quoteIdentifier(column.name),
     };
@@ -108,27 +108,17 @@ function branchOf(scan: LogicalScan, e: BoundExpression, context: RuleContext): 
   return e.kind === "call" ? vectorBranch(scan, e, context) : undefined;
 }
 
-/** A fused search ranks by its indexes; there is no other way to compute it for a snapshot that is older than they are. */
-function rejectYoungIndexes(e: HybridExpression, context: RuleContext): void {
-  const { catalog, isReadable } = context.planner;
-  for (const branch of e.branches) {
-    if (branch.kind !== "text-score") continue;
-    const index = catalog.entry("index", branch.indexOid);
-    if (index?.kind !== "index" || isReadable === undefined || isReadable(index)) continue;
-    throw new SqlError(
-      SqlState.objectNotInPrerequisiteState,
-      `index "${index.name}" is newer than the snapshot of this transaction`,
-      { hint: "Repeat the transaction.", position: branch.position || undefined },
-    );
-  }
-}
-
 const METRICS: Readonly<Record<string, VectorBranch["metric"]>> = {
   "<->": "l2",
   "<#>": "ip",
   "<=>": "cosine",
   "<+>": "l1",
+  "<~>": "hamming",
+  "<%>": "jaccard",
 };
+
+/** Other types have operators of these names. */
+const VECTOR_TYPES: ReadonlySet<number> = new Set([Oid.vector, Oid.halfvec, Oid.sparsevec, Oid.bit]);
 
 /** A distance between a column (or an indexed expression) and one value for the whole scan; undefined = something else. */
 export function vectorBranch(
@@ -140,7 +130,7 @@ export function vectorBranch(
   const [a, b] = e.args;
   if (metric === undefined || e.operator === undefined || a === undefined || b === undefined)
     return undefined;
-  if (a.type.oid !== b.type.oid) return undefined;
+  if (a.type.oid !== b.type.oid || !VECTOR_TYPES.has(a.type.oid)) return undefined;
   const isLeft = isFixed(scan, b);
   const [searched, query] = isLeft ? [a, b] : [b, a];
   if (!isLeft && !isFixed(scan, query)) return undefined;
@@ -176,7 +166,7 @@ function vectorIndex(
   if (!settings.enableIndexscan || settings.exact) return undefined;
   for (const { index } of usableIndexes(context.planner, scan)) {
     const key = index.columns[0];
-    if (index.method !== "hnsw" || key === undefined) continue;
+    if ((index.method !== "hnsw" && index.method !== "ivfflat") || key === undefined) continue;
     const operator = catalog.operatorClassByOid(key.opclass)?.operators.get(1);
     if (operator === undefined || catalog.operatorByOid(operator)?.functionOid !== e.function.oid) continue;
     const computed = indexKeys(context.planner, scan, index)[0];

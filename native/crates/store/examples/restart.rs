@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use omen_disk::{FjallKv, OsDisk};
 use omen_store::{
-    Channel, ColumnMut, ColumnRef, ColumnSpec, Engine, EngineOptions, Filled, IndexColumnSpec,
-    IndexMethod, IndexSpec, Isolation, KeyKind, KeyRange, Metric, Notifier, Pending, SearchMode,
-    Session, Storage, StorageKind, TextConfig, Transaction, ValuesMut, ValuesRef,
+    Channel, ColumnMut, ColumnRef, ColumnSpec, Engine, EngineOptions, Filled, GraphSpec,
+    IndexColumnSpec, IndexMethod, IndexSpec, Isolation, KeyKind, KeyRange, Metric, Notifier,
+    Pending, SearchMode, Session, Storage, StorageKind, TextConfig, Transaction, ValuesMut,
+    ValuesRef, VectorQuery,
 };
 
 const ROWS: u32 = 20_000;
@@ -130,7 +131,7 @@ fn build(folder: &Path, rows: usize, vectors: usize) {
     };
     let unique = IndexMethod::Btree { unique: true, nulls_not_distinct: false };
     tokens.wait(index(ROWS_KEY, ROWS, unique, 0));
-    let hnsw = IndexMethod::Hnsw { m: 16, ef_construction: 64, metric: Metric::L2 };
+    let hnsw = IndexMethod::Hnsw(GraphSpec::new(DIM as u32, Metric::L2));
     tokens.wait(index(GRAPH, DOCUMENTS, hnsw, 1));
     let bm25 = IndexMethod::Bm25 { config: TextConfig::Simple, k1: 1.2, b: 0.75 };
     tokens.wait(index(WORDS, DOCUMENTS, bm25, 0));
@@ -181,9 +182,15 @@ fn reopen(folder: &Path) {
     println!("first look-up by key after {:.2?}: {found} row", start.elapsed());
     let query: Vec<f32> = vector(17).collect();
     let mut distances = [0.0; 10];
-    let (found, stats) = tx
-        .vector_search(GRAPH, &query, 10, 100, None, SearchMode::Auto, 0, &mut rids, &mut distances)
-        .unwrap();
+    let query = VectorQuery {
+        words: &query,
+        k: 10,
+        ef: 100,
+        filter: None,
+        mode: SearchMode::Auto,
+        max_distances: 0,
+    };
+    let (found, stats) = tx.vector_search(GRAPH, &query, &mut rids, &mut distances).unwrap();
     println!(
         "first nearest neighbours after {:.2?}: {found}, path {}, {} distances",
         start.elapsed(),

@@ -617,21 +617,10 @@ pub(crate) fn index_kind(
 ) -> Result<IndexKind> {
     Ok(match spec.method {
         IndexMethod::Btree { .. } => IndexKind::Btree(BtreeIndex::default()),
-        IndexMethod::Hnsw { m, ef_construction, metric } => {
+        IndexMethod::Hnsw(graph) => {
             let vectors = vectors
                 .ok_or_else(|| StoreError::internal("hnsw over a column without vectors"))?;
-            let allowed = omen_hnsw::M_RANGE.contains(&m)
-                && omen_hnsw::EF_CONSTRUCTION_RANGE.contains(&ef_construction);
-            if !allowed {
-                return Err(StoreError::internal("hnsw parameters out of range"));
-            }
-            IndexKind::Hnsw(Box::new(HnswIndex::new(
-                spec.columns[0].column,
-                vectors,
-                m,
-                ef_construction,
-                metric,
-            )))
+            IndexKind::Hnsw(Box::new(HnswIndex::new(spec.columns[0].column, vectors, graph)?))
         }
         IndexMethod::Bm25 { config, k1, b } => {
             IndexKind::Bm25(Box::new(Bm25Index::new(params(config, k1, b))))

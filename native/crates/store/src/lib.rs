@@ -57,5 +57,5 @@ pub use engine::{Engine, EngineOptions, Storage};
 pub use error::{Result, StoreError, sqlstate};
 pub use lock::{LockStatus, LockTag};
 pub use session::{Channel, Notifier, Session};
-pub use transaction::{IndexCursor, ScanCursor, TextQuery, Transaction};
+pub use transaction::{IndexCursor, ScanCursor, TextQuery, Transaction, VectorQuery};
 pub use types::*;

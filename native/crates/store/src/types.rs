@@ -1,5 +1,6 @@
 //! Plain data of the engine's public face: the Rust words of `native/engine.ts`.
 
+pub use omen_hnsw::Quantisation;
 pub use omen_kernels::Metric;
 
 /// How a column is stored; several SQL types share one.
@@ -53,10 +54,47 @@ pub enum TextConfig {
     Simple,
 }
 
+/// What the 32-bit words of a vector column's rows are. Columns move words; indexes and distances know the form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    F32,
+    F16,
+    Bits,
+}
+
+/// What an hnsw index is built with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GraphSpec {
+    pub m: u16,
+    pub ef_construction: u16,
+    pub metric: Metric,
+    pub form: Form,
+    /// Elements of a vector.
+    pub dim: u32,
+    pub quantisation: Quantisation,
+    /// How many times k of the best codes the stored vectors decide among; 0 = as the kind of code needs.
+    pub rerank: u16,
+}
+
+impl GraphSpec {
+    /// Over floats, as pgvector builds unless told otherwise.
+    pub fn new(dim: u32, metric: Metric) -> Self {
+        Self {
+            m: 16,
+            ef_construction: 64,
+            metric,
+            form: Form::F32,
+            dim,
+            quantisation: Quantisation::None,
+            rerank: 0,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum IndexMethod {
     Btree { unique: bool, nulls_not_distinct: bool },
-    Hnsw { m: u16, ef_construction: u16, metric: Metric },
+    Hnsw(GraphSpec),
     Bm25 { config: TextConfig, k1: f32, b: f32 },
 }
 

@@ -26,8 +26,8 @@ use crate::error::{Result, StoreError};
 use crate::table::ColumnInfo;
 use crate::table::chunk_file::Place;
 use crate::types::{
-    ColumnSpec, IndexColumnSpec, IndexMethod, IndexSpec, KeyKind, Metric, SequenceSpec,
-    SequenceState, StorageKind, TextConfig,
+    ColumnSpec, Form, GraphSpec, IndexColumnSpec, IndexMethod, IndexSpec, KeyKind, Metric,
+    Quantisation, SequenceSpec, SequenceState, StorageKind, TextConfig,
 };
 use crate::value::{OwnedValue, Value};
 
@@ -125,18 +125,9 @@ impl Writer {
                 self.u8(u8::from(unique));
                 self.u8(u8::from(nulls_not_distinct));
             }
-            IndexMethod::Hnsw { m, ef_construction, metric } => {
+            IndexMethod::Hnsw(spec) => {
                 self.u8(1);
-                self.u16(m);
-                self.u16(ef_construction);
-                self.u8(match metric {
-                    Metric::L2 => 0,
-                    Metric::InnerProduct => 1,
-                    Metric::Cosine => 2,
-                    Metric::L1 => 3,
-                    Metric::Hamming => 4,
-                    Metric::Jaccard => 5,
-                });
+                self.graph(&spec);
             }
             IndexMethod::Bm25 { config, k1, b } => {
                 self.u8(2);
@@ -167,6 +158,32 @@ impl Writer {
             self.u8(u8::from(column.descending));
             self.u8(u8::from(column.nulls_first));
         }
+    }
+
+    fn graph(&mut self, spec: &GraphSpec) {
+        self.u16(spec.m);
+        self.u16(spec.ef_construction);
+        self.u8(match spec.metric {
+            Metric::L2 => 0,
+            Metric::InnerProduct => 1,
+            Metric::Cosine => 2,
+            Metric::L1 => 3,
+            Metric::Hamming => 4,
+            Metric::Jaccard => 5,
+        });
+        self.u8(match spec.form {
+            Form::F32 => 0,
+            Form::F16 => 1,
+            Form::Bits => 2,
+        });
+        self.u32(spec.dim);
+        self.u8(match spec.quantisation {
+            Quantisation::None => 0,
+            Quantisation::F16 => 1,
+            Quantisation::Sq8 => 2,
+            Quantisation::Rabitq => 3,
+        });
+        self.u16(spec.rerank);
     }
 
     pub fn sequence(&mut self, spec: &SequenceSpec) {
@@ -318,19 +335,7 @@ impl<'a> Reader<'a> {
         let (index_id, relation_id) = (self.u32()?, self.u32()?);
         let method = match self.u8()? {
             0 => IndexMethod::Btree { unique: self.bool()?, nulls_not_distinct: self.bool()? },
-            1 => IndexMethod::Hnsw {
-                m: self.u16()?,
-                ef_construction: self.u16()?,
-                metric: match self.u8()? {
-                    0 => Metric::L2,
-                    1 => Metric::InnerProduct,
-                    2 => Metric::Cosine,
-                    3 => Metric::L1,
-                    4 => Metric::Hamming,
-                    5 => Metric::Jaccard,
-                    _ => return Err(damaged()),
-                },
-            },
+            1 => IndexMethod::Hnsw(self.graph()?),
             2 => IndexMethod::Bm25 {
                 config: if self.u8()? == 0 { TextConfig::English } else { TextConfig::Simple },
                 k1: self.f32()?,
@@ -362,6 +367,37 @@ impl<'a> Reader<'a> {
         };
         let columns = (0..count).map(column).collect::<Result<_>>()?;
         Ok(IndexSpec { index_id, relation_id, method, columns })
+    }
+
+    fn graph(&mut self) -> Result<GraphSpec> {
+        Ok(GraphSpec {
+            m: self.u16()?,
+            ef_construction: self.u16()?,
+            metric: match self.u8()? {
+                0 => Metric::L2,
+                1 => Metric::InnerProduct,
+                2 => Metric::Cosine,
+                3 => Metric::L1,
+                4 => Metric::Hamming,
+                5 => Metric::Jaccard,
+                _ => return Err(damaged()),
+            },
+            form: match self.u8()? {
+                0 => Form::F32,
+                1 => Form::F16,
+                2 => Form::Bits,
+                _ => return Err(damaged()),
+            },
+            dim: self.u32()?,
+            quantisation: match self.u8()? {
+                0 => Quantisation::None,
+                1 => Quantisation::F16,
+                2 => Quantisation::Sq8,
+                3 => Quantisation::Rabitq,
+                _ => return Err(damaged()),
+            },
+            rerank: self.u16()?,
+        })
     }
 
     pub fn sequence(&mut self) -> Result<SequenceSpec> {

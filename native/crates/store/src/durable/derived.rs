@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use omen_disk::{Disk, DiskErrorKind, LogWriter, checksum};
-use omen_hnsw::{Block, HnswGraph, VectorSource};
+use omen_hnsw::{Block, HnswGraph};
 use omen_text::{TextIndex, TextIndexParams};
 
 use super::Durable;
@@ -92,7 +92,7 @@ impl Durable {
         let fits = |g: &HnswGraph| {
             g.params() == fresh.graph.params()
                 && g.len() <= fresh.vectors.len()
-                && g.fits_dimension(fresh.vectors.dim())
+                && g.fits_dimension(fresh.spec.dim as usize)
         };
         Ok(graph.filter(fits))
     }

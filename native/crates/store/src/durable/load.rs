@@ -186,7 +186,7 @@ fn derive_index(durable: &Durable, table: &Table, spec: IndexSpec) -> Result<Ind
     if let IndexKind::Hnsw(fresh) = &kind
         && let Some(graph) = durable.load_graph(spec.index_id, fresh)?
     {
-        let index = HnswIndex::with_graph(column, Arc::clone(&fresh.vectors), graph);
+        let index = HnswIndex::with_graph(column, Arc::clone(&fresh.vectors), fresh.spec, graph);
         kind = IndexKind::Hnsw(Box::new(index));
     }
     let index = Index { spec, kind };

@@ -7,11 +7,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use omen_hnsw::{HnswGraph, HnswParams, InsertScratch, SearchScratch};
+use omen_hnsw::{F16, HnswGraph, HnswParams, InsertScratch, Quantisation, SearchScratch};
 
+use crate::error::{Result, StoreError};
 use crate::sync::lock;
+use crate::table::form::{FormRows, InWords, has_metric, words};
 use crate::table::vectors::VectorColumn;
-use crate::types::{IndexStatistics, Metric};
+use crate::types::{Form, GraphSpec, IndexStatistics};
 
 /// Vids a search scans exactly before commits that bring more have to wait for the graph.
 pub const MAX_TAIL: u32 = 16_384;
@@ -26,8 +28,7 @@ pub struct HnswIndex {
     pub column: u16,
     pub vectors: Arc<VectorColumn>,
     pub graph: HnswGraph,
-    pub metric: Metric,
-    pub m: u16,
+    pub spec: GraphSpec,
     /// A linking job is queued or running.
     pub linking: AtomicBool,
     /// Search memory between searches: its visited set grows with the graph and is not made anew for each query.
@@ -35,28 +36,42 @@ pub struct HnswIndex {
 }
 
 impl HnswIndex {
-    pub fn new(
-        column: u16,
-        vectors: Arc<VectorColumn>,
-        m: u16,
-        ef_construction: u16,
-        metric: Metric,
-    ) -> Self {
-        let params = HnswParams { m, ef_construction, seed: SEED, ..HnswParams::new(metric) };
-        Self::with_graph(column, vectors, HnswGraph::new(params))
+    /// An empty index. Errors when the column's rows are not what `spec` says, or codes or metric do not go with it.
+    pub fn new(column: u16, vectors: Arc<VectorColumn>, spec: GraphSpec) -> Result<Self> {
+        let has_codes = spec.quantisation == Quantisation::None
+            || (spec.form != Form::Bits && spec.quantisation.fits(spec.metric));
+        let in_range = omen_hnsw::M_RANGE.contains(&spec.m)
+            && omen_hnsw::EF_CONSTRUCTION_RANGE.contains(&spec.ef_construction);
+        let fits = words(spec.form, spec.dim) as usize == vectors.segments.dim();
+        if !(has_metric(spec.form, spec.metric) && has_codes && in_range && fits) {
+            return Err(StoreError::internal("hnsw parameters that do not go together"));
+        }
+        let GraphSpec { m, ef_construction, metric, quantisation, .. } = spec;
+        let params =
+            HnswParams { m, ef_construction, quantisation, seed: SEED, ..HnswParams::new(metric) };
+        Ok(Self::with_graph(column, vectors, spec, HnswGraph::new(params)))
     }
 
-    pub fn with_graph(column: u16, vectors: Arc<VectorColumn>, graph: HnswGraph) -> Self {
-        let (metric, m) = (graph.params().metric, graph.params().m);
+    /// As `new`, with a graph that was made with the same parameters.
+    pub fn with_graph(
+        column: u16,
+        vectors: Arc<VectorColumn>,
+        spec: GraphSpec,
+        graph: HnswGraph,
+    ) -> Self {
         Self {
             column,
             vectors,
             graph,
-            metric,
-            m,
+            spec,
             linking: AtomicBool::new(false),
             scratches: Mutex::default(),
         }
+    }
+
+    /// The vectors in their form, which the caller has looked up.
+    pub fn rows<V: InWords + ?Sized>(&self) -> FormRows<'_, V> {
+        FormRows::new(&self.vectors, self.spec.dim as usize)
     }
 
     /// Runs a search with memory of the index's own.
@@ -77,6 +92,21 @@ impl HnswIndex {
 
     /// Links published vids on `threads` threads until none is left or `cancel` is set. One caller at a time.
     pub fn link(&self, threads: usize, oldest: u64, progress: &AtomicU64, cancel: &AtomicBool) {
+        match self.spec.form {
+            Form::F32 => self.link_as::<[f32]>(threads, oldest, progress, cancel),
+            Form::F16 => self.link_as::<[F16]>(threads, oldest, progress, cancel),
+            Form::Bits => self.link_as::<[u64]>(threads, oldest, progress, cancel),
+        }
+    }
+
+    fn link_as<V: InWords + ?Sized>(
+        &self,
+        threads: usize,
+        oldest: u64,
+        progress: &AtomicU64,
+        cancel: &AtomicBool,
+    ) {
+        let rows = self.rows::<V>();
         let end = self.vectors.published.load(Ordering::Acquire);
         let next = AtomicU32::new(self.graph.len());
         let entries = self.vectors.entries.view();
@@ -90,7 +120,7 @@ impl HnswIndex {
                 if entries.dead(vid, oldest) {
                     self.graph.skip(vid);
                 } else {
-                    self.graph.insert(vid, &*self.vectors, &mut scratch);
+                    self.graph.insert(vid, &rows, &mut scratch);
                 }
                 progress.fetch_add(1, Ordering::Relaxed);
             }

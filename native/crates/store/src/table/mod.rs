@@ -9,6 +9,7 @@ pub mod chunk;
 pub mod chunk_file;
 pub mod data;
 pub mod entries;
+pub mod form;
 pub mod rows;
 pub mod vectors;
 

@@ -1,4 +1,4 @@
-//! The vectors of one column: floats in segments, each numbered by a vid, and who may see which vid.
+//! The vectors of one column: rows of 32-bit words in segments (what they mean: `form`), each numbered by a vid, and who may see which vid.
 //!
 //! A vid is given once, by the commit that brings the vector, in log order; replay gives the same numbers. The vid is
 //! also the node id of every graph over the column. Vids of dead versions are not given again: their slots stay until
@@ -7,7 +7,6 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use omen_disk::VectorSegments;
-use omen_hnsw::VectorSource;
 
 use super::entries::EntryTable;
 use crate::error::Result;
@@ -21,13 +20,13 @@ pub struct VectorColumn {
     pub published: AtomicU32,
     /// Every slot below the length of `entries` is written, as it is unless a dead vector was damaged on disk.
     sound: AtomicBool,
-    /// Stands in for a damaged vector that no row uses but a graph may pass through.
-    zero: Vec<f32>,
+    /// Stands in for a damaged vector that no row uses but a graph may pass through. Aligned like a row.
+    zero: Vec<u64>,
 }
 
 impl VectorColumn {
     pub fn new(segments: VectorSegments) -> Self {
-        let zero = vec![0.0; segments.dim()];
+        let zero = vec![0; segments.dim().div_ceil(2)];
         Self {
             segments,
             entries: EntryTable::new(),
@@ -45,7 +44,7 @@ impl VectorColumn {
 
     /// Bytes of one vector.
     pub fn vector_bytes(&self) -> u64 {
-        size_of_val(self.zero.as_slice()) as u64
+        (self.segments.dim() * size_of::<f32>()) as u64
     }
 
     /// Takes the vids below `high_water` from disk, all of them invisible until `entries.set`.
@@ -66,20 +65,22 @@ impl VectorColumn {
     }
 }
 
-impl VectorSource for VectorColumn {
-    type Vector = [f32];
-
-    fn dim(&self) -> usize {
-        self.segments.dim()
-    }
-
-    fn vector(&self, vid: u32) -> &[f32] {
+impl VectorColumn {
+    /// The words of a row. `vid` has been given to somebody: it came from a graph, or from `entries`.
+    #[inline]
+    pub fn words(&self, vid: u32) -> &[f32] {
         if self.sound.load(Ordering::Relaxed) {
             // SAFETY: vids reach a graph or a search only through `entries`, whose length grows after the write
             // (`append`) or after every slot was looked at (`adopt`, which says so in `sound`).
             unsafe { self.segments.vector_unchecked(vid) }
         } else {
-            self.segments.get(vid).unwrap_or(&self.zero)
+            self.segments.get(vid).unwrap_or_else(|| self.zero())
         }
+    }
+
+    fn zero(&self) -> &[f32] {
+        // SAFETY: any bits are an f32, and a u64 is aligned for two of them.
+        let (_, words, _) = unsafe { self.zero.align_to::<f32>() };
+        &words[..self.segments.dim()]
     }
 }

@@ -12,7 +12,6 @@ use crate::table::rows::Rows;
 use crate::table::vectors::VectorColumn;
 use crate::table::{ColumnInfo, Table, chunk_value};
 use crate::value::{PRIVATE_VECTOR, Value};
-use omen_hnsw::VectorSource;
 
 /// Integers beyond this do not fit a JavaScript number exactly.
 const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
@@ -215,7 +214,7 @@ pub fn cell_vector<'a>(
     if cell & PRIVATE_VECTOR != 0 {
         private.expect("a private vector has a private table").private_vector(column, cell)
     } else {
-        shared.expect("a vid has a vector column").vector(cell)
+        shared.expect("a vid has a vector column").words(cell)
     }
 }
 

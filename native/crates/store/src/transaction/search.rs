@@ -3,8 +3,7 @@
 //! The answer never depends on the path: distances come from the one kernel, rows are the visible ones, and a graph that
 //! cannot give `k` rows is followed by an exact scan. Only which of the near rows a graph finds is up to it.
 
-use omen_hnsw::{Hit, SearchBudget, SearchRequest, VectorSource};
-use omen_kernels::distance;
+use omen_hnsw::{F16, Hit, SearchBudget, SearchRequest, VectorSource};
 
 use super::fill::cell_vector;
 use super::private::Newest;
@@ -14,8 +13,9 @@ use crate::index::hnsw::HnswIndex;
 use crate::sync::read;
 use crate::table::Table;
 use crate::table::entries::EntryView;
+use crate::table::form::{FormRows, InWords, has_metric, words};
 use crate::table::slot_value;
-use crate::types::{Metric, SearchMode, SearchStats};
+use crate::types::{Form, Metric, SearchMode, SearchStats};
 use crate::value::Value;
 
 /// Exact distances between two looks at the interrupt flag.
@@ -24,13 +24,28 @@ const INTERRUPT_DISTANCES: u64 = 16_384;
 /// A graph search with few accepted nodes visits about 1 / selectivity as many; beyond this it bridges instead.
 const MAX_SELECTIVITY_FACTOR: f64 = 8.0;
 
+/// What a vector search is asked for.
+#[derive(Clone, Copy)]
+pub struct VectorQuery<'a> {
+    /// As many as a row of the column has.
+    pub words: &'a [f32],
+    pub k: usize,
+    pub ef: usize,
+    /// Only these row ids, and how many bits are set.
+    pub filter: Option<(&'a [u8], u64)>,
+    pub mode: SearchMode,
+    /// The graph's budget before the exact finish, 0 = none.
+    pub max_distances: u64,
+}
+
 /// One query over one index, as a statement sees it.
-struct Search<'a> {
+struct Search<'a, V: ?Sized> {
     table: &'a Table,
     hnsw: &'a HnswIndex,
     private: Option<&'a PrivateTable>,
+    rows: FormRows<'a, V>,
     entries: EntryView,
-    query: &'a [f32],
+    query: &'a V,
     filter: Option<&'a [u8]>,
     snapshot: u64,
     command: u32,
@@ -39,82 +54,66 @@ struct Search<'a> {
 }
 
 impl Transaction {
-    /// The `k` nearest visible rows with a vector, optionally only rids of `filter`; never fewer than min(k, matches). Sorted by
-    /// (distance, rid), NaN left out. `max_distances`: the graph's budget before the exact finish, 0 = none.
-    #[expect(clippy::too_many_arguments, reason = "the call of the contract")]
+    /// The `k` nearest visible rows with a vector, optionally only rids of the filter; never fewer than min(k, matches).
+    /// Sorted by (distance, rid), NaN left out.
     pub fn vector_search(
         &self,
         index_id: u32,
-        query: &[f32],
-        k: usize,
-        ef: usize,
-        filter: Option<&[u8]>,
-        mode: SearchMode,
-        max_distances: u64,
+        query: &VectorQuery<'_>,
         rids: &mut [u32],
         distances: &mut [f64],
     ) -> Result<(usize, SearchStats)> {
         let state = self.open_state()?;
         let (table, index) = self.engine.index(index_id)?;
         let hnsw = index.hnsw().ok_or_else(|| StoreError::internal("not an hnsw index"))?;
-        check_dim(query, hnsw.vectors.dim())?;
-        let k = k.min(rids.len()).min(distances.len());
+        check_words(query.words, hnsw.vectors.segments.dim())?;
         // Which rows are the nearest hangs on all of them.
         self.note_table_read(&state, &table)?;
-        let mut search = Search {
-            private: state.tables.get(&table.relation_id),
-            table: &table,
-            hnsw,
-            entries: hnsw.vectors.entries.view(),
-            query,
-            filter,
-            snapshot: state.snapshot.number,
-            command: state.command,
-            found: Vec::new(),
-            stats: SearchStats::default(),
-        };
-        search.own_rows();
-        let allowed =
-            filter.map(|bits| bits.iter().map(|b| u64::from(b.count_ones())).sum::<u64>());
-        let linked = hnsw.graph.len();
-        let exact = match mode {
-            SearchMode::Exact => true,
-            SearchMode::Graph => false,
-            SearchMode::Auto => search.exact_is_cheaper(k, ef, allowed, linked),
-        };
-        if exact {
-            search.stats.path = 2;
-            search.exact(self, &state, allowed)?;
-        } else {
-            search.tail(self, linked)?;
-            let before = search.found.clone();
-            let budget = if max_distances == 0 { u64::MAX } else { max_distances };
-            if !search.graph(k, ef, linked, allowed, budget) {
-                // The graph ran dry or out of budget: only looking at everything tells what it missed.
-                search.found = before;
-                search.found.retain(|(_, rid)| {
-                    search
-                        .private
-                        .is_some_and(|p| p.resolve(*rid, search.command) != Newest::Committed)
-                });
-                search.stats.path = 1;
-                search.exact(self, &state, allowed)?;
-            }
-        }
-        let mut found = search.found;
-        found.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        found.truncate(k);
+        let query = VectorQuery { k: query.k.min(rids.len()).min(distances.len()), ..*query };
+        let (found, stats) = match hnsw.spec.form {
+            Form::F32 => self.search_as::<[f32]>(&state, &table, hnsw, &query),
+            Form::F16 => self.search_as::<[F16]>(&state, &table, hnsw, &query),
+            Form::Bits => self.search_as::<[u64]>(&state, &table, hnsw, &query),
+        }?;
         for (i, (distance, rid)) in found.iter().enumerate() {
             (rids[i], distances[i]) = (*rid, *distance);
         }
-        Ok((found.len(), search.stats))
+        Ok((found.len(), stats))
+    }
+
+    fn search_as<V: InWords + ?Sized>(
+        &self,
+        state: &State,
+        table: &Table,
+        hnsw: &HnswIndex,
+        query: &VectorQuery<'_>,
+    ) -> Result<(Vec<(f64, u32)>, SearchStats)> {
+        V::with(query.words, hnsw.spec.dim as usize, |vector| {
+            let search = Search {
+                private: state.tables.get(&table.relation_id),
+                table,
+                hnsw,
+                rows: hnsw.rows::<V>(),
+                entries: hnsw.vectors.entries.view(),
+                query: vector,
+                filter: query.filter.map(|(bits, _)| bits),
+                snapshot: state.snapshot.number,
+                command: state.command,
+                found: Vec::new(),
+                stats: SearchStats::default(),
+            };
+            search.run(self, state, query)
+        })
     }
 
     /// Distances of given visible rows to `query`; NULL, NaN and rows the statement does not see come back as NaN.
+    #[expect(clippy::too_many_arguments, reason = "the call of the contract")]
     pub fn vector_distances(
         &self,
         relation_id: u32,
         column: u16,
+        form: Form,
+        dim: u32,
         metric: Metric,
         rids: &[u32],
         query: &[f32],
@@ -127,7 +126,10 @@ impl Transaction {
             private.map_or_else(|| table.columns(), |p| std::sync::Arc::clone(&p.columns));
         let info =
             columns.get(column as usize).ok_or_else(|| StoreError::internal("no such column"))?;
-        check_dim(query, info.spec.dim as usize)?;
+        if words(form, dim) != info.spec.dim || !has_metric(form, metric) {
+            return Err(StoreError::internal("a form or metric that the column does not have"));
+        }
+        check_words(query, info.spec.dim as usize)?;
         self.note_rows_read(&state, &table, rids)?;
         let column = column as usize;
         let shared = table.vectors(column);
@@ -142,7 +144,12 @@ impl Transaction {
             };
             *out = match value {
                 Value::Vector(cell) => {
-                    distance(metric, query, cell_vector(shared.as_deref(), private, column, cell))
+                    let row = cell_vector(shared.as_deref(), private, column, cell);
+                    match form {
+                        Form::F32 => pair::<[f32]>(metric, query, row, dim),
+                        Form::F16 => pair::<[F16]>(metric, query, row, dim),
+                        Form::Bits => pair::<[u64]>(metric, query, row, dim),
+                    }
                 }
                 _ => f64::NAN,
             };
@@ -151,15 +158,60 @@ impl Transaction {
     }
 }
 
-fn check_dim(query: &[f32], dim: usize) -> Result<()> {
-    if query.len() == dim {
-        return Ok(());
-    }
-    // pgvector's words (CheckDims in src/vector.c).
-    Err(StoreError::new("22000", format!("different vector dimensions {dim} and {}", query.len())))
+/// The distance of two vectors in words.
+fn pair<V: InWords + ?Sized>(metric: Metric, a: &[f32], b: &[f32], dim: u32) -> f64 {
+    let dim = dim as usize;
+    V::with(a, dim, |a| V::with(b, dim, |b| V::distance(metric, a, b)))
 }
 
-impl Search<'_> {
+/// The caller has compared dimensions, in the words of the type.
+fn check_words(query: &[f32], words: usize) -> Result<()> {
+    if query.len() == words {
+        return Ok(());
+    }
+    Err(StoreError::internal(format!("a query of {} words over rows of {words}", query.len())))
+}
+
+impl<V: InWords + ?Sized> Search<'_, V> {
+    fn run(
+        mut self,
+        transaction: &Transaction,
+        state: &State,
+        query: &VectorQuery<'_>,
+    ) -> Result<(Vec<(f64, u32)>, SearchStats)> {
+        let &VectorQuery { k, ef, mode, max_distances, .. } = query;
+        let allowed = query.filter.map(|(_, count)| count);
+        self.own_rows();
+        let linked = self.hnsw.graph.len();
+        let exact = match mode {
+            SearchMode::Exact => true,
+            SearchMode::Graph => false,
+            SearchMode::Auto => self.exact_is_cheaper(k, ef, allowed, linked),
+        };
+        if exact {
+            self.stats.path = 2;
+            self.exact(transaction, state, allowed)?;
+        } else {
+            self.tail(transaction, linked)?;
+            let before = self.found.clone();
+            let budget = if max_distances == 0 { u64::MAX } else { max_distances };
+            if !self.graph(k, ef, linked, allowed, budget) {
+                // The graph ran dry or out of budget: only looking at everything tells what it missed.
+                self.found = before;
+                let (private, command) = (self.private, self.command);
+                self.found.retain(|(_, rid)| {
+                    private.is_some_and(|p| p.resolve(*rid, command) != Newest::Committed)
+                });
+                self.stats.path = 1;
+                self.exact(transaction, state, allowed)?;
+            }
+        }
+        let mut found = self.found;
+        found.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        found.truncate(k);
+        Ok((found, self.stats))
+    }
+
     fn allows(&self, rid: u32) -> bool {
         self.filter.is_none_or(|bits| bit(bits, rid))
     }
@@ -173,9 +225,9 @@ impl Search<'_> {
         (self.allows(rid) && self.private.is_none_or(untouched)).then_some(rid)
     }
 
-    fn add(&mut self, rid: u32, vector: &[f32]) {
+    fn add(&mut self, rid: u32, vector: &V) {
         self.stats.distances += 1;
-        let distance = distance(self.hnsw.metric, self.query, vector);
+        let distance = V::distance(self.hnsw.spec.metric, self.query, vector);
         if !distance.is_nan() {
             self.found.push((distance, rid));
         }
@@ -193,7 +245,8 @@ impl Search<'_> {
             if let Value::Vector(cell) = private.value(row, column) {
                 self.stats.tail += 1;
                 let vectors = self.hnsw.vectors.as_ref();
-                self.add(rid, cell_vector(Some(vectors), Some(private), column, cell));
+                let row = cell_vector(Some(vectors), Some(private), column, cell);
+                V::with(row, self.hnsw.spec.dim as usize, |vector| self.add(rid, vector));
             }
         }
     }
@@ -204,7 +257,7 @@ impl Search<'_> {
         let candidates = allowed.unwrap_or(total).min(total);
         let selectivity = candidates as f64 / (total.max(1)) as f64;
         let factor = (1.0 / selectivity.max(1e-9)).min(MAX_SELECTIVITY_FACTOR);
-        let beam = ef.max(k) as f64 * (f64::from(self.hnsw.m) + 8.0);
+        let beam = ef.max(k) as f64 * (f64::from(self.hnsw.spec.m) + 8.0);
         let graph = beam * factor + f64::from(self.entries.len.saturating_sub(linked));
         candidates as f64 <= graph
     }
@@ -230,7 +283,8 @@ impl Search<'_> {
                 transaction.session.check_interrupt()?;
             }
             if let Some(rid) = self.accept(vid) {
-                self.add(rid, hnsw.vectors.vector(vid));
+                let vector = FormRows::<V>::new(&hnsw.vectors, hnsw.spec.dim as usize);
+                self.add(rid, vector.vector(vid));
             }
         }
         Ok(())
@@ -253,7 +307,8 @@ impl Search<'_> {
                 }
                 let Some(slot) = data.visible(rid, self.snapshot) else { continue };
                 if let Value::Vector(vid) = slot_value(&data, &columns, column, slot)? {
-                    self.add(rid, hnsw.vectors.vector(vid));
+                    let rows = FormRows::<V>::new(&hnsw.vectors, hnsw.spec.dim as usize);
+                    self.add(rid, rows.vector(vid));
                 }
             }
         }
@@ -279,11 +334,12 @@ impl Search<'_> {
         let hnsw = self.hnsw;
         let accepts = |vid: u32| vid < linked && self.accept(vid).is_some();
         let budget = SearchBudget { max_distance_computations: budget };
-        let request = SearchRequest { budget, matches: allowed, ..SearchRequest::new(k, ef) };
+        let rerank = usize::from(hnsw.spec.rerank);
+        let request =
+            SearchRequest { budget, matches: allowed, rerank, ..SearchRequest::new(k, ef) };
         let mut hits: Vec<Hit> = Vec::new();
         let stats = hnsw.with_scratch(|scratch| {
-            let (graph, vectors) = (&hnsw.graph, &*hnsw.vectors);
-            graph.search(vectors, self.query, &request, &accepts, scratch, &mut hits)
+            hnsw.graph.search(&self.rows, self.query, &request, &accepts, scratch, &mut hits)
         });
         self.stats.visited += stats.visited;
         self.stats.distances += stats.distances;
@@ -291,7 +347,8 @@ impl Search<'_> {
         for hit in hits {
             if let Some(rid) = self.accept(hit.node) {
                 self.stats.distances -= 1;
-                self.add(rid, self.hnsw.vectors.vector(hit.node));
+                let rows = self.hnsw.rows::<V>();
+                self.add(rid, rows.vector(hit.node));
             }
         }
         complete

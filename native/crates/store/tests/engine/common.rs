@@ -492,11 +492,20 @@ pub fn btree(
     }
 }
 
-pub fn hnsw(index_id: u32, relation_id: u32, column: u16) -> IndexSpec {
+/// A search by graph for the `k` nearest with a beam as wide.
+pub fn closest(words: &[f32], k: usize) -> VectorQuery<'_> {
+    VectorQuery { words, k, ef: k, filter: None, mode: SearchMode::Graph, max_distances: 0 }
+}
+
+pub fn graph(form: Form, dim: u32, metric: Metric) -> IndexMethod {
+    IndexMethod::Hnsw(GraphSpec { m: 8, ef_construction: 40, form, ..GraphSpec::new(dim, metric) })
+}
+
+pub fn hnsw(index_id: u32, relation_id: u32, column: u16, dim: u32) -> IndexSpec {
     IndexSpec {
         index_id,
         relation_id,
-        method: IndexMethod::Hnsw { m: 8, ef_construction: 40, metric: Metric::L2 },
+        method: graph(Form::F32, dim, Metric::L2),
         columns: vec![IndexColumnSpec {
             column,
             key_kind: KeyKind::Bytes,
@@ -509,7 +518,7 @@ pub fn hnsw(index_id: u32, relation_id: u32, column: u16) -> IndexSpec {
 pub fn bm25(index_id: u32, relation_id: u32, column: u16) -> IndexSpec {
     IndexSpec {
         method: IndexMethod::Bm25 { config: TextConfig::Simple, k1: 1.2, b: 0.75 },
-        ..hnsw(index_id, relation_id, column)
+        ..hnsw(index_id, relation_id, column, 1)
     }
 }
 

@@ -40,7 +40,7 @@ pub fn create(db: &Db) {
     db.run(|tx| {
         tx.handle.create_relation(T, &specs(), false).unwrap();
         tx.create_index(btree(PK, T, 0, KeyKind::Int, true)).unwrap();
-        tx.create_index(hnsw(GRAPH, T, 2)).unwrap();
+        tx.create_index(hnsw(GRAPH, T, 2, DIM)).unwrap();
         tx.create_index(bm25(WORDS, T, 1)).unwrap();
         tx.handle.catalog_put("table/20000", Some("{\"name\":\"t\"}"), false).unwrap();
     });
@@ -73,10 +73,8 @@ pub fn check_indexes(db: &Db) {
         exact.truncate(10);
         for mode in [SearchMode::Exact, SearchMode::Graph] {
             let (mut rids, mut distances) = ([0; 10], [0.0; 10]);
-            let (n, _) = tx
-                .handle
-                .vector_search(GRAPH, &query, 10, 200, None, mode, 0, &mut rids, &mut distances)
-                .unwrap();
+            let query = VectorQuery { ef: 200, mode, ..closest(&query, 10) };
+            let (n, _) = tx.handle.vector_search(GRAPH, &query, &mut rids, &mut distances).unwrap();
             let found: Vec<(f64, u32)> = (0..n).map(|i| (distances[i], rids[i])).collect();
             assert_eq!(found, exact, "hnsw, {mode:?}");
         }

@@ -31,7 +31,7 @@ fn db(rows: usize) -> (Db, Vec<u32>) {
         tx.insert(T, &specs(), &rows)
     });
     db.run(|tx| {
-        tx.create_index(hnsw(GRAPH, T, 1)).unwrap();
+        tx.create_index(hnsw(GRAPH, T, 1, DIM as u32)).unwrap();
         tx.create_index(bm25(WORDS, T, 0)).unwrap();
     });
     (db, rids)
@@ -61,10 +61,10 @@ fn search(
     budget: u64,
 ) -> (Vec<(f64, u32)>, SearchStats) {
     let (mut rids, mut distances) = (vec![0; k], vec![0.0; k]);
-    let (n, stats) = tx
-        .handle
-        .vector_search(GRAPH, query, k, 200, filter, mode, budget, &mut rids, &mut distances)
-        .unwrap();
+    let count = |bits: &[u8]| bits.iter().map(|byte| u64::from(byte.count_ones())).sum();
+    let filter = filter.map(|bits| (bits, count(bits)));
+    let query = VectorQuery { filter, mode, ef: 200, max_distances: budget, ..closest(query, k) };
+    let (n, stats) = tx.handle.vector_search(GRAPH, &query, &mut rids, &mut distances).unwrap();
     ((0..n).map(|i| (distances[i], rids[i])).collect(), stats)
 }
 
@@ -205,7 +205,7 @@ fn a_commit_waits_while_the_graph_is_far_behind() {
     };
     db.run(|tx| {
         tx.handle.create_relation(T, &specs, false).unwrap();
-        tx.create_index(hnsw(GRAPH, T, 0)).unwrap();
+        tx.create_index(hnsw(GRAPH, T, 0, 2)).unwrap();
     });
     let (many, one) = (vectors(18_000), vectors(1));
     db.run(|tx| tx.insert(T, &specs, &many));
@@ -233,7 +233,8 @@ fn a_cancelled_index_build_leaves_nothing() {
     });
     let tx = db.begin(Isolation::ReadCommitted);
     tx.statement();
-    let Pending::Wait(token) = tx.handle.create_index(hnsw(GRAPH, T, 1)).unwrap() else {
+    let Pending::Wait(token) = tx.handle.create_index(hnsw(GRAPH, T, 1, DIM as u32)).unwrap()
+    else {
         panic!("6,000 vectors are not linked at once")
     };
     assert_eq!(db.engine.build_progress()[0].index_id, GRAPH);
@@ -243,6 +244,119 @@ fn a_cancelled_index_build_leaves_nothing() {
     tx.handle.abort();
     assert!(db.engine.index_statistics(GRAPH).is_err());
     assert!(db.engine.build_progress().is_empty());
-    db.run(|tx| tx.create_index(hnsw(GRAPH, T, 1)).unwrap());
+    db.run(|tx| tx.create_index(hnsw(GRAPH, T, 1, DIM as u32)).unwrap());
     assert_eq!(db.engine.index_statistics(GRAPH).unwrap().linked_count, 6_000);
+}
+
+/// Distances from first principles, over elements: what the kernels' words stand for.
+fn by_hand(metric: Metric, a: &[f64], b: &[f64]) -> f64 {
+    let sum = |f: &dyn Fn(f64, f64) -> f64| a.iter().zip(b).map(|(&x, &y)| f(x, y)).sum::<f64>();
+    match metric {
+        Metric::L2 => sum(&|x, y| (x - y) * (x - y)).sqrt(),
+        Metric::InnerProduct => -sum(&|x, y| x * y),
+        Metric::Cosine => {
+            1.0 - sum(&|x, y| x * y) / (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt()
+        }
+        Metric::L1 => sum(&|x, y| (x - y).abs()),
+        Metric::Hamming => sum(&|x, y| (x - y).abs()),
+        Metric::Jaccard => 1.0 - sum(&|x, y| x * y) / sum(&|x, y| x.max(y)),
+    }
+}
+
+/// Elements of a random vector that its form holds exactly, and its row.
+fn random_vector(random: &mut Random, form: Form, dim: usize) -> (Vec<f64>, Vec<f32>) {
+    let levels = if form == Form::Bits { 2 } else { 64 };
+    let elements: Vec<u64> = (0..dim).map(|_| random.below(levels)).collect();
+    let row = match form {
+        Form::F32 => elements.iter().map(|&e| e as f32).collect(),
+        Form::F16 => {
+            let half = |e: Option<&u64>| {
+                u32::from(omen_kernels::F16::from_f32(e.map_or(0.0, |&e| e as f32)).0)
+            };
+            let pair = |p: &[u64]| f32::from_bits(half(p.first()) | half(p.get(1)) << 16);
+            elements.chunks(2).map(pair).collect()
+        }
+        Form::Bits => {
+            let mut words = vec![0_u32; dim.div_ceil(64) * 2];
+            for (i, &e) in elements.iter().enumerate() {
+                words[i / 32] |= (e as u32) << (i % 32);
+            }
+            words.into_iter().map(f32::from_bits).collect()
+        }
+    };
+    (elements.into_iter().map(|e| e as f64).collect(), row)
+}
+
+#[test]
+fn every_form_is_found_under_every_metric_through_changes_and_rollbacks() {
+    const ALL: usize = 200;
+    let numbers = [Metric::L2, Metric::InnerProduct, Metric::Cosine, Metric::L1];
+    let cases = [
+        (Form::F32, 5, &numbers[..]),
+        (Form::F16, 7, &numbers[..]),
+        (Form::Bits, 70, &[Metric::Hamming, Metric::Jaccard][..]),
+    ];
+    for (form, dim, metric) in
+        cases.into_iter().flat_map(|(form, dim, all)| all.iter().map(move |&m| (form, dim, m)))
+    {
+        let db = Db::memory();
+        let mut random = Random(11);
+        let specs = [vector(random_vector(&mut random, form, dim).1.len() as u32)];
+        let mut vectors: Vec<_> = (0..ALL).map(|_| random_vector(&mut random, form, dim)).collect();
+        let row = |v: &(Vec<f64>, Vec<f32>)| vec![Cell::Vector(v.1.clone())];
+        let rows: Vec<Row> = vectors.iter().map(row).collect();
+        let rids = db.run(|tx| {
+            tx.handle.create_relation(T, &specs, false).unwrap();
+            tx.insert(T, &specs, &rows)
+        });
+        let mut spec = hnsw(GRAPH, T, 0, dim as u32);
+        spec.method = graph(form, dim as u32, metric);
+        db.run(|tx| tx.create_index(spec).unwrap());
+        // Some rows change, others go; half of that is taken back.
+        let tx = db.begin(Isolation::ReadCommitted);
+        tx.statement();
+        for i in (0..ALL).step_by(9) {
+            vectors[i] = random_vector(&mut random, form, dim);
+            tx.update(T, rids[i], &specs, &[0], row(&vectors[i]));
+        }
+        let savepoint = tx.handle.savepoint().unwrap();
+        tx.statement();
+        for i in (0..ALL).step_by(7) {
+            tx.delete(T, rids[i]);
+        }
+        tx.handle.rollback_to(savepoint).unwrap();
+        for step in ["own writes", "committed"] {
+            let query = random_vector(&mut random, form, dim);
+            let wanted: Vec<f64> = {
+                let mut all: Vec<_> =
+                    vectors.iter().map(|v| by_hand(metric, &query.0, &v.0)).collect();
+                all.sort_by(f64::total_cmp);
+                all
+            };
+            let check = |tx: &Tx| {
+                tx.statement();
+                for mode in [SearchMode::Graph, SearchMode::Exact] {
+                    let found = search(tx, &query.1, ALL, None, mode, 0).0;
+                    assert_eq!(found.len(), ALL, "{form:?} {metric:?} {mode:?}, {step}");
+                    for ((distance, rid), wanted) in found.iter().zip(&wanted) {
+                        let i = rids.iter().position(|r| r == rid).unwrap();
+                        let own = by_hand(metric, &query.0, &vectors[i].0);
+                        for expected in [own, *wanted] {
+                            let error = (distance - expected).abs();
+                            assert!(
+                                error < 1e-4 * expected.abs().max(1.0),
+                                "{form:?} {metric:?} {mode:?}: {distance} for {expected}, {step}"
+                            );
+                        }
+                    }
+                }
+            };
+            if step == "own writes" {
+                check(&tx);
+            } else {
+                tx.try_commit().unwrap();
+                check(&db.begin(Isolation::ReadCommitted));
+            }
+        }
+    }
 }

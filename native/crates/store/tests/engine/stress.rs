@@ -64,17 +64,7 @@ fn read(db: &Db) {
         let (mut found, mut distances) = ([0; 100], [0.0; 100]);
         let (n, _) = tx
             .handle
-            .vector_search(
-                GRAPH,
-                &[0.0; 2],
-                100,
-                100,
-                None,
-                SearchMode::Graph,
-                0,
-                &mut found,
-                &mut distances,
-            )
+            .vector_search(GRAPH, &closest(&[0.0; 2], 100), &mut found, &mut distances)
             .unwrap();
         let mut found = found[..n].to_vec();
         let mut all = rids;
@@ -92,7 +82,7 @@ fn every_path_agrees_while_threads_write() {
     let rids = db.run(|tx| {
         tx.handle.create_relation(T, &specs(), false).unwrap();
         tx.create_index(btree(PK, T, 0, KeyKind::Int, true)).unwrap();
-        tx.create_index(hnsw(GRAPH, T, 2)).unwrap();
+        tx.create_index(hnsw(GRAPH, T, 2, 2)).unwrap();
         let rows: Vec<Row> = (0..ROWS).map(|k| row(k, 0)).collect();
         tx.insert(T, &specs(), &rows)
     });
