@@ -50,7 +50,43 @@ export interface VirtualContext {
   readonly statistics: EngineStatistics;
 }
 
+/** One connected session. Times are microseconds since 2000-01-01 UTC. */
+export interface SessionActivity {
+  readonly processId: number;
+  readonly databaseOid: number;
+  readonly roleOid: number;
+  readonly applicationName: string;
+  readonly clientAddress: string | undefined;
+  readonly clientPort: number | undefined;
+  readonly backendStart: number;
+  /** Counts the session's transactions. */
+  readonly transactionNumber: number;
+  /** undefined = in no transaction. */
+  readonly transactionStart: number | undefined;
+  readonly queryStart: number | undefined;
+  readonly stateChange: number;
+  readonly state: "active" | "idle" | "idle in transaction" | "idle in transaction (aborted)";
+  readonly query: string;
+}
+
+/** One lock held or waited for, as native/engine.ts describes it. */
+export interface LockActivity {
+  readonly kind: "relation" | "row" | "key" | "advisory";
+  readonly objectId: number;
+  readonly subId: number;
+  readonly isWide: boolean;
+  readonly processId: number;
+  readonly mode: number;
+  readonly isGranted: boolean;
+  /** Milliseconds since 1970. */
+  readonly waitStart?: number;
+}
+
 export interface EngineStatistics {
+  /** Who is connected, what they hold and wait for, and whom a session waits for. */
+  sessions(): Iterable<SessionActivity>;
+  locks(): readonly LockActivity[];
+  blockers(processId: number): Iterable<number>;
   relationRows(storageId: number): { readonly rowCount: number; readonly sizeBytes: number };
   indexRows(storageId: number): { readonly entryCount: number; readonly sizeBytes: number };
   sequence(storageId: number): { readonly lastValue: bigint; readonly isCalled: boolean };

@@ -48,6 +48,7 @@ export interface SessionFunctions {
   sleep(milliseconds: number): Promise<void>;
   cancelBackend(processId: number): boolean;
   terminateBackend(processId: number): boolean;
+  isConnected(processId: number): boolean;
   /** NOTIFY: heard by others when the transaction commits. Throws 22023. */
   notify(channel: string, payload: string): void;
   listeningChannels(): Iterable<string>;

@@ -4,8 +4,8 @@ import { attachEngine } from "../native/index.ts";
 import { Database } from "./database.ts";
 import { useNativeFunctions } from "./native-functions.ts";
 
-/** Once per thread that runs sessions, after startEngine. */
-export function attachDatabase(): Promise<Database> {
+/** Once per thread that runs sessions, after startEngine. `board`: the buffer of the process's ActivityBoard. */
+export function attachDatabase(board?: SharedArrayBuffer): Promise<Database> {
   useNativeFunctions();
-  return Database.attach(attachEngine());
+  return Database.attach(attachEngine(), board);
 }

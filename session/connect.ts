@@ -11,6 +11,8 @@ export interface ConnectRequest {
   readonly user: string;
   readonly database: string;
   readonly settings: readonly (readonly [string, string])[];
+  /** Where the client is; undefined = in this process. */
+  readonly peer?: { readonly address: string; readonly port: number } | undefined;
 }
 
 /** FATAL 28000 for an unknown role, 3D000 for an unknown database, 55000 for one that takes no connections. */
@@ -37,7 +39,7 @@ export function connect(database: Database, request: ConnectRequest, client: Ses
     );
   }
   return new Session(database, client, {
-    identity: { user: role.name, roleOid: role.oid, databaseOid },
+    identity: { user: role.name, roleOid: role.oid, databaseOid, peer: request.peer },
     settings: request.settings,
   });
 }

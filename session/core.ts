@@ -13,6 +13,7 @@ import { BufferPool } from "../executor/storage/buffer-pool.ts";
 import type { ExecutionOptions } from "../executor/context.ts";
 import type { MaybePromise } from "../executor/maybe-promise.ts";
 import { LockPolicy, type EngineSession } from "../native/engine.ts";
+import type { ActivityRecord } from "./activity.ts";
 import { parseNameList } from "./name-list.ts";
 import { SessionConstraints } from "./constraints.ts";
 import type { Database } from "./database.ts";
@@ -31,6 +32,7 @@ export interface SessionIdentity {
   readonly user: string;
   readonly roleOid: number;
   readonly databaseOid: number;
+  readonly peer?: { readonly address: string; readonly port: number } | undefined;
 }
 
 /** Order of client_min_messages; a notice below the threshold is not sent. */
@@ -62,6 +64,8 @@ export class SessionCore {
   readonly portals = new Map<string, Portal>();
   readonly statistics: EngineStatistics;
   readonly notifications: SessionNotifications;
+  /** What pg_stat_activity shows of this session. */
+  readonly activity: ActivityRecord;
   /** Buffers reused from statement to statement. */
   readonly buffers = new BufferPool();
   /** Microseconds since 2000 at the start of the running client message. */
@@ -77,6 +81,14 @@ export class SessionCore {
     this.client = client;
     this.identity = identity;
     this.engineSession = database.engine.openSession(database.waits.channel);
+    this.activity = database.activity.open({
+      processId: this.engineSession.processId,
+      databaseOid: identity.databaseOid,
+      roleOid: identity.roleOid,
+      startTime: nowMicroseconds(),
+      clientAddress: identity.peer?.address,
+      clientPort: identity.peer?.port,
+    });
     this.interrupts = new Interrupts(database.engine, this.engineSession);
     this.ownCatalog = new OwnCatalog(database.catalog);
     this.view = new SettingsView(
@@ -326,6 +338,9 @@ async function holdAll(portals: readonly Portal[]): Promise<void> {
 function engineStatistics(core: SessionCore): EngineStatistics {
   const { engine } = core.database;
   return {
+    sessions: () => core.database.activity.sessions(),
+    locks: () => engine.lockStatuses(),
+    blockers: (processId) => engine.blockingSessions(processId),
     relationRows: (storageId) => engine.relationStatistics(storageId),
     indexRows: (storageId) => engine.indexStatistics(storageId),
     sequence: (storageId) => core.transactions.engine().sequenceState(storageId),

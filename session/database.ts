@@ -5,6 +5,7 @@ import type { Snapshot } from "../catalog/snapshot.ts";
 import { must } from "../common/assert.ts";
 import type { Engine } from "../native/engine.ts";
 import { initParser } from "../parser/parse.ts";
+import { ActivityBoard } from "./activity.ts";
 import { NotificationHub } from "./notifications.ts";
 import { PlanCache } from "./plan-cache.ts";
 import { Waits } from "./waits.ts";
@@ -18,18 +19,21 @@ export class Database {
   readonly catalog = new CatalogCache();
   readonly plans = new PlanCache();
   readonly notifications = new NotificationHub();
+  /** Who is connected to the process, all threads together. */
+  readonly activity: ActivityBoard;
   /** Committed catalogue version of the last change to names: plans made before are looked at again. */
   namesVersion = 0;
 
-  private constructor(engine: Engine) {
+  private constructor(engine: Engine, board: SharedArrayBuffer | undefined) {
     this.engine = engine;
+    this.activity = new ActivityBoard(() => engine.sessionIds(), board);
     this.waits = new Waits(engine);
   }
 
-  /** Attaches this thread. Loads the parser's grammar, which takes some 30 ms. */
-  static async attach(engine: Engine): Promise<Database> {
+  /** Attaches this thread. `board` is the process's activity board; without it the thread is alone. Loads the parser's grammar, which takes some 30 ms. */
+  static async attach(engine: Engine, board: SharedArrayBuffer | undefined): Promise<Database> {
     await initParser();
-    const database = new Database(engine);
+    const database = new Database(engine, board);
     database.refresh();
     return database;
   }

@@ -99,6 +99,7 @@ class EmbeddedSession implements EmbeddedDatabase, SessionClient {
   /** The statement before: the next one waits for it. */
   #last: Promise<unknown> = Promise.resolve();
   #isClosed = false;
+  #terminated: SqlError | undefined;
 
   constructor(
     database: Database,
@@ -158,12 +159,15 @@ class EmbeddedSession implements EmbeddedDatabase, SessionClient {
     // The embedded API has no way to hear: NOTIFY here reaches other sessions only.
   }
 
-  terminated(): void {
+  terminated(reason: SqlError): void {
     // The next statement says so.
+    this.#terminated = reason;
+    this.#session.close();
   }
 
   async #run<Row>(sql: string, parameters: readonly SqlValue[]): Promise<QueryResult<Row>> {
     if (this.#isClosed) throw new SqlError(SqlState.connectionException, "the session is closed");
+    if (this.#terminated !== undefined) throw this.#terminated;
     const rows = new RowCollector<Row>();
     if (parameters.length === 0) {
       await this.#session.simpleQuery(sql, rows);

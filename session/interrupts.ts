@@ -4,6 +4,13 @@
 import { SqlError, SqlState } from "../common/error.ts";
 import type { Engine, EngineSession } from "../native/engine.ts";
 
+/** pg_terminate_backend, or the server stops. */
+export function terminatedByAdministrator(): SqlError {
+  return new SqlError(SqlState.adminShutdown, "terminating connection due to administrator command", {
+    severity: "FATAL",
+  });
+}
+
 const SLEEP_POLL_MS = 20;
 const OUTSIDE_POLL_MS = 100;
 
@@ -40,9 +47,7 @@ export class Interrupts {
     const flag = this.#session.interrupt();
     if (flag === 0) return;
     if (flag === 2) {
-      throw new SqlError(SqlState.adminShutdown, "terminating connection due to administrator command", {
-        severity: "FATAL",
-      });
+      throw terminatedByAdministrator();
     }
     throw this.#cancelled();
   };

@@ -1,7 +1,7 @@
 // What a session tells whoever it works for: the wire, or the embedded API. The session pushes; a returned promise holds it
 // back (a slow reader pauses the query that feeds it).
 import type { Batch } from "../common/batch/vector.ts";
-import type { Notice } from "../common/error.ts";
+import type { Notice, SqlError } from "../common/error.ts";
 import type { TypeContext } from "../common/types/type.ts";
 
 /** A column of a result as RowDescription shows it. */
@@ -64,6 +64,6 @@ export interface SessionClient {
   /** A reported setting has a new value. */
   parameterStatus(name: string, value: string): void;
   notification(processId: number, channel: string, payload: string): void;
-  /** Somebody ended this session: a running statement fails by itself, an idle client has to be told. */
-  terminated(): void;
+  /** Somebody, or a timeout, ended this session: a running statement fails by itself, an idle client has to be told. */
+  terminated(reason: SqlError): void;
 }

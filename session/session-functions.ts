@@ -148,6 +148,9 @@ export class SessionFunctionsOf implements SessionFunctions {
     if (isKnown) this.#core.database.notifications.terminate(processId);
     return isKnown;
   }
+  isConnected(processId: number): boolean {
+    return this.#core.database.engine.sessionIds().includes(processId);
+  }
   notify(channel: string, payload: string): void {
     this.#core.notifications.notify(channel, payload);
   }

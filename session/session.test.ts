@@ -66,7 +66,7 @@ interface Bench {
 
 async function bench(): Promise<Bench> {
   const engine = new CatalogEngine();
-  const database = await Database.attach(engine.engine);
+  const database = await Database.attach(engine.engine, undefined);
   const request = { user: "postgres", database: "postgres", settings: [] };
   const recorder = new Recorder();
   const session = connect(database, request, recorder);

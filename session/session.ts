@@ -11,6 +11,8 @@ import { chain, type MaybePromise } from "../executor/maybe-promise.ts";
 import { parse } from "../parser/parse.ts";
 import { SessionCore, type SessionIdentity } from "./core.ts";
 import type { Database } from "./database.ts";
+import { terminatedByAdministrator } from "./interrupts.ts";
+import { IdleLimits } from "./idle-limits.ts";
 import { valueCodec } from "./value-codec.ts";
 import type { Portal } from "./portal.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
@@ -36,14 +38,16 @@ export class Session implements WireSession {
   #isClosed = false;
   /** A statement runs: notifications wait for its end. */
   #isBusy = false;
+  readonly #idleLimits: IdleLimits;
 
   /** Throws FATAL errors for impossible settings (22023, 42704). */
   constructor(database: Database, client: SessionClient, options: SessionOptions) {
     this.#core = new SessionCore(database, client, options.identity, () => this.#tellIfIdle());
     database.notifications.addSession(this.processId, () => {
-      if (!this.#isBusy) client.terminated();
+      if (!this.#isBusy) client.terminated(terminatedByAdministrator());
     });
     const { settings } = this.#core;
+    this.#idleLimits = new IdleLimits(settings, (reason) => client.terminated(reason));
     settings.overrideInitial("session_authorization", options.identity.user);
     try {
       for (const [name, value] of options.settings) settings.setInitial(name, value);
@@ -51,6 +55,7 @@ export class Session implements WireSession {
       this.close();
       throw new SqlError(toSqlError(error).code, toSqlError(error).message, { severity: "FATAL" });
     }
+    this.#core.activity.applicationName = settings.get("application_name") ?? "";
   }
 
   get processId(): number {
@@ -74,9 +79,16 @@ export class Session implements WireSession {
   async simpleQuery(sql: string, receiver: ResultReceiver): Promise<void> {
     const core = this.#core;
     core.statementTime = nowMicroseconds();
+    this.#runs(sql, core.statementTime);
     // The unnamed statement and portal do not outlive a simple query, as in PostgreSQL.
     this.closeStatement("");
     this.closePortal("");
+    await this.#simple(sql, receiver).finally(() => this.#rests());
+    this.#reportSettings();
+  }
+
+  async #simple(sql: string, receiver: ResultReceiver): Promise<void> {
+    const core = this.#core;
     await this.#guard(async () => {
       core.transactions.ensure(core.statementTime);
       const shared = shareConstants(core, sql);
@@ -96,7 +108,6 @@ export class Session implements WireSession {
         await this.#runSimple(prepared, [], index === statements.length - 1, receiver);
       }
     });
-    this.#reportSettings();
   }
 
   async #runSimple(
@@ -125,6 +136,7 @@ export class Session implements WireSession {
     this.#guardNow(() => {
       const core = this.#core;
       core.statementTime = nowMicroseconds();
+      this.#runs(sql, core.statementTime);
       const statements = parse(sql);
       if (statements.length > 1) {
         throw new SqlError(SqlState.syntaxError, "cannot insert multiple commands into a prepared statement");
@@ -190,6 +202,7 @@ export class Session implements WireSession {
         receiver.empty();
         return;
       }
+      this.#runs(portal.statement.statement.text, nowMicroseconds());
       if (!runsInFailed(portal.statement.statement)) core.transactions.refuseInFailed();
       core.transactions.ensure(core.statementTime);
       core.interrupts.begin(core.settings.number("statement_timeout"));
@@ -210,10 +223,33 @@ export class Session implements WireSession {
   }
 
   sync(): MaybePromise<void> {
-    return chain(
-      this.#guard(() => this.#core.transactions.finishImplicit()),
-      () => this.#reportSettings(),
-    );
+    let finishing: MaybePromise<void>;
+    try {
+      finishing = this.#guard(() => this.#core.transactions.finishImplicit());
+    } catch (error) {
+      this.#rests();
+      throw error;
+    }
+    if (finishing instanceof Promise) {
+      return finishing.finally(() => this.#rests()).then(() => this.#reportSettings());
+    }
+    this.#rests();
+    this.#reportSettings();
+  }
+
+  /** A statement begins: others see it, and the client is no longer idle. */
+  #runs(query: string, now: number): void {
+    const { activity, transactions } = this.#core;
+    this.#idleLimits.end();
+    activity.run(query, now, transactions.identity, transactions.isActive ? transactions.startTime : now);
+  }
+
+  /** It is the client's turn. */
+  #rests(): void {
+    if (this.#isClosed) return;
+    const { activity, transactions } = this.#core;
+    activity.rest(transactions.status, nowMicroseconds(), transactions.isActive ? transactions.startTime : 0);
+    this.#idleLimits.begin(transactions.isActive);
   }
 
   fail(): void {
@@ -230,6 +266,8 @@ export class Session implements WireSession {
     this.#isClosed = true;
     const core = this.#core;
     core.interrupts.end();
+    this.#idleLimits.end();
+    core.activity.close();
     for (const portal of core.portals.values()) portal.close();
     core.portals.clear();
     core.notifications.close();
@@ -271,7 +309,10 @@ export class Session implements WireSession {
   }
 
   #reportSettings(): void {
-    for (const [name, value] of this.#core.settings.changes()) this.#core.client.parameterStatus(name, value);
+    for (const [name, value] of this.#core.settings.changes()) {
+      this.#core.client.parameterStatus(name, value);
+      if (name === "application_name") this.#core.activity.applicationName = value;
+    }
     this.#tellNotifications();
   }
 

@@ -95,7 +95,7 @@ export class Connection {
       },
       () => this.#arrangePump(),
       () => this.#isGone,
-      () => this.shutDown(ADMIN_SHUTDOWN),
+      (reason) => this.shutDown(reason),
     );
     this.#handshake = new Handshake(options.host, this.#receiver, this.#outlet, this.#reader);
     socket.setNoDelay(true);

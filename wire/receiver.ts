@@ -28,7 +28,7 @@ export class WireReceiver implements ResultReceiver, SessionClient {
   readonly #onCopyIn: (inbox: CopyInbox) => void;
   readonly #onRoom: () => void;
   readonly #isGone: () => boolean;
-  readonly #onTerminated: () => void;
+  readonly #onTerminated: (reason: SqlError) => void;
   #encoder: RowEncoder | undefined;
 
   /** `onCopyIn`: CopyData goes to this inbox from now on; `onRoom`: the inbox takes more; `isGone`: the client left. */
@@ -37,7 +37,7 @@ export class WireReceiver implements ResultReceiver, SessionClient {
     onCopyIn: (inbox: CopyInbox) => void,
     onRoom: () => void,
     isGone: () => boolean,
-    onTerminated: () => void,
+    onTerminated: (reason: SqlError) => void,
   ) {
     this.#outlet = outlet;
     this.#onCopyIn = onCopyIn;
@@ -114,8 +114,8 @@ export class WireReceiver implements ResultReceiver, SessionClient {
     this.#outlet.flush();
   }
 
-  terminated(): void {
-    this.#onTerminated();
+  terminated(reason: SqlError): void {
+    this.#onTerminated(reason);
   }
 
   /** Nobody reads the rest of a result whose client is gone: the statement ends here. */

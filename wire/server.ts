@@ -5,6 +5,7 @@ import { type AddressInfo, type Server as Listener, type Socket, createServer } 
 import { Worker } from "node:worker_threads";
 import { must } from "../common/assert.ts";
 import { dup } from "../native/index.ts";
+import { ActivityBoard } from "../session/activity.ts";
 import type { FromWorker, ToWorker, WorkerConfiguration } from "./worker-messages.ts";
 
 /** Sessions at once. Each costs memory even when idle; the next client is told 53300. */
@@ -16,7 +17,7 @@ const MAX_RESTARTS = 10;
 /** Time for running statements to notice the stop before their connections are dropped. */
 const STOP_TIMEOUT_MS = 10_000;
 
-export interface ServerOptions extends WorkerConfiguration {
+export interface ServerOptions extends Omit<WorkerConfiguration, "activity"> {
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
@@ -35,6 +36,7 @@ interface Seat {
 
 export class Server {
   readonly #options: ServerOptions;
+  readonly #activity = ActivityBoard.allocate();
   readonly #listener: Listener;
   readonly #seats: Seat[] = [];
   #restarts = 0;
@@ -124,7 +126,7 @@ export class Server {
 
   #spawn(): Worker {
     const { authentication, tls } = this.#options;
-    return startWorker({ authentication, tls });
+    return startWorker({ authentication, tls, activity: this.#activity });
   }
 
   /** Resolves when the worker is ready; from then on a death is answered by a new worker in the same seat. */

@@ -1,5 +1,7 @@
 // What the main thread and its workers tell each other. Sockets travel as descriptors of the same process.
 export interface WorkerConfiguration {
+  /** Memory of the process's activity board (session/activity.ts). */
+  readonly activity: SharedArrayBuffer;
   readonly authentication:
     | { readonly kind: "trust" }
     | { readonly kind: "scram"; readonly superuser: string; readonly verifier: string };

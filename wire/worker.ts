@@ -5,7 +5,7 @@ import { type SecureContext, createSecureContext } from "node:tls";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { must } from "../common/assert.ts";
 import { SqlError, SqlState } from "../common/error.ts";
-import { connect, findRole } from "../session/connect.ts";
+import { type ConnectRequest, connect, findRole } from "../session/connect.ts";
 import type { Database } from "../session/database.ts";
 import { attachDatabase } from "../session/attach.ts";
 import { parseVerifier } from "./auth/scram.ts";
@@ -57,7 +57,7 @@ class WorkerServer {
   #accept(fd: number, isRefused: boolean): void {
     const socket = new Socket({ fd, readable: true, writable: true });
     const connection = Connection.accept(socket, {
-      host: this.#host(isRefused),
+      host: this.#host(isRefused, socket),
       secureContext: this.#secureContext,
       onClosed: () => {
         this.#connections.delete(connection);
@@ -68,9 +68,9 @@ class WorkerServer {
     this.#connections.add(connection);
   }
 
-  #host(isRefused: boolean): ConnectionHost {
+  #host(isRefused: boolean, socket: Socket): ConnectionHost {
     return {
-      openSession: (request, client) => connect(this.#database, request, client),
+      openSession: (request, client) => connect(this.#database, { ...request, peer: peerOf(socket) }, client),
       cancel: (processId, secretKey) => {
         this.#database.engine.cancelSession(processId, secretKey);
       },
@@ -104,5 +104,12 @@ class WorkerServer {
   }
 }
 
+function peerOf({ remoteAddress, remotePort }: Socket): ConnectRequest["peer"] {
+  if (remoteAddress === undefined || remotePort === undefined) return undefined;
+  // An IPv4 client of a socket that listens on both families.
+  return { address: remoteAddress.replace(/^::ffff:(?=\d+\.)/, ""), port: remotePort };
+}
+
 const port = must(parentPort, "this file runs as a worker thread");
-WorkerServer.start(await attachDatabase(), port, workerData as WorkerConfiguration);
+const configuration = workerData as WorkerConfiguration;
+WorkerServer.start(await attachDatabase(configuration.activity), port, configuration);

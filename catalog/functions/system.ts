@@ -77,6 +77,34 @@ function randomUuid(call: FunctionCall): string {
   return uuidFromBytes(bytes);
 }
 
+function signalled(processId: number, isKnown: boolean, call: FunctionCall): boolean {
+  if (!isKnown) warn(`PID ${processId} is not a PostgreSQL backend process`, call);
+  return isKnown;
+}
+
+function warn(message: string, call: FunctionCall): void {
+  call.context.session.notice({ severity: "WARNING", code: SqlState.warning, message });
+}
+
+const TERMINATION_POLL_MS = 20;
+
+/** With a timeout it waits that many milliseconds for the session to be gone. */
+async function terminate(processId: number, timeout: number, call: FunctionCall): Promise<Datum> {
+  const { session } = call.context;
+  if (timeout < 0) {
+    throw new SqlError(SqlState.numericValueOutOfRange, '"timeout" must not be negative');
+  }
+  const isKnown = signalled(processId, session.terminateBackend(processId), call);
+  if (!isKnown || timeout === 0) return isKnown;
+  for (let waited = 0; waited < timeout; waited += TERMINATION_POLL_MS) {
+    if (!session.isConnected(processId)) return true;
+    await session.sleep(Math.min(TERMINATION_POLL_MS, timeout - waited));
+  }
+  if (!session.isConnected(processId)) return true;
+  warn(`backend with PID ${processId} did not terminate within ${timeout} milliseconds`, call);
+  return false;
+}
+
 function countNulls(args: readonly Datum[], call: FunctionCall, isNull: boolean): Datum {
   const [only] = args;
   // VARIADIC array: its elements are counted.
@@ -115,10 +143,13 @@ export const systemFunctions: BodyTable = {
   pg_num_nulls: variadic((args, call) => countNulls(args, call, true)),
   pg_num_nonnulls: variadic((args, call) => countNulls(args, call, false)),
   pg_is_in_recovery: nullary(() => false),
-  pg_cancel_backend: unary<number>((processId, call) => call.context.session.cancelBackend(processId)),
-  pg_terminate_backend: binary<number, Int8>((processId, _timeout, call) =>
-    call.context.session.terminateBackend(processId),
+  pg_cancel_backend: unary<number>((processId, call) =>
+    signalled(processId, call.context.session.cancelBackend(processId), call),
   ),
+  pg_terminate_backend: {
+    kind: "async",
+    row: ([processId, timeout], call) => terminate(processId as number, Number(timeout), call),
+  },
   pg_current_xact_id: nullary((call) => call.context.session.transactionId()),
   pg_current_xact_id_if_assigned: nullary((call) => call.context.session.transactionId()),
 

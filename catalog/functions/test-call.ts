@@ -47,6 +47,7 @@ export function testContext(timeZone = "America/New_York"): FunctionContext {
       sleep: () => Promise.resolve(),
       cancelBackend: () => false,
       terminateBackend: () => false,
+      isConnected: () => false,
       notify: () => undefined,
       listeningChannels: () => [],
       transactionId: () => 700,

@@ -1,4 +1,5 @@
 // The rows of each relation of pg_catalog. A relation that is not listed here exists with its columns and has no rows.
+import { pgLocks, pgStatActivity } from "./activity.ts";
 import { pgAttrdef, pgAttribute } from "./attributes.ts";
 import { pgClass } from "./classes.ts";
 import { pgConstraint, pgDepend, pgIndex } from "./constraints.ts";
@@ -11,7 +12,6 @@ import type { RelationRows } from "./rows.ts";
 import { pgSettings, pgTimezoneAbbrevs, pgTimezoneNames } from "./settings.ts";
 import { pgAuthid, pgDatabase, pgGroup, pgRoles, pgShadow, pgUser } from "./shared.ts";
 import {
-  pgStatActivity,
   pgStatDatabase,
   pgStatistic,
   pgStatProgressCreateIndex,
@@ -44,6 +44,7 @@ export const pgCatalogRows: ReadonlyMap<string, RelationRows> = new Map([
   ["pg_index", pgIndex],
   ["pg_indexes", pgIndexes],
   ["pg_language", generatedRelation("pg_language")],
+  ["pg_locks", pgLocks],
   ["pg_namespace", pgNamespace],
   ["pg_opclass", generatedRelation("pg_opclass")],
   ["pg_operator", generatedRelation("pg_operator", ["oid", "oprname"])],

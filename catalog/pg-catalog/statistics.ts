@@ -8,7 +8,6 @@ import { schemaName } from "../deparse/identifier.ts";
 import type { ColumnStatistics, IndexEntry, TableEntry } from "../entries.ts";
 import { PAGE_SIZE_BYTES } from "./classes.ts";
 import type { RelationRows, Row } from "./rows.ts";
-import { roleOid } from "./shared.ts";
 
 interface AnalyzedColumn {
   readonly table: TableEntry;
@@ -124,25 +123,6 @@ export const pgStatUserIndexes: RelationRows = {
 };
 
 /** The session's own line; other sessions live in other threads. */
-export const pgStatActivity: RelationRows = {
-  lookups: [],
-  *rows({ catalog, functions }) {
-    const { session } = functions;
-    yield {
-      datid: catalog.database.oid,
-      datname: catalog.database.name,
-      pid: session.processId,
-      usesysid: roleOid(catalog, session.sessionUser) ?? null,
-      usename: session.sessionUser,
-      application_name: session.getSetting("application_name") ?? "",
-      xact_start: session.transactionTimestamp(),
-      query_start: session.statementTimestamp(),
-      state_change: session.statementTimestamp(),
-      state: "active",
-      backend_type: "client backend",
-    };
-  },
-};
 
 export const pgStatDatabase: RelationRows = {
   lookups: [],

@@ -2,6 +2,7 @@
 // sequences, index properties.
 import { SqlError, SqlState } from "../../common/error.ts";
 import { SqlArray } from "../../common/types/array.ts";
+import { Oid } from "../../common/types/oid.ts";
 import { systemRelationByOid } from "../builtin/system-relations.ts";
 import { generatedTable } from "../builtin/tables.ts";
 import { CatalogOid, type CatalogSnapshot } from "../catalog.ts";
@@ -29,6 +30,9 @@ export const serverBodies: readonly BodyEntry[] = [
     Number(number) === ENCODINGS.indexOf("UTF8") ? 4 : null,
   ),
   scalar("pg_tablespace_location", () => ""),
+  scalar("pg_blocking_pids", ([processId], call) =>
+    SqlArray.of(Oid.int4, [...statisticsOf(call).blockers(Number(processId))]),
+  ),
   scalar(
     "pg_my_temp_schema",
     (_, call) => temporarySchema(call.context.catalog.searchPath(true), snapshotOf(call)) ?? 0,

@@ -97,6 +97,9 @@ export class TestSession {
         engine: engine(),
         wait,
         statistics: {
+          sessions: () => [],
+          locks: () => [],
+          blockers: () => [],
           relationRows: (id) => engine().relationStatistics(id),
           indexRows: (id) => engine().indexStatistics(id),
           sequence: (id) => transaction.sequenceState(id),

@@ -222,6 +222,9 @@ export function options(more: Partial<ExecutionOptions> = {}): ExecutionOptions 
     functionContext,
     catalog,
     statistics: {
+      sessions: () => [],
+      locks: () => [],
+      blockers: () => [],
       relationRows: () => ({ rowCount: 0, sizeBytes: 0 }),
       indexRows: () => ({ entryCount: 0, sizeBytes: 0 }),
       sequence: () => ({ lastValue: 1n, isCalled: false }),

@@ -158,6 +158,8 @@ export interface DropDatabasePlan {
   readonly kind: "drop-database";
   readonly name: string;
   readonly ifExists: boolean;
+  /** WITH (FORCE): ends the sessions that use it. */
+  readonly isForced: boolean;
 }
 
 export interface CreateSequencePlan {

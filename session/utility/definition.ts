@@ -124,6 +124,9 @@ function definitionContext(core: SessionCore): DefinitionContext {
     fillColumns: (table, attnums) => fillColumns(core, table, attnums),
     firstRow: (sql) => firstRow(core, sql),
     dropDatabaseContents: (oid) => dropDatabaseContents(core, oid),
+    sessionsOf: (oid) => sessionsOf(core, oid),
+    terminateSession: (processId) => void core.functions.session.terminateBackend(processId),
+    sleep: (milliseconds) => core.interrupts.sleep(milliseconds),
   };
 }
 
@@ -154,6 +157,13 @@ function findViolation(core: SessionCore, tableOid: number, condition: string): 
   const schema = must(core.catalog().entry("schema", table.table.schema), "the table's schema").name;
   const name = `${quoteIdentifier(schema)}.${quoteIdentifier(table.table.name)}`;
   return firstRow(core, `SELECT * FROM ${name} WHERE (${condition}) IS FALSE LIMIT 1`);
+}
+
+function sessionsOf(core: SessionCore, databaseOid: number): number[] {
+  const own = core.engineSession.processId;
+  return Array.from(core.database.activity.sessions())
+    .filter((session) => session.databaseOid === databaseOid && session.processId !== own)
+    .map((session) => session.processId);
 }
 
 function dropDatabaseContents(core: SessionCore, databaseOid: number): void {

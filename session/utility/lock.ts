@@ -1,5 +1,5 @@
 // LOCK TABLE: takes the lock of the mode named and keeps it to the end of the transaction.
-import { SqlError, SqlState } from "../../common/error.ts";
+import { notSupported, SqlError, SqlState } from "../../common/error.ts";
 import { LockPolicy } from "../../native/engine.ts";
 import type { Node } from "../../parser/tree.ts";
 import type { SessionCore } from "../core.ts";
@@ -44,6 +44,12 @@ async function lockOne(
     const shown = name.schemaname === undefined ? relname : `${name.schemaname}.${relname}`;
     throw new SqlError(SqlState.undefinedTable, `relation "${shown}" does not exist`);
   }
+  if (ref.kind === "sequence") {
+    throw new SqlError(SqlState.wrongObjectType, `cannot lock relation "${relname}"`, {
+      detail: "This operation is not supported for sequences.",
+    });
+  }
+  if (ref.kind === "virtual" || ref.kind === "view") throw notSupported("LOCK TABLE on a system catalog");
   if (ref.kind !== "table")
     throw new SqlError(SqlState.wrongObjectType, `"${relname}" is not a table or view`);
   if (!isNoWait) return core.lockRelation(ref.table.oid, mode);

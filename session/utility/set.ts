@@ -86,7 +86,9 @@ function resetValue(core: SessionCore, name: string, isLocal: boolean): void {
     case "transaction_isolation":
     case "transaction_read_only":
     case "transaction_deferrable":
-      throw new SqlError(SqlState.cantChangeRuntimeParam, `parameter "${name}" cannot be reset`);
+      warnOutsideBlock(core, true, "RESET TRANSACTION");
+      setValue(core, name, settingDefinition(name)?.initial ?? "", isLocal);
+      return;
     case "session_authorization":
     case "role":
       return;

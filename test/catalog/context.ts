@@ -195,6 +195,9 @@ export function sampleContext(catalog: Snapshot, searchPath: readonly string[] =
     names: catalogRegNames(() => ({ catalog, searchPath: path(true) })),
   };
   const statistics: VirtualContext["statistics"] = {
+    sessions: () => [],
+    locks: () => [],
+    blockers: () => [],
     relationRows: () => ({ rowCount: 1000, sizeBytes: 81920 }),
     indexRows: () => ({ entryCount: 1000, sizeBytes: 16384 }),
     sequence: () => ({ lastValue: 7n, isCalled: true }),

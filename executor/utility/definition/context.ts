@@ -41,6 +41,11 @@ export interface DefinitionContext {
   fillColumns(table: TableEntry, attnums: readonly number[]): Promise<void>;
   /** First row of a query in this transaction, as a client's would be run; undefined = none. */
   firstRow(sql: string): Promise<readonly Datum[] | undefined>;
-  /** Removes every entry and relation of another database; 55006 while sessions are connected to it. */
+  /** Removes every entry and relation of another database. */
   dropDatabaseContents(databaseOid: number): void;
+  /** Process ids of the sessions connected to a database, this one aside. */
+  sessionsOf(databaseOid: number): readonly number[];
+  terminateSession(processId: number): void;
+  /** Sleeps, woken by cancel (57014). */
+  sleep(milliseconds: number): Promise<void>;
 }

@@ -65,8 +65,30 @@ export async function dropDatabase(plan: DropDatabasePlan, context: DefinitionCo
   if (database.oid === CatalogOid.templateDatabase || database.name === "template0") {
     throw new SqlError(SqlState.wrongObjectType, "cannot drop a template database");
   }
+  await refuseUsed(plan, database.oid, context);
   context.dropDatabaseContents(database.oid);
   context.remove(database);
+}
+
+/** As PostgreSQL, which gives sessions that are just ending five seconds. */
+const MAX_LOOKS = 50;
+const LOOK_MS = 100;
+
+async function refuseUsed(plan: DropDatabasePlan, oid: number, context: DefinitionContext): Promise<void> {
+  if (plan.isForced) for (const processId of context.sessionsOf(oid)) context.terminateSession(processId);
+  for (let look = 0; context.sessionsOf(oid).length > 0; look++) {
+    if (look < MAX_LOOKS) {
+      await context.sleep(LOOK_MS);
+      continue;
+    }
+    const count = context.sessionsOf(oid).length;
+    throw new SqlError(SqlState.objectInUse, `database "${plan.name}" is being accessed by other users`, {
+      detail:
+        count === 1
+          ? "There is 1 other session using the database."
+          : `There are ${count} other sessions using the database.`,
+    });
+  }
 }
 
 export async function createExtension(plan: CreateExtensionPlan, context: DefinitionContext): Promise<void> {

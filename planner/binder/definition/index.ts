@@ -54,6 +54,9 @@ export function bindDefinition(node: Node, context: DefinitionBindContext): Defi
       kind: "drop-database",
       name: node.DropdbStmt.dbname ?? "",
       ifExists: node.DropdbStmt.missing_ok === true,
+      isForced: (node.DropdbStmt.options ?? []).some(
+        (option) => "DefElem" in option && option.DefElem.defname === "force",
+      ),
     };
   }
   if ("CreateExtensionStmt" in node) return bindCreateExtension(node.CreateExtensionStmt, context);

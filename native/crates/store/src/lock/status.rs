@@ -1,5 +1,6 @@
 //! What pg_locks and pg_blocking_pids show of the lock table.
 
+use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{LockManager, LockTag, WaitState};
@@ -17,18 +18,19 @@ pub struct LockStatus {
 }
 
 impl LockManager {
-    /// Every lock, shard by shard: a picture of no single moment, as pg_locks is none.
+    /// Locks on relations and advisory ones, waits of all kinds, and of the rows and keys that a session holds (there may be
+    /// millions) one: it stands for the transaction others wait for. Shard by shard: a picture of no single moment, as
+    /// pg_locks is none.
     pub fn statuses(&self) -> Vec<LockStatus> {
         let mut found = Vec::new();
+        let mut with_rows = HashSet::new();
         for shard in &self.shards {
-            let shard = lock(shard);
-            found.extend(shard.entries().map(|(tag, process_id, mode, granted)| LockStatus {
-                tag,
-                process_id,
-                mode,
-                granted,
-                wait_start: None,
-            }));
+            for (tag, process_id, mode, granted) in lock(shard).entries() {
+                let is_row = matches!(tag, LockTag::Row { .. } | LockTag::Key { .. });
+                if !is_row || !granted || with_rows.insert(process_id) {
+                    found.push(LockStatus { tag, process_id, mode, granted, wait_start: None });
+                }
+            }
         }
         for status in found.iter_mut().filter(|s| !s.granted) {
             let owner = read(&self.owners).get(&status.process_id).cloned();

@@ -62,6 +62,8 @@ pub struct Node {
     safety: Safety,
     /// Who waits to hear whether the snapshot is safe.
     waiter: Option<(Arc<Channel>, u32)>,
+    /// Stands for several that have committed: every number is the one that makes a conflict likeliest.
+    is_summary: bool,
 }
 
 impl Node {
@@ -113,6 +115,7 @@ impl Graph {
             unsafe_writers,
             safety: if safe { Safety::Safe } else { Safety::Unknown },
             waiter: None,
+            is_summary: false,
         };
         // One that is safe from the start needs no node.
         if !safe {
@@ -158,7 +161,7 @@ impl Graph {
             return Ok(());
         };
         let commit = r.handle.commit.load(Ordering::Acquire);
-        let is_visible = commit != 0 && commit <= w.handle.snapshot;
+        let is_visible = !r.is_summary && commit != 0 && commit <= w.handle.snapshot;
         let ended_before = is_visible || (r.is_committed() && r.committed <= w.begin);
         if reader == writer || r.doomed || ended_before {
             return Ok(());
@@ -167,7 +170,9 @@ impl Graph {
     }
 
     fn add_conflict(&mut self, reader: NodeId, writer: NodeId, me: NodeId) -> Result<(), Failure> {
-        if !self.node_mut(reader).conflicts_out.insert(writer) {
+        let is_known = !self.node_mut(reader).conflicts_out.insert(writer);
+        // With a summary it may be a conflict with another of those it stands for.
+        if is_known && !self.nodes[&reader].is_summary && !self.nodes[&writer].is_summary {
             return Ok(());
         }
         self.node_mut(writer).conflicts_in.insert(reader);
@@ -298,6 +303,55 @@ impl Graph {
             }
         }
         (safe, wakeups)
+    }
+
+    /// When more than `limit` transactions are kept, makes one of two committed ones: (the one that goes, the one it becomes).
+    /// A single transaction that runs for long would keep all that commit meanwhile.
+    pub fn summarize(&mut self, limit: usize) -> Option<(NodeId, NodeId)> {
+        if self.nodes.len() <= limit {
+            return None;
+        }
+        let mut committed = self.nodes.iter().filter(|(_, n)| n.is_committed()).map(|(id, _)| *id);
+        let (into, from) = (committed.next()?, committed.next()?);
+        let gone = self.nodes.remove(&from)?;
+        for reader in &gone.conflicts_in {
+            if let Some(reader) = self.nodes.get_mut(reader) {
+                reader.conflicts_out.remove(&from);
+                reader.conflicts_out.insert(into);
+            }
+        }
+        for writer in &gone.conflicts_out {
+            if let Some(writer) = self.nodes.get_mut(writer) {
+                writer.conflicts_in.remove(&from);
+                writer.conflicts_in.insert(into);
+            }
+        }
+        let summary = self.node_mut(into);
+        summary.is_summary = true;
+        // That one of those it stands for is safe says nothing of the others.
+        summary.unsafe_writers.clear();
+        summary.begin = summary.begin.max(gone.begin);
+        summary.prepared = summary.prepared.min(gone.prepared);
+        summary.committed = summary.committed.max(gone.committed);
+        summary.read_only &= gone.read_only;
+        summary.earliest_out = summary.earliest_out.min(gone.earliest_out);
+        summary
+            .handle
+            .commit
+            .fetch_max(gone.handle.commit.load(Ordering::Acquire), Ordering::AcqRel);
+        summary.conflicts_in.extend(gone.conflicts_in);
+        summary.conflicts_out.extend(gone.conflicts_out);
+        for own in [from, into] {
+            summary.conflicts_in.remove(&own);
+            summary.conflicts_out.remove(&own);
+        }
+        let (prepared, readers) = (summary.prepared, summary.conflicts_in.clone());
+        for reader in readers {
+            if let Some(reader) = self.nodes.get_mut(&reader) {
+                reader.earliest_out = reader.earliest_out.min(prepared);
+            }
+        }
+        Some((from, into))
     }
 
     fn remove(&mut self, id: NodeId) {

@@ -46,6 +46,8 @@ pub struct Marks {
     /// Whoever may have written any row and any key of the table.
     whole_writers: HashMap<u32, Owners>,
     key_writers: HashMap<u32, BTreeMap<Vec<u8>, Owners>>,
+    /// The tables of the indexes met.
+    tables: HashMap<u32, u32>,
 }
 
 fn add(owners: &mut Owners, id: NodeId) {
@@ -123,6 +125,7 @@ impl Marks {
         if let Some(keys) = self.key_writers.get(&index) {
             met.extend(keys.range::<[u8], _>(bounds(range)).flat_map(|(_, owners)| owners));
         }
+        self.tables.insert(index, relation);
         let own = self.own.entry(id).or_default();
         if own.read_tables.contains(&relation) {
             return;
@@ -172,6 +175,7 @@ impl Marks {
             add(self.row_writers.entry((relation, rid)).or_default(), id);
         }
         for (index, entry) in entries {
+            self.tables.insert(*index, relation);
             if own.written_keys.entry(*index).or_default().insert(entry.clone()) {
                 let keys = self.key_writers.entry(*index).or_default();
                 add(keys.entry(entry.clone()).or_default(), id);
@@ -183,6 +187,53 @@ impl Marks {
             own.written_whole.insert(relation);
             self.whole_writers.entry(relation).or_default().push(id);
         }
+    }
+
+    /// The marks of `from` become marks of `into`, as coarse as if `into` had left them all.
+    pub fn absorb(&mut self, from: NodeId, into: NodeId) {
+        let Some(own) = self.own.get(&from) else { return };
+        let (read_rows, read_tables) = (own.read_rows.clone(), own.read_tables.clone());
+        let indexes: Vec<u32> = own.read_ranges.keys().copied().collect();
+        let (written_rows, written_keys) = (own.written_rows.clone(), own.written_keys.clone());
+        let (written_tables, written_whole) =
+            (own.written_tables.clone(), own.written_whole.clone());
+        let mut nobody = BTreeSet::new();
+        for (relation, rids) in read_rows {
+            let rids: Vec<u32> = rids.into_iter().collect();
+            self.read_rows(into, relation, &rids, &mut nobody);
+        }
+        for relation in read_tables {
+            self.mark_table_read(into, relation);
+        }
+        for index in indexes {
+            let relation = self.tables[&index];
+            let ranges = self.range_readers.get(&index).into_iter().flatten();
+            let ranges: Vec<ByteRange> =
+                ranges.filter(|(owner, _)| *owner == from).map(|(_, r)| r.clone()).collect();
+            for range in ranges {
+                self.read_range(into, relation, index, &range, &mut nobody);
+            }
+        }
+        for relation in written_tables {
+            self.write(into, relation, None, &[], &mut nobody);
+        }
+        for relation in written_whole {
+            if self.own.entry(into).or_default().written_whole.insert(relation) {
+                self.whole_writers.entry(relation).or_default().push(into);
+            }
+        }
+        for (relation, rids) in written_rows {
+            for rid in rids {
+                self.write(into, relation, Some(rid), &[], &mut nobody);
+            }
+        }
+        for (index, entries) in written_keys {
+            let relation = self.tables[&index];
+            for entry in entries {
+                self.write(into, relation, None, &[(index, entry)], &mut nobody);
+            }
+        }
+        self.forget(from);
     }
 
     /// Forgets all marks of a transaction.

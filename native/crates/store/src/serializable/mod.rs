@@ -4,7 +4,8 @@
 //! Only serializable transactions take part; for all others this module costs nothing. Reads of the catalogue leave no
 //! marks. What is marked: rows fetched by number, the runs of index entries a walk has passed over, and whole tables for
 //! full scans and for kNN and BM25 searches, whose answers hang on every row. Marks outlive their transaction's commit as
-//! long as somebody runs who began before it. Rolling back to a savepoint keeps marks: too many, never too few.
+//! long as somebody runs who began before it; when too many are kept, committed transactions are merged into one that has the
+//! marks of all. Rolling back to a savepoint keeps marks: too many, never too few.
 //!
 //! Lock order: a transaction's state -> a table's data -> `inner` -> the list of snapshots. Tokens are delivered outside.
 
@@ -79,14 +80,18 @@ impl Inner {
     }
 }
 
+/// Transactions kept before committed ones are made one: what a transaction that runs for long can cost.
+const MAX_NODES: usize = 4096;
+
 pub struct Serializable {
     inner: Mutex<Inner>,
+    max_nodes: usize,
     next_token: Arc<AtomicU32>,
 }
 
 impl Serializable {
     pub fn new(next_token: Arc<AtomicU32>) -> Self {
-        Self { inner: Mutex::default(), next_token }
+        Self { inner: Mutex::default(), max_nodes: MAX_NODES, next_token }
     }
 
     /// Takes a snapshot and begins to follow the transaction.
@@ -195,6 +200,9 @@ impl Serializable {
             let mut inner = lock(&self.inner);
             let (gone, wakeups) = inner.graph.end(handle.id, committed);
             inner.forget(&gone);
+            while let Some((from, into)) = inner.graph.summarize(self.max_nodes) {
+                inner.marks.absorb(from, into);
+            }
             wakeups
         };
         for (channel, token) in wakeups {
