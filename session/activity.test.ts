@@ -48,5 +48,7 @@ test("slots of sessions that ended unheard are taken again; beyond the last nobo
   live = Uint32Array.of(7, 6000);
   expect([...board.sessions()].map((session) => session.processId)).toEqual([7]);
   board.open({ ...identity, processId: 6000 });
-  expect([...board.sessions()].map((session) => session.processId).toSorted((a, b) => a - b)).toEqual([7, 6000]);
+  expect([...board.sessions()].map((session) => session.processId).toSorted((a, b) => a - b)).toEqual([
+    7, 6000,
+  ]);
 });

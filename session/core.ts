@@ -62,6 +62,8 @@ export class SessionCore {
   readonly functions: FunctionContext;
   readonly statements = new Map<string, PreparedStatement>();
   readonly portals = new Map<string, Portal>();
+  /** Those that DECLARE made: they end with the savepoint they were made after. */
+  readonly cursors = new WeakSet<Portal>();
   readonly statistics: EngineStatistics;
   readonly notifications: SessionNotifications;
   /** What pg_stat_activity shows of this session. */
@@ -89,7 +91,7 @@ export class SessionCore {
       clientAddress: identity.peer?.address,
       clientPort: identity.peer?.port,
     });
-    this.interrupts = new Interrupts(database.engine, this.engineSession);
+    this.interrupts = new Interrupts(database.engine, this.engineSession, identity.databaseOid);
     this.ownCatalog = new OwnCatalog(database.catalog);
     this.view = new SettingsView(
       this.settings,
@@ -106,6 +108,8 @@ export class SessionCore {
       wait: (token) => database.waits.wait(token),
       notice: (notice) => this.notice(notice),
       beforeCommit: () => this.#beforeCommit(),
+      cursors: () => new Set(Array.from(this.portals.values()).filter((portal) => this.cursors.has(portal))),
+      closeCursorsExcept: (kept) => this.#closeCursorsExcept(kept),
       afterEnd: (committed) => this.#afterEnd(committed),
     });
     this.statistics = engineStatistics(this);
@@ -309,6 +313,14 @@ export class SessionCore {
   async #settle(): Promise<void> {
     await this.constraints.fireAll();
     await this.#beforeCommit();
+  }
+
+  #closeCursorsExcept(kept: ReadonlySet<object>): void {
+    for (const [name, portal] of this.portals) {
+      if (!this.cursors.has(portal) || kept.has(portal)) continue;
+      portal.close();
+      this.portals.delete(name);
+    }
   }
 
   #afterEnd(committed: boolean): void {

@@ -19,10 +19,12 @@ type Cause = "user" | "statement timeout" | "lock timeout";
 export class Interrupts {
   readonly #engine: Engine;
   readonly #session: EngineSession;
+  readonly #databaseOid: number;
   #cause: Cause = "user";
   #statementTimer: NodeJS.Timeout | undefined;
 
-  constructor(engine: Engine, session: EngineSession) {
+  constructor(engine: Engine, session: EngineSession, databaseOid: number) {
+    this.#databaseOid = databaseOid;
     this.#engine = engine;
     this.#session = session;
   }
@@ -79,7 +81,17 @@ export class Interrupts {
 
   /** An engine call that was cancelled says 57014 without knowing who asked: put the reason into PostgreSQL's words. */
   explain(error: SqlError): SqlError {
+    if (error.code === SqlState.deadlockDetected) return this.#withDatabase(error);
     return error.code === SqlState.queryCanceled && this.#cause !== "user" ? this.#cancelled() : error;
+  }
+
+  /** The engine's relations are of all databases; a deadlock is among sessions of one. */
+  #withDatabase(error: SqlError): SqlError {
+    const detail = error.fields.detail?.replace(
+      / on relation (\d+);/g,
+      ` on relation $1 of database ${this.#databaseOid};`,
+    );
+    return new SqlError(error.code, error.message, { ...error.fields, detail });
   }
 
   /** Waits for something outside the engine (the client's data), or throws when the session is told to stop. */

@@ -31,6 +31,8 @@ interface Savepoint {
   readonly engine: number | undefined;
   readonly settingsMark: number;
   readonly catalogMark: number;
+  /** The cursors there were. */
+  readonly cursors: ReadonlySet<object>;
   readonly constraintsMark: ConstraintMark;
 }
 
@@ -45,6 +47,10 @@ export interface TransactionHost {
   notice(notice: Notice): void;
   /** Before the commit: what may still fail or write (deferred constraints, holdable cursors). */
   beforeCommit(): MaybePromise<void>;
+  /** DECLAREd cursors that are open. */
+  cursors(): ReadonlySet<object>;
+  /** Closes the cursors made since. */
+  closeCursorsExcept(kept: ReadonlySet<object>): void;
   /** After the end, however it ended. */
   afterEnd(committed: boolean): void;
 }
@@ -240,6 +246,7 @@ export class TransactionControl {
       engine: this.engine().savepoint(),
       settingsMark: this.#host.settings.mark(),
       catalogMark: this.#host.ownCatalog.mark(),
+      cursors: this.#host.cursors(),
       constraintsMark: this.#host.constraints.mark(),
     });
   }
@@ -337,6 +344,7 @@ export class TransactionControl {
     if (savepoint.engine !== undefined) this.#engine?.rollbackTo(savepoint.engine);
     this.#host.settings.rollbackTo(savepoint.settingsMark);
     this.#host.ownCatalog.rollbackTo(savepoint.catalogMark);
+    this.#host.closeCursorsExcept(savepoint.cursors);
     this.#host.constraints.rollbackTo(savepoint.constraintsMark);
     // Locks taken since the savepoint are released by the engine: which ones is its knowledge.
     this.heldLocks.clear();

@@ -70,6 +70,7 @@ async function openCursor(
   const { parameters } = outer;
   const portal = statements.makePortal(core, { ...cursor, prepared, parameters });
   core.portals.set(cursor.name, portal);
+  core.cursors.add(portal);
   await portal.open(receiver);
   return portal;
 }
