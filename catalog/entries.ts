@@ -126,6 +126,8 @@ export interface TableEntry extends EntryBase {
   readonly rowTypeOid: number;
   readonly arrayTypeOid: number;
   readonly persistence: Persistence;
+  /** Temporary tables: what every commit does to it; undefined = nothing. */
+  readonly onCommit?: "delete" | "drop" | undefined;
   readonly columns: readonly ColumnEntry[];
   readonly constraints: readonly ConstraintEntry[];
 }

@@ -3,7 +3,7 @@
 // session.ts's; what single statements do is in statement-runner.ts and utility/.
 import type { CatalogSnapshot, EngineStatistics } from "../catalog/catalog.ts";
 import { catalogRegNames } from "../catalog/deparse/reg-names.ts";
-import type { CatalogEntry } from "../catalog/entries.ts";
+import type { CatalogEntry, TableEntry } from "../catalog/entries.ts";
 import type { FunctionContext } from "../common/function-context.ts";
 import type { Notice } from "../common/error.ts";
 import { quoteIdentifier } from "../common/identifier.ts";
@@ -19,6 +19,7 @@ import { SessionConstraints } from "./constraints.ts";
 import type { Database } from "./database.ts";
 import { Interrupts } from "./interrupts.ts";
 import { SessionNotifications } from "./notifications.ts";
+import { cleanOnCommit, tablesOnCommit } from "./on-commit.ts";
 import { OwnCatalog } from "./own-catalog.ts";
 import type { Portal } from "./portal.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
@@ -304,15 +305,17 @@ export class SessionCore {
   }
 
   #beforeCommit(): MaybePromise<void> {
-    if (this.constraints.hasWaiting) return this.#settle();
     const holdable = Array.from(this.portals.values()).filter((portal) => portal.isHoldable);
-    if (holdable.length > 0) return holdAll(holdable);
+    const temporary = this.temporarySchema === undefined ? [] : tablesOnCommit(this);
+    if (this.constraints.hasWaiting || holdable.length > 0 || temporary.length > 0)
+      return this.#settle(holdable, temporary);
   }
 
   /** A constraint that fails keeps the transaction from committing. */
-  async #settle(): Promise<void> {
+  async #settle(holdable: readonly Portal[], temporary: readonly TableEntry[]): Promise<void> {
     await this.constraints.fireAll();
-    await this.#beforeCommit();
+    await holdAll(holdable);
+    if (temporary.length > 0) await cleanOnCommit(this, temporary);
   }
 
   #closeCursorsExcept(kept: ReadonlySet<object>): void {

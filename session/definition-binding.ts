@@ -1,5 +1,6 @@
 // The expressions inside definitions (DEFAULT, CHECK, GENERATED), bound by the planner's binder and deparsed to the text the
 // catalogue keeps: the DefinitionBindContext of one session.
+import type { TableEntry } from "../catalog/entries.ts";
 import { SqlError, SqlState } from "../common/error.ts";
 import { Oid } from "../common/types/oid.ts";
 import type { SqlType } from "../common/types/type.ts";
@@ -9,7 +10,7 @@ import type { Clause } from "../planner/binder/context.ts";
 import { deparseExpression } from "../planner/binder/deparse.ts";
 import type { DefinitionBindContext, NamedColumn } from "../planner/binder/definition/index.ts";
 import { makeBindContext } from "../planner/binder/index.ts";
-import { rowScope } from "../planner/binder/scalar.ts";
+import { bindScalarText, rowScope, tableColumns } from "../planner/binder/scalar.ts";
 import { resolveTypeName } from "../planner/binder/type-name.ts";
 import { TEXT, typeName } from "../planner/binder/types.ts";
 import { isMutable } from "../planner/logical/mutable.ts";
@@ -109,6 +110,30 @@ function columnsRead(e: BoundExpression, columns: readonly NamedColumn[]): reado
 function isCall(e: BoundExpression): boolean {
   if (e.kind === "call") return e.operator === undefined && e.cast === undefined;
   return ["coalesce", "greatest", "least", "nullif"].includes(e.kind);
+}
+
+/** A stored expression bound over the row of its table. */
+function boundText(core: SessionCore, text: string, table: TableEntry): BoundExpression {
+  const context = makeBindContext(plannerContext(core, []));
+  return bindScalarText(context, text, tableColumns(table), undefined, "generated", table.name);
+}
+
+/** See DefinitionContext.rewriteText. */
+export function rewriteText(core: SessionCore, text: string, table: TableEntry, renamed: TableEntry): string {
+  return deparseExpression(
+    boundText(core, text, table),
+    renamed.columns.map((column) => column.name),
+  );
+}
+
+/** See DefinitionContext.columnsRead. */
+export function attnumsRead(core: SessionCore, text: string, table: TableEntry): readonly number[] {
+  const read = new Set<number>();
+  someExpression(boundText(core, text, table), (part) => {
+    if (part.kind === "column") read.add(part.index + 1);
+    return false;
+  });
+  return [...read];
 }
 
 function nameOf(column: NamedColumn): string {

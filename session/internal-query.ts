@@ -9,7 +9,7 @@ import type { PhysicalPlan } from "../planner/physical/plan.ts";
 import type { SessionCore } from "./core.ts";
 import { lockedPlan } from "./planning.ts";
 import { PreparedStatement } from "./prepared-statement.ts";
-import { openPlan } from "./plan-runner.ts";
+import { drain, openPlan } from "./plan-runner.ts";
 
 /** The first row of a SELECT; undefined when there is none. */
 export async function firstRow(core: SessionCore, sql: string): Promise<readonly Datum[] | undefined> {
@@ -22,6 +22,14 @@ export async function firstRow(core: SessionCore, sql: string): Promise<readonly
   } finally {
     stream.close();
   }
+}
+
+/** Runs a statement whose result nobody wants. */
+export async function execute(core: SessionCore, sql: string): Promise<void> {
+  const statement = must(parse(sql)[0], "one statement");
+  const planned = await lockedPlan(core, new PreparedStatement("", statement, [], true), statement);
+  await drain(await openPlan(core, planned, [], undefined));
+  core.transactions.beginStatement();
 }
 
 /** The value of a bound expression that reads no columns. */

@@ -146,12 +146,16 @@ export interface AlterIndexPlan {
 export interface CreateSchemaPlan {
   readonly kind: "create-schema";
   readonly name: string;
+  /** undefined = whoever runs the statement. */
+  readonly owner: number | undefined;
   readonly ifNotExists: boolean;
 }
 
 export interface CreateDatabasePlan {
   readonly kind: "create-database";
   readonly name: string;
+  /** undefined = whoever runs the statement. */
+  readonly owner: number | undefined;
 }
 
 export interface DropDatabasePlan {

@@ -12,12 +12,12 @@ import {
 } from "../../executor/utility/definition/index.ts";
 import type { Node, ReindexStmt } from "../../parser/tree.ts";
 import { bindDefinition } from "../../planner/binder/definition/index.ts";
-import type { DefinitionPlan } from "../../planner/physical/definition.ts";
+import type { AlterTablePlan, DefinitionPlan } from "../../planner/physical/definition.ts";
 import type { SessionCore } from "../core.ts";
-import { definitionBindContext } from "../definition-binding.ts";
+import { attnumsRead, definitionBindContext, rewriteText } from "../definition-binding.ts";
 import { refuseOldSnapshot } from "../../executor/utility/definition/hidden-columns.ts";
 import { fillColumns } from "../fill-columns.ts";
-import { evaluate, firstRow } from "../internal-query.ts";
+import { evaluate, execute, firstRow } from "../internal-query.ts";
 import { entriesOfDatabase } from "../other-database.ts";
 import { type UtilityCommand, done } from "./command.ts";
 
@@ -49,12 +49,23 @@ export function definitionCommand(node: Node): UtilityCommand | undefined {
       refuseInBlock(core, node);
       const plan = await lockedDefinition(core, node);
       core.refuseReadOnly(commandName(plan));
-      if (plan.kind === "create-index")
-        refuseOldSnapshot(plan, core.transactions.catalogAtSnapshot !== undefined);
+      const hasSnapshot = core.transactions.catalogAtSnapshot !== undefined;
+      if (plan.kind === "create-index") refuseOldSnapshot(plan, hasSnapshot);
+      if (plan.kind === "alter-table" && hasSnapshot) refusePerRowColumns(plan);
       core.transactions.beginStatement();
       return done(await executeDefinition(plan, definitionContext(core)));
     },
   };
+}
+
+/** The rows that an older snapshot does not hold would go without the values of a new column. */
+function refusePerRowColumns({ commands }: AlterTablePlan): void {
+  for (const command of commands) {
+    if (command.kind !== "add-column") continue;
+    const { sequence, generated } = command.column;
+    if (sequence !== undefined || generated !== undefined || command.initial !== undefined)
+      throw notSupported("ADD COLUMN with values in a REPEATABLE READ transaction that has read already");
+  }
 }
 
 /**
@@ -102,7 +113,8 @@ function commandName(plan: DefinitionPlan): string {
   return plan.kind.replaceAll("-", " ").toUpperCase();
 }
 
-function definitionContext(core: SessionCore): DefinitionContext {
+/** What the executor's definition commands need of the session. */
+export function definitionContext(core: SessionCore): DefinitionContext {
   return {
     engine: core.database.engine,
     transaction: core.transactions.engine(),
@@ -123,6 +135,9 @@ function definitionContext(core: SessionCore): DefinitionContext {
     findViolation: (tableOid, condition) => findViolation(core, tableOid, condition),
     fillColumns: (table, attnums) => fillColumns(core, table, attnums),
     firstRow: (sql) => firstRow(core, sql),
+    execute: (sql) => execute(core, sql),
+    rewriteText: (text, table, renamed) => rewriteText(core, text, table, renamed),
+    attnumsRead: (text, table) => attnumsRead(core, text, table),
     dropDatabaseContents: (oid) => dropDatabaseContents(core, oid),
     sessionsOf: (oid) => sessionsOf(core, oid),
     terminateSession: (processId) => void core.functions.session.terminateBackend(processId),

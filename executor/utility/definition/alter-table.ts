@@ -1,7 +1,8 @@
-// ALTER TABLE. Rows are never rewritten: an added column reads its initial value from the engine where a row is older than
-// the column, and a dropped one stays in storage, hidden. The caller holds ACCESS EXCLUSIVE on the table.
+// ALTER TABLE. An added column reads its initial value from the engine where a row is older than the column; only where every
+// row has a value of its own (serial, identity, generated, a volatile default) rows get new versions. A dropped column stays in
+// storage, hidden. The caller holds ACCESS EXCLUSIVE on the table.
 import type { ColumnEntry, IndexEntry, TableEntry } from "../../../catalog/entries.ts";
-import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
+import { SqlError, SqlState } from "../../../common/error.ts";
 import { must, unreachable } from "../../../common/assert.ts";
 import { quoteIdentifier } from "../../../common/identifier.ts";
 import type {
@@ -9,6 +10,7 @@ import type {
   AlterTablePlan,
   RenameIndexPlan,
 } from "../../../planner/physical/definition.ts";
+import { isVolatile } from "../../../planner/logical/walk.ts";
 import { columnSpec } from "../../storage/column-spec.ts";
 import { singleValueBuffer } from "../../storage/column-buffer.ts";
 import type { DefinitionContext } from "./context.ts";
@@ -23,6 +25,7 @@ import {
 } from "./constraint.ts";
 import { makeColumn } from "./create-table.ts";
 import {
+  type Dependent,
   foreignKeyDependent,
   foreignKeysTo,
   removeForeignKeys,
@@ -109,12 +112,6 @@ async function addColumn(
     context.notice({ severity: "NOTICE", code: SqlState.duplicateColumn, message: `${message}, skipping` });
     return table;
   }
-  const hasRows =
-    context.engine.relationStatistics(table.storageId).rowCount > 0 || context.transaction.hasWrites();
-  if (hasRows && (column.sequence !== undefined || column.generated !== undefined)) {
-    // One value for all old rows is not enough here, and rows are not rewritten.
-    throw notSupported("ADD COLUMN of a serial, identity or generated column on a table with rows");
-  }
   const attnum = table.columns.length + 1;
   const entry = makeColumn(column, attnum, {
     context,
@@ -124,28 +121,42 @@ async function addColumn(
     persistence: table.persistence,
     taken: new Set(),
   });
-  const initial = command.initial === undefined ? null : await context.evaluate(command.initial);
-  const widened: TableEntry = { ...table, columns: [...table.columns, entry] };
+  const perRow =
+    column.sequence !== undefined ||
+    column.generated !== undefined ||
+    (command.initial !== undefined && isVolatile(command.initial));
+  const initial = command.initial === undefined || perRow ? null : await context.evaluate(command.initial);
+  const widened: TableEntry = { ...table, columns: [...table.columns, entry], version: table.version + 1 };
   context.transaction.addColumn(
     table.storageId,
     columnSpec(column.type),
     singleValueBuffer(column.type, initial),
   );
-  if (entry.notNull && initial === null && column.sequence === undefined) {
-    // Only rows that exist can break it; the column must be in the catalogue for the check to see it.
-    context.put({ ...widened, version: table.version + 1 });
-    await requireNoNulls(widened, column.name, context);
+  // What looks at rows from here on must see the column.
+  context.put(widened);
+  if (column.generated !== undefined) await context.fillColumns(widened, [attnum]);
+  else if (perRow) {
+    const name = qualifiedTable(widened, context);
+    await context.execute(`UPDATE ${name} SET ${quoteIdentifier(column.name)} = DEFAULT`);
   }
-  // What looks for duplicates under a new key must see the column.
-  if (command.keys.length > 0) context.put({ ...widened, version: table.version + 1 });
+  if (entry.notNull && initial === null) await requireNoNulls(widened, column.name, context);
   const keyed = await addKeys(widened, command.keys, context);
-  const checked = addChecks(keyed, command.checks, context);
-  if (command.foreignKeys.length === 0) return checked;
-  const result = await addForeignKeys(checked, command.foreignKeys, context);
-  context.put({ ...result, version: table.version + 1 });
-  const added = result.constraints.slice(checked.constraints.length);
-  for (const constraint of added) await validateForeignKey(result, constraint, context);
+  const result = await addForeignKeys(
+    addChecks(keyed, command.checks, context),
+    command.foreignKeys,
+    context,
+  );
+  context.put(result);
+  for (const constraint of result.constraints.slice(keyed.constraints.length)) {
+    if (constraint.type === "c") await validateCheck(result, constraint, context);
+    else await validateForeignKey(result, constraint, context);
+  }
   return result;
+}
+
+function qualifiedTable(table: TableEntry, context: DefinitionContext): string {
+  const schema = context.catalog().entry("schema", table.schema)?.name ?? "pg_temp";
+  return `${quoteIdentifier(schema)}.${quoteIdentifier(table.name)}`;
 }
 
 async function requireNoNulls(table: TableEntry, column: string, context: DefinitionContext): Promise<void> {
@@ -195,10 +206,6 @@ async function dropColumn(
     context.notice({ severity: "NOTICE", code: "00000", message: `${message}, skipping` });
     return table;
   }
-  const generatedFrom = table.columns.find(
-    (other) => other !== column && !other.isDropped && other.generated !== undefined,
-  );
-  if (generatedFrom !== undefined) throw notSupported("dropping a column of a table with generated columns");
   const { attnum } = column;
   const subject = `column ${column.name} of table ${shownName(table, context)}`;
   const references = foreignKeysTo(
@@ -209,13 +216,29 @@ async function dropColumn(
       constraint.reference?.columns.includes(attnum) === true &&
       !(other.oid === table.oid && constraint.columns.includes(attnum)),
   );
-  const dependents = references.map((one) => foreignKeyDependent(one, subject, context));
+  const generated = table.columns.filter(
+    (other) =>
+      !other.isDropped &&
+      other.generated !== undefined &&
+      context.attnumsRead(other.generated, table).includes(attnum),
+  );
+  const dependents: Dependent[] = [
+    ...generated.map(({ name }) => ({
+      description: `column ${name} of table ${shownName(table, context)}`,
+      on: subject,
+    })),
+    ...references.map((one) => foreignKeyDependent(one, subject, context)),
+  ];
   requireCascade(subject, dependents, command.cascade, context);
   await removeForeignKeys(
     references.filter((one) => one.table.oid !== table.oid),
     context,
   );
   let rest = table;
+  for (const { name } of generated) {
+    const dependent = { kind: "drop-column", name, ifExists: false, cascade: true } as const;
+    rest = await dropColumn(dependent, rest, context);
+  }
   for (const index of context.catalog().indexesOf(table.oid)) {
     if (!readsColumn(index, attnum)) continue;
     removeIndex(index, context);
@@ -225,14 +248,14 @@ async function dropColumn(
     const sequence = context.catalog().entry("sequence", column.ownedSequence);
     if (sequence?.kind === "sequence") removeSequence(sequence, context);
   }
-  const gone = table.constraints.filter(
+  const gone = rest.constraints.filter(
     (constraint) =>
       constraint.columns.includes(attnum) || references.some((one) => one.constraint.oid === constraint.oid),
   );
   await touchReferenced(gone, table.oid, context);
   return {
     ...rest,
-    constraints: table.constraints.filter((constraint) => !gone.includes(constraint)),
+    constraints: rest.constraints.filter((constraint) => !gone.includes(constraint)),
     columns: rest.columns.map((other) => (other === column ? droppedColumn(column) : other)),
   };
 }
@@ -259,8 +282,11 @@ function renameColumn(table: TableEntry, name: string, to: string, context: Defi
   if (table.columns.some((column) => column.name === to && !column.isDropped)) {
     throw new SqlError(SqlState.duplicateColumn, `column "${to}" of relation "${table.name}" already exists`);
   }
-  const from = new RegExp(`(?<![\\w".])${escapeRegex(quoteIdentifier(name))}(?![\\w".(])`, "g");
-  const renamed = (text: string): string => replaceOutsideLiterals(text, from, quoteIdentifier(to));
+  const renamedTable: TableEntry = {
+    ...table,
+    columns: table.columns.map((column) => (column.attnum === attnum ? { ...column, name: to } : column)),
+  };
+  const renamed = (text: string): string => context.rewriteText(text, table, renamedTable);
   const hidden = new Set<number | undefined>();
   for (const index of context.catalog().indexesOf(table.oid)) {
     if (!readsColumn(index, attnum)) continue;
@@ -272,8 +298,8 @@ function renameColumn(table: TableEntry, name: string, to: string, context: Defi
     ...table,
     columns: table.columns.map((column) => {
       if (column.attnum === attnum) return { ...column, name: to };
-      if (!hidden.has(column.attnum) || column.generated === undefined) return column;
-      return { ...column, generated: renamed(column.generated) };
+      const isGenerated = column.generated !== undefined && (!column.isDropped || hidden.has(column.attnum));
+      return isGenerated ? { ...column, generated: renamed(column.generated) } : column;
     }),
     constraints: table.constraints.map((constraint) =>
       constraint.expression !== undefined && constraint.columns.includes(attnum)
@@ -295,16 +321,6 @@ function renamedIndex(index: IndexEntry, renamed: (text: string) => string): Ind
     }),
     predicate: predicate === undefined ? undefined : { ...predicate, text: renamed(predicate.text) },
   };
-}
-
-const escapeRegex = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-
-/** Deparsed text has only '...' literals: replaces in the parts between them. */
-function replaceOutsideLiterals(text: string, from: RegExp, to: string): string {
-  return text
-    .split(/('(?:[^']|'')*')/)
-    .map((part, index) => (index % 2 === 1 ? part : part.replace(from, () => to)))
-    .join("");
 }
 
 function withColumn(

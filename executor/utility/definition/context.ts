@@ -37,6 +37,12 @@ export interface DefinitionContext {
    * Checks existing rows before SET NOT NULL and ADD CHECK.
    */
   findViolation(tableOid: number, condition: string): Promise<readonly Datum[] | undefined>;
+  /** Runs a statement without a result in this transaction. */
+  execute(sql: string): Promise<void>;
+  /** A stored expression over the columns of `table`, deparsed with the names that those have in `renamed`. */
+  rewriteText(text: string, table: TableEntry, renamed: TableEntry): string;
+  /** attnums that a stored expression over the columns of `table` reads. */
+  attnumsRead(text: string, table: TableEntry): readonly number[];
   /** Computes stored columns (generated ones, by attnum) of the table's rows, which get new versions. */
   fillColumns(table: TableEntry, attnums: readonly number[]): Promise<void>;
   /** First row of a query in this transaction, as a client's would be run; undefined = none. */

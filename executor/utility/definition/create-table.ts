@@ -2,7 +2,7 @@
 // two sessions from creating the same name at once: the second waits and then finds the first one's table.
 import { CatalogOid } from "../../../catalog/catalog.ts";
 import type { ColumnEntry, Persistence, TableEntry } from "../../../catalog/entries.ts";
-import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
+import { SqlError, SqlState } from "../../../common/error.ts";
 import type { ColumnDefinition, CreateTablePlan } from "../../../planner/physical/definition.ts";
 import { columnSpec } from "../../storage/column-spec.ts";
 import type { DefinitionContext } from "./context.ts";
@@ -13,7 +13,6 @@ import { lockName } from "./name-lock.ts";
 import { createOwnedSequence } from "./sequence.ts";
 
 export async function createTable(plan: CreateTablePlan, context: DefinitionContext): Promise<void> {
-  if (plan.onCommit !== "preserve") throw notSupported(`ON COMMIT ${plan.onCommit.toUpperCase()}`);
   const isTemporary = plan.schema === "temporary";
   const persistence = isTemporary ? "t" : plan.isUnlogged ? "u" : "p";
   const schemaOid = plan.schema === "temporary" ? context.temporarySchema() : plan.schema.oid;
@@ -57,6 +56,7 @@ export async function createTable(plan: CreateTablePlan, context: DefinitionCont
     rowTypeOid: context.engine.allocateOid(),
     arrayTypeOid: context.engine.allocateOid(),
     persistence,
+    onCommit: plan.onCommit === "preserve" ? undefined : plan.onCommit,
     columns,
     constraints: [],
   };

@@ -142,22 +142,18 @@ function makeForeignKey(
 }
 
 /** Rows must not go before those that name them: temporary and unlogged tables have shorter lives in PostgreSQL. */
+const PERSISTENCE = { p: "permanent", u: "unlogged", t: "temporary" } as const;
+
+/** What a table refers to lasts at least as long as the table. */
 function refuseMixedPersistence(table: TableEntry, parent: TableEntry): void {
-  const { what, may, lasting } = REFERENCES[table.persistence];
-  if (lasting.includes(parent.persistence)) return;
+  const own = table.persistence;
+  if (own === parent.persistence || (own === "u" && parent.persistence === "p")) return;
+  const allowed = own === "u" ? "permanent or unlogged" : PERSISTENCE[own];
   throw new SqlError(
     SqlState.invalidTableDefinition,
-    `constraints on ${what} tables may reference only ${may} tables`,
+    `constraints on ${PERSISTENCE[own]} tables may reference only ${allowed} tables`,
   );
 }
-
-const REFERENCES: Readonly<
-  Record<Persistence, { readonly what: string; readonly may: string; readonly lasting: string }>
-> = {
-  p: { what: "permanent", may: "permanent", lasting: "p" },
-  t: { what: "temporary", may: "temporary", lasting: "t" },
-  u: { what: "unlogged", may: "permanent or unlogged", lasting: "pu" },
-};
 
 function keyColumns(table: TableEntry, names: readonly string[]): number[] {
   if (names.length > MAX_KEYS) {

@@ -14,6 +14,7 @@ import { createSequence } from "./sequence.ts";
 import { truncate } from "./truncate.ts";
 
 export type { DefinitionContext } from "./context.ts";
+export { runOnCommit } from "./truncate.ts";
 
 const SHARE_UPDATE_EXCLUSIVE = 4;
 const SHARE = 5;

@@ -30,7 +30,7 @@ export async function createSchema(plan: CreateSchemaPlan, context: DefinitionCo
     name: plan.name,
     version: 1,
     database: context.catalog().database.oid,
-    owner: context.roleOid,
+    owner: plan.owner ?? context.roleOid,
   });
 }
 
@@ -46,7 +46,12 @@ export async function createDatabase(plan: CreateDatabasePlan, context: Definiti
     throw new SqlError(SqlState.duplicateDatabase, `database "${plan.name}" already exists`);
   }
   const oid = context.engine.allocateOid();
-  for (const entry of databaseEntries(oid, plan.name, context.roleOid, context.engine.allocateOid()))
+  for (const entry of databaseEntries(
+    oid,
+    plan.name,
+    plan.owner ?? context.roleOid,
+    context.engine.allocateOid(),
+  ))
     context.put(entry);
 }
 

@@ -5,7 +5,8 @@ import type { TruncatePlan } from "../../../planner/physical/definition.ts";
 import { columnSpec } from "../../storage/column-spec.ts";
 import type { DefinitionContext } from "./context.ts";
 import { buildInEngine } from "./create-index.ts";
-import { type ForeignKeyOf, foreignKeysTo } from "./dependents.ts";
+import { dropTable } from "./drop.ts";
+import { type ForeignKeyOf, foreignKeysTo, removeForeignKeys } from "./dependents.ts";
 
 const ACCESS_EXCLUSIVE = 8;
 
@@ -43,6 +44,20 @@ function stillReferenced(table: TableEntry, { table: other }: ForeignKeyOf): Sql
       hint: `Truncate table "${other.name}" at the same time, or use TRUNCATE ... CASCADE.`,
     },
   );
+}
+
+/**
+ * ON COMMIT of temporary tables, before the transaction commits: rows deleted, tables dropped. Tables that have had no rows
+ * stay as they are.
+ */
+export async function runOnCommit(tables: readonly TableEntry[], context: DefinitionContext): Promise<void> {
+  for (const table of tables) {
+    if (table.onCommit === "drop") {
+      await removeForeignKeys(foreignKeysTo(table, context), context);
+      await dropTable(table, context);
+    } else if (table.onCommit === "delete" && context.transaction.ridLimit(table.storageId) > 0)
+      await replaceStorage(table, context);
+  }
 }
 
 async function replaceStorage(table: TableEntry, context: DefinitionContext): Promise<void> {

@@ -55,6 +55,7 @@ export interface BoundColumn {
 
 export function bindCreateTable(statement: CreateStmt, context: DefinitionBindContext): CreateTablePlan {
   refuseTableClauses(statement);
+  const onCommit = onCommitOf(statement);
   const name = statement.relation ?? {};
   const table = name.relname ?? "";
   const home: ConstraintHome = { table, schemaname: name.schemaname, existing: undefined };
@@ -90,14 +91,18 @@ export function bindCreateTable(statement: CreateStmt, context: DefinitionBindCo
   const keys = keyed
     .map(({ key }) => key)
     .toSorted((a, b) => Number(b.kind === "primary") - Number(a.kind === "primary"));
+  const schema = creationSchema(name, context);
+  if (onCommit !== undefined && schema !== "temporary") {
+    throw new SqlError(SqlState.invalidTableDefinition, "ON COMMIT can only be used on temporary tables");
+  }
   const primary = keys.filter((key) => key.kind === "primary").flatMap((key) => key.columns);
   return {
     kind: "create-table",
     isUnlogged: statement.relation?.relpersistence === "u",
-    schema: creationSchema(name, context),
+    schema,
     name: table,
     ifNotExists: statement.if_not_exists === true,
-    onCommit: onCommitOf(statement),
+    onCommit: onCommit ?? "preserve",
     columns: columns.map((column): ColumnDefinition => {
       const generated =
         column.generatedNode === undefined
@@ -128,14 +133,17 @@ function refuseTableClauses(statement: CreateStmt): void {
   }
 }
 
-function onCommitOf(statement: CreateStmt): CreateTablePlan["onCommit"] {
+/** undefined = not said. */
+function onCommitOf(statement: CreateStmt): CreateTablePlan["onCommit"] | undefined {
   switch (statement.oncommit) {
     case "ONCOMMIT_DELETE_ROWS":
       return "delete";
     case "ONCOMMIT_DROP":
       return "drop";
-    default:
+    case "ONCOMMIT_PRESERVE_ROWS":
       return "preserve";
+    default:
+      return undefined;
   }
 }
 

@@ -10,6 +10,7 @@ import { type DefinitionBindContext, requireSchema } from "./context.ts";
 import { bindCreateIndex } from "./create-index.ts";
 import { bindCreateTable } from "./create-table.ts";
 import { bindDrop, bindTruncate } from "./drop.ts";
+import { authorizationOf, databaseOwner } from "./owner-options.ts";
 import { bindAlterIndex, bindReindex } from "./reindex.ts";
 import { bindCreateSequence } from "./sequence.ts";
 
@@ -43,11 +44,12 @@ export function bindDefinition(node: Node, context: DefinitionBindContext): Defi
     if (statement.schemaElts !== undefined && statement.schemaElts.length > 0) {
       throw notSupported("CREATE SCHEMA with schema elements");
     }
-    return { kind: "create-schema", name, ifNotExists: statement.if_not_exists === true };
+    const owner = authorizationOf(statement.authrole, context);
+    return { kind: "create-schema", name, owner, ifNotExists: statement.if_not_exists === true };
   }
   if ("CreatedbStmt" in node) {
-    refuseOtherTemplates(node.CreatedbStmt.options ?? []);
-    return { kind: "create-database", name: node.CreatedbStmt.dbname ?? "" };
+    const owner = databaseOwner(node.CreatedbStmt.options ?? [], context);
+    return { kind: "create-database", name: node.CreatedbStmt.dbname ?? "", owner };
   }
   if ("DropdbStmt" in node) {
     return {
@@ -61,17 +63,6 @@ export function bindDefinition(node: Node, context: DefinitionBindContext): Defi
   }
   if ("CreateExtensionStmt" in node) return bindCreateExtension(node.CreateExtensionStmt, context);
   return undefined;
-}
-
-/** A new database is empty, as one from template0 or template1 is: a copy of another would be missing its contents. */
-function refuseOtherTemplates(options: readonly Node[]): void {
-  for (const option of options) {
-    if (!("DefElem" in option) || option.DefElem.defname !== "template") continue;
-    const { arg, location } = option.DefElem;
-    const template = arg !== undefined && "String" in arg ? arg.String.sval : undefined;
-    if (template === "template0" || template === "template1" || template === undefined) continue;
-    throw notSupported(`CREATE DATABASE from template "${template}"`, positionOf(location));
-  }
 }
 
 function bindCreateExtension(
@@ -91,9 +82,13 @@ function bindCreateExtension(
   }
   let schemaName: string | undefined;
   for (const option of statement.options ?? []) {
-    if (!("DefElem" in option) || option.DefElem.defname !== "schema") continue;
-    const arg = option.DefElem.arg;
-    if (arg !== undefined && "String" in arg) schemaName = arg.String.sval;
+    if (!("DefElem" in option)) continue;
+    const { defname, arg } = option.DefElem;
+    // The extensions need no others, so CASCADE has nothing to do.
+    if (defname === "cascade") continue;
+    const value = arg !== undefined && "String" in arg ? arg.String.sval : undefined;
+    if (defname === "schema" && value !== undefined) schemaName = value;
+    else if (defname === "new_version" && value !== undefined) requireVersion(name, version, value);
     else throw notSupported("this extension option", positionOf(option.DefElem.location));
   }
   const wanted = schemaName ?? context.searchPath.find((path) => !path.startsWith("pg_")) ?? "public";
@@ -104,4 +99,12 @@ function bindCreateExtension(
     version,
     ifNotExists: statement.if_not_exists === true,
   };
+}
+
+function requireVersion(extension: string, available: string, wanted: string): void {
+  if (wanted === available) return;
+  throw new SqlError(
+    SqlState.invalidParameterValue,
+    `extension "${extension}" has no installation script nor update path for version "${wanted}"`,
+  );
 }

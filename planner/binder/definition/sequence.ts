@@ -1,7 +1,7 @@
 // Sequence options with PostgreSQL's defaults, limits and error texts.
-import { SqlError, SqlState } from "../../../common/error.ts";
+import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
 import { Oid } from "../../../common/types/oid.ts";
-import type { CreateSeqStmt, DefElem, Node } from "../../../parser/tree.ts";
+import { type CreateSeqStmt, type DefElem, type Node, positionOf, stringsOf } from "../../../parser/tree.ts";
 import type { CreateSequencePlan, SequenceDefinition } from "../../physical/definition.ts";
 import { creationSchema, type DefinitionBindContext } from "./context.ts";
 
@@ -109,9 +109,13 @@ export function bindCreateSequence(
   context: DefinitionBindContext,
 ): CreateSequencePlan {
   const name = statement.sequence ?? {};
-  const options = (statement.options ?? []).filter(
-    (option) => !("DefElem" in option && option.DefElem.defname === "owned_by"),
-  );
+  const options = (statement.options ?? []).filter((option) => {
+    if (!("DefElem" in option) || option.DefElem.defname !== "owned_by") return true;
+    const owner = option.DefElem.arg;
+    const parts = owner !== undefined && "List" in owner ? stringsOf(owner.List.items) : [];
+    if (parts.length === 1 && parts[0] === "none") return false;
+    throw notSupported("CREATE SEQUENCE ... OWNED BY", positionOf(option.DefElem.location));
+  });
   return {
     kind: "create-sequence",
     schema: creationSchema(name, context),
