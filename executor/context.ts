@@ -19,6 +19,9 @@ export const STATEMENT_MEMORY_LIMIT_BYTES = 1 << 30;
 /** A slice of work after which the statement lets other sessions of its worker run. */
 export const SLICE_MS = 4;
 
+/** Interrupts are looked for this often at most. */
+const LOOK_MS = 1;
+
 /** Rows per batch unless a test asks for another size: the engine's chunk. */
 export const DEFAULT_BATCH_ROWS = 4096;
 
@@ -119,6 +122,8 @@ export class ExecutionContext {
   #events: ConstraintEvents | undefined;
   #memoryBytes = 0;
   #sliceStart: number;
+  /** The statement's start counts as a look: the session has looked there. */
+  #lastLook: number;
 
   constructor(
     options: ExecutionOptions,
@@ -140,17 +145,33 @@ export class ExecutionContext {
     this.constraints = options.constraints;
     this.buildOperator = buildOperator;
     this.#sliceStart = this.clock();
+    this.#lastLook = this.#sliceStart;
   }
 
   /** Once per batch: stops a cancelled statement, and gives way (a promise) when the slice is used up. */
   turn(): Promise<void> | undefined {
+    const now = this.clock();
+    this.#look(now);
+    return now - this.#sliceStart < SLICE_MS ? undefined : this.#giveWay();
+  }
+
+  /** Throws when the session was told to stop. The engine is asked once a millisecond at most: its flag is a call away. */
+  look(): void {
+    this.#look(this.clock());
+  }
+
+  #look(now: number): void {
+    if (now - this.#lastLook < LOOK_MS) return;
+    this.#lastLook = now;
     this.checkInterrupt();
-    return this.yieldIfDue();
   }
 
   /** A promise that resolves after other work of the event loop ran, or undefined while the slice lasts. */
   yieldIfDue(): Promise<void> | undefined {
-    if (this.clock() - this.#sliceStart < SLICE_MS) return undefined;
+    return this.clock() - this.#sliceStart < SLICE_MS ? undefined : this.#giveWay();
+  }
+
+  #giveWay(): Promise<void> {
     return new Promise((resolve) => {
       setImmediate(() => {
         this.#sliceStart = this.clock();

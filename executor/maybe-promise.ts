@@ -20,6 +20,18 @@ export function sequence<T>(count: number, make: (index: number) => MaybePromise
   return done;
 }
 
+/** Does `work` for each item, strictly one after the other. */
+export function forEach<T>(
+  items: readonly T[],
+  work: (item: T) => MaybePromise<void>,
+  from = 0,
+): MaybePromise<void> {
+  for (let i = from; i < items.length; i++) {
+    const doing = work(items[i] as T);
+    if (doing instanceof Promise) return doing.then(() => forEach(items, work, i + 1));
+  }
+}
+
 async function continueSequence<T>(
   done: T[],
   pending: Promise<T>,

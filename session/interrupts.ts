@@ -29,11 +29,13 @@ export class Interrupts {
     this.#session = session;
   }
 
-  /** Starts the clock of one statement; `timeoutMs` 0 = none. */
+  /** Starts the clock of one statement; `timeoutMs` 0 = none. Throws 57P01 when the session was ended meanwhile. */
   begin(timeoutMs: number): void {
     this.end();
+    const flag = this.#session.interrupt();
     // One that came after the statement before was over, or while nothing ran.
-    if (this.#session.interrupt() === 1) this.#session.clearCancel();
+    if (flag === 1) this.#session.clearCancel();
+    else if (flag === 2) throw terminatedByAdministrator();
     if (timeoutMs > 0) this.#statementTimer = setTimeout(() => this.#raise("statement timeout"), timeoutMs);
   }
 
@@ -48,9 +50,7 @@ export class Interrupts {
   check = (): void => {
     const flag = this.#session.interrupt();
     if (flag === 0) return;
-    if (flag === 2) {
-      throw terminatedByAdministrator();
-    }
+    if (flag === 2) throw terminatedByAdministrator();
     throw this.#cancelled();
   };
 

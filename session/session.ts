@@ -117,7 +117,7 @@ export class Session implements WireSession {
     receiver: ResultReceiver,
   ): Promise<void> {
     const core = this.#core;
-    core.interrupts.begin(core.settings.number("statement_timeout"));
+    core.interrupts.begin(core.view.statementTimeoutMs);
     const portal = makePortal(core, { name: "", prepared, parameters, formats: [] });
     core.portals.set("", portal);
     try {
@@ -205,7 +205,7 @@ export class Session implements WireSession {
       this.#runs(portal.statement.statement.text, nowMicroseconds());
       if (!runsInFailed(portal.statement.statement)) core.transactions.refuseInFailed();
       core.transactions.ensure(core.statementTime);
-      core.interrupts.begin(core.settings.number("statement_timeout"));
+      core.interrupts.begin(core.view.statementTimeoutMs);
       return chain(portal.run(Math.max(maxRows, 0), receiver, core.types), (tag) => {
         if (tag === undefined) receiver.suspended();
         else receiver.complete(tag);

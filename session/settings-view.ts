@@ -13,6 +13,7 @@ interface Views {
   readonly planner: PlannerSettings;
   readonly execution: ExecutionSettings;
   readonly planKey: string;
+  readonly statementTimeoutMs: number;
 }
 
 /** Settings that shape how a literal in a statement is read when it is planned. */
@@ -51,6 +52,11 @@ export class SettingsView {
     return this.#current().planKey;
   }
 
+  /** 0 = none. */
+  get statementTimeoutMs(): number {
+    return this.#current().statementTimeoutMs;
+  }
+
   get execution(): ExecutionSettings {
     return this.#current().execution;
   }
@@ -63,6 +69,7 @@ export class SettingsView {
         types: this.#types(),
         planner,
         execution: this.#execution(),
+        statementTimeoutMs: this.#settings.number("statement_timeout"),
         planKey: JSON.stringify([planner, ...LITERAL_SETTINGS.map((name) => this.#settings.get(name))]),
       };
     }

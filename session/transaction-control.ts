@@ -69,6 +69,8 @@ export class TransactionControl {
   #catalogAtSnapshot: CatalogSnapshot | undefined;
   /** A statement has begun: the modes are fixed. */
   #hasBegun = false;
+  /** The modes a transaction begins with, as of a version of the settings. */
+  #defaults: { readonly version: number; readonly modes: TransactionModes } | undefined;
   #startTime = 0;
   #identity = 0;
 
@@ -368,6 +370,12 @@ export class TransactionControl {
   }
 
   #defaultModes(): TransactionModes {
+    const { version } = this.#host.settings;
+    if (this.#defaults?.version !== version) this.#defaults = { version, modes: this.#readDefaultModes() };
+    return this.#defaults.modes;
+  }
+
+  #readDefaultModes(): TransactionModes {
     const { settings } = this.#host;
     return {
       isolation: isolationLevel(settings.get("default_transaction_isolation") ?? "read committed"),

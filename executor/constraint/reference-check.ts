@@ -103,7 +103,12 @@ async function lockKeys(
   const isFixed = context.functionContext.session.getSetting("transaction_isolation") !== "read committed";
   // From here on the newest state counts: what the snapshot holds was looked up.
   if (isFixed) context.transaction.beginCheck();
-  const outcomes = await lockRows(parent, rids, RowLock.keyShare, context).catch(asLockedRows);
+  let outcomes: Uint8Array;
+  try {
+    outcomes = await lockRows(parent, rids, RowLock.keyShare, context);
+  } catch (error) {
+    asLockedRows(error);
+  }
   for (let i = 0; i < rids.length; i++) {
     if (outcomes[i] === RowLockOutcome.locked && !isFixed) continue;
     const newest = readNewest(parent, reference.columns, rids.slice(i, i + 1), context);

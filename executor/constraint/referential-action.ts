@@ -197,6 +197,7 @@ async function updateReferencing(
   };
   const old = readLocked(child, updater.oldColumnsNeeded(new Set()), rids, context);
   await updater.update(input, rids, old);
+  updater.close();
 }
 
 /** The new key of each key in `set`; none after a delete. */

@@ -7,6 +7,7 @@ import type { TableConstraints } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
 import { argumentsOf } from "../expression/caller.ts";
 import { compileExpression } from "../expression/compile.ts";
+import { chain, forEach, type MaybePromise } from "../maybe-promise.ts";
 import { checkViolation, type FullRow, notNullViolation } from "./violations.ts";
 
 /** The first row that breaks a constraint. */
@@ -17,45 +18,49 @@ export interface Violation {
 }
 
 /** The columns with the stored generated ones computed, in order: a hidden column of an index may read the user's. */
-export async function withGenerated(
+export function withGenerated(
   columns: readonly Vector[],
   rowCount: number,
   constraints: TableConstraints,
   context: ExecutionContext,
-): Promise<Vector[]> {
+): MaybePromise<readonly Vector[]> {
+  if (constraints.generated.length === 0) return columns;
   const computed = [...columns];
-  for (const { attnum, expression } of constraints.generated) {
-    computed[attnum - 1] = await compileExpression(expression)({ columns: computed, rowCount }, context);
-  }
-  return computed;
+  const compute = ({ attnum, expression }: TableConstraints["generated"][number]): MaybePromise<void> =>
+    chain(compileExpression(expression)({ columns: computed, rowCount }, context), (values) => {
+      computed[attnum - 1] = values;
+    });
+  return chain(forEach(constraints.generated, compute), () => computed);
 }
 
 /**
  * The first violation in row order; within a row NOT NULL columns in order, then CHECKs by name, as PostgreSQL looks at
  * them. `written` limits NOT NULL to columns an UPDATE assigns.
  */
-export async function findViolation(
+export function findViolation(
   table: TableEntry,
   batch: Batch,
   constraints: TableConstraints,
-  written: ReadonlySet<number> | undefined,
+  written: readonly number[] | undefined,
   context: ExecutionContext,
-): Promise<Violation | undefined> {
+): MaybePromise<Violation | undefined> {
   let first: Violation | undefined;
   const report = (row: number, error: (full: FullRow) => SqlError): void => {
     if (first === undefined || row < first.row) first = { row, error };
   };
   for (const attnum of constraints.notNull) {
-    if (written !== undefined && !written.has(attnum)) continue;
+    if (written !== undefined && !written.includes(attnum)) continue;
     const row = firstNull(must(batch.columns[attnum - 1], "a column"), batch.rowCount);
     if (row !== undefined) report(row, (full) => notNullViolation(table, attnum, full, context));
   }
-  for (const check of constraints.checks.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-    const holds = await compileExpression(check.expression)(batch, context);
-    const row = firstFalse(holds, batch.rowCount);
-    if (row !== undefined) report(row, (full) => checkViolation(table, check.name, full, context));
-  }
-  return first;
+  if (constraints.checks.length === 0) return first;
+  const checks = constraints.checks.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const look = ({ name, expression }: TableConstraints["checks"][number]): MaybePromise<void> =>
+    chain(compileExpression(expression)(batch, context), (holds) => {
+      const row = firstFalse(holds, batch.rowCount);
+      if (row !== undefined) report(row, (full) => checkViolation(table, name, full, context));
+    });
+  return chain(forEach(checks, look), () => first);
 }
 
 /** Row `row` of full columns, by attnum - 1. */

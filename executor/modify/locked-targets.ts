@@ -11,6 +11,7 @@ import { gatherBatch } from "../batch/gather.ts";
 import type { ExecutionContext } from "../context.ts";
 import { compileExpression } from "../expression/compile.ts";
 import { trueRows } from "../expression/truth.ts";
+import { chain, type MaybePromise } from "../maybe-promise.ts";
 import { readLocked } from "./existing-rows.ts";
 import { lockRows } from "./write-rows.ts";
 
@@ -33,16 +34,17 @@ export class TargetLocker {
   }
 
   /** Locks the targets of an input batch; gives groups of rows to work on (none, one, or two with re-evaluated rows). */
-  async lock(batch: Batch): Promise<LockedTargets[]> {
+  lock(batch: Batch): MaybePromise<LockedTargets[]> {
     const first = this.#firstNamed(batch);
-    const outcomes = await lockRows(this.#plan.table, first.rids, this.#mode, this.#context);
-    const groups: LockedTargets[] = [];
-    const asSeen = pick(first, outcomes, RowLockOutcome.locked);
-    if (asSeen !== undefined) groups.push(asSeen);
-    const changed = pick(first, outcomes, RowLockOutcome.changed);
-    const rechecked = changed === undefined ? undefined : await this.#recheck(changed);
-    if (rechecked !== undefined) groups.push(rechecked);
-    return groups;
+    return chain(lockRows(this.#plan.table, first.rids, this.#mode, this.#context), (outcomes) => {
+      const asSeen = pick(first, outcomes, RowLockOutcome.locked);
+      const groups = asSeen === undefined ? [] : [asSeen];
+      const changed = pick(first, outcomes, RowLockOutcome.changed);
+      if (changed === undefined) return groups;
+      return chain(this.#recheck(changed), (rechecked) =>
+        rechecked === undefined ? groups : [...groups, rechecked],
+      );
+    });
   }
 
   /** Rows whose target was not named before in this statement. A NULL target (outer join) is none. */
@@ -58,7 +60,7 @@ export class TargetLocker {
       rids.push(rid);
     }
     const all = rows.length === batch.rowCount;
-    return { batch: all ? batch : gatherBatch(batch, Uint32Array.from(rows)), rids: Uint32Array.from(rids) };
+    return { batch: all ? batch : gatherBatch(batch, Uint32Array.from(rows)), rids: new Uint32Array(rids) };
   }
 
   /** Newest versions in place of the old ones, those that still satisfy the condition. */

@@ -8,6 +8,7 @@ import type { ExecutionContext } from "../context.ts";
 import { columnsUsed } from "../expression/columns-used.ts";
 import { compileExpression } from "../expression/compile.ts";
 import { type Evaluate, evaluateAll } from "../expression/evaluate.ts";
+import { chain, type MaybePromise } from "../maybe-promise.ts";
 
 export class Returning {
   /** Input columns the expressions read. */
@@ -25,9 +26,11 @@ export class Returning {
   }
 
   /** Adds the results for written rows. */
-  async add(columns: readonly Vector[], rowCount: number): Promise<void> {
+  add(columns: readonly Vector[], rowCount: number): MaybePromise<void> {
     if (this.#expressions === undefined || rowCount === 0) return;
-    this.#store.append(await evaluateAll(this.#expressions, { columns, rowCount }, this.#context), rowCount);
+    return chain(evaluateAll(this.#expressions, { columns, rowCount }, this.#context), (values) =>
+      this.#store.append(values, rowCount),
+    );
   }
 
   /** The kept rows, batch by batch; undefined at once without RETURNING. */

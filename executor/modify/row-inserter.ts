@@ -8,8 +8,10 @@ import type { InsertPlan, TableConstraints } from "../../planner/physical/plan.t
 import { noteInserted } from "../constraint/note.ts";
 import type { ExecutionContext } from "../context.ts";
 import { compileExpression } from "../expression/compile.ts";
-import { toBuffer } from "../storage/column-buffer.ts";
-import { findViolation, fullRow, withGenerated } from "./constraints.ts";
+import { chain, forEach, type MaybePromise } from "../maybe-promise.ts";
+import { POOLED_RIDS } from "../storage/buffer-pool.ts";
+import { LentBuffers } from "../storage/column-buffer.ts";
+import { findViolation, fullRow, type Violation, withGenerated } from "./constraints.ts";
 import { uniqueViolation } from "./violations.ts";
 import { type Conflict, insertRows } from "./write-rows.ts";
 
@@ -36,36 +38,44 @@ export interface NewRows {
 export class RowInserter {
   readonly #target: InsertTarget;
   readonly #context: ExecutionContext;
+  readonly #buffers: LentBuffers;
 
   constructor(target: InsertTarget, context: ExecutionContext) {
     this.#target = target;
     this.#context = context;
+    this.#buffers = new LentBuffers(context.buffers);
   }
 
-  /** Full rows from the given columns (one per target attnum). */
-  async complete(given: readonly Vector[], rowCount: number): Promise<NewRows> {
+  /** Full rows from the given columns (one per target attnum). Valid until the next call of it. */
+  complete(given: readonly Vector[], rowCount: number): MaybePromise<NewRows> {
     const { table, attnums, defaults, constraints } = this.#target;
     const missing = new ConstantVector(null, rowCount);
     const columns = Array.from({ length: table.columns.length }, (): Vector => missing);
     for (let i = 0; i < attnums.length; i++) {
       columns[(attnums[i] as number) - 1] = must(given[i], "a column per target");
     }
-    for (const { attnum, expression } of defaults) {
-      columns[attnum - 1] = await compileExpression(expression)({ columns: [], rowCount }, this.#context);
-    }
-    const full = await withGenerated(columns, rowCount, constraints, this.#context);
-    const violation = await findViolation(
-      table,
-      { columns: full, rowCount },
-      constraints,
-      undefined,
-      this.#context,
+    const setDefault = ({ attnum, expression }: InsertTarget["defaults"][number]): MaybePromise<void> =>
+      chain(compileExpression(expression)({ columns: [], rowCount }, this.#context), (values) => {
+        columns[attnum - 1] = values;
+      });
+    return chain(forEach(defaults, setDefault), () =>
+      chain(withGenerated(columns, rowCount, constraints, this.#context), (full) =>
+        chain(
+          findViolation(table, { columns: full, rowCount }, constraints, undefined, this.#context),
+          (violation) => this.#newRows(full, rowCount, violation),
+        ),
+      ),
     );
+  }
+
+  #newRows(full: readonly Vector[], rowCount: number, violation: Violation | undefined): NewRows {
+    const { table } = this.#target;
     const validCount = violation?.row ?? rowCount;
+    this.#buffers.release();
     return {
       columns: full,
       buffers: full.map((vector, i) =>
-        toBuffer(vector, must(table.columns[i], "a column").type, 0, validCount),
+        this.#buffers.fill(vector, must(table.columns[i], "a column").type, 0, validCount),
       ),
       rowCount,
       validCount,
@@ -76,20 +86,32 @@ export class RowInserter {
   }
 
   /**
-   * Writes all rows; 23505, 23502 or 23514 for the first row that cannot be. Gives the new row ids. `onConflict` learns the
-   * row of a 23505 before it is thrown.
+   * Writes all rows; 23505, 23502 or 23514 for the first row that cannot be. `onConflict` learns the row of a 23505 before
+   * it is thrown.
    */
-  async insert(rows: NewRows, onConflict?: (row: number) => void): Promise<Uint32Array> {
-    const rids = new Uint32Array(rows.rowCount);
-    const { storageId } = this.#target.table;
-    const conflict = await insertRows(storageId, rows.buffers, 0, rows.validCount, rids, this.#context);
-    if (conflict !== undefined) {
-      onConflict?.(conflict.row);
-      this.throwConflict(rows, conflict);
-    }
-    rows.throwViolation();
-    this.noteWritten(rids);
-    return rids;
+  insert(rows: NewRows, onConflict?: (row: number) => void): MaybePromise<void> {
+    const { buffers } = this.#context;
+    const { table, constraints } = this.#target;
+    // Row ids that are looked at again when the statement ends are kept until then.
+    const isWatched = constraints.foreignKeys.length + constraints.deferrableKeys.length > 0;
+    const rids = isWatched
+      ? new Uint32Array(rows.validCount)
+      : buffers.takeRids(Math.max(rows.validCount, POOLED_RIDS));
+    const inserting = insertRows(table.storageId, rows.buffers, 0, rows.validCount, rids, this.#context);
+    return chain(inserting, (conflict) => {
+      if (conflict !== undefined) {
+        onConflict?.(conflict.row);
+        this.throwConflict(rows, conflict);
+      }
+      rows.throwViolation();
+      if (isWatched) this.noteWritten(rids);
+      else buffers.releaseRids(rids);
+    });
+  }
+
+  /** Gives the memory of the last rows back. */
+  close(): void {
+    this.#buffers.release();
   }
 
   /** Rows that were written are looked at again when the statement ends, where the table has constraints for it. */

@@ -10,9 +10,9 @@ import { noteUpdated, watchedColumns } from "../constraint/note.ts";
 import type { ExecutionContext } from "../context.ts";
 import { columnsUsed } from "../expression/columns-used.ts";
 import { compileExpression } from "../expression/compile.ts";
-import { evaluateAll } from "../expression/evaluate.ts";
-import { toBuffer } from "../storage/column-buffer.ts";
-import { findViolation, fullRow, withGenerated } from "./constraints.ts";
+import { chain, forEach, type MaybePromise } from "../maybe-promise.ts";
+import { LentBuffers } from "../storage/column-buffer.ts";
+import { findViolation, fullRow, type Violation, withGenerated } from "./constraints.ts";
 import { readLocked } from "./existing-rows.ts";
 import { indexById } from "./row-inserter.ts";
 import { type FullRow, uniqueViolation } from "./violations.ts";
@@ -26,39 +26,76 @@ export interface UpdateTarget {
   readonly constraints: TableConstraints;
 }
 
+/** What a target says the same way in every execution. */
+interface UpdateShape {
+  /** The target with those generated columns alone that read what is assigned. */
+  readonly target: UpdateTarget;
+  /** attnums written: assigned, and generated from what is assigned. */
+  readonly written: readonly number[];
+  /** The same as positions in the engine's relation. */
+  readonly changed: Uint16Array;
+  readonly lockMode: number;
+}
+
+const shapes = new WeakMap<UpdateTarget, UpdateShape>();
+
+function shapeOf(target: UpdateTarget): UpdateShape {
+  let shape = shapes.get(target);
+  if (shape === undefined) {
+    shape = makeShape(target);
+    shapes.set(target, shape);
+  }
+  return shape;
+}
+
+function makeShape(target: UpdateTarget): UpdateShape {
+  const written = target.assignments.map((assignment) => assignment.attnum);
+  const generated: GeneratedColumn[] = [];
+  // In their order: a hidden column of an index may read a generated one.
+  for (const column of target.constraints.generated) {
+    if (!columnsUsed(column.expression).some((position) => written.includes(position + 1))) continue;
+    generated.push(column);
+    written.push(column.attnum);
+  }
+  return {
+    target: { ...target, constraints: { ...target.constraints, generated } },
+    written,
+    changed: Uint16Array.from(written, (attnum) => attnum - 1),
+    lockMode: lockModeOf(target.constraints, written),
+  };
+}
+
+/**
+ * FOR NO KEY UPDATE unless a column of a unique index is written: then nobody may refer to the key meanwhile. Nothing can
+ * refer to an expression or to a part of the rows.
+ */
+function lockModeOf(constraints: TableConstraints, written: readonly number[]): number {
+  const isKey = constraints.indexes.some(
+    (index) =>
+      index.isUnique &&
+      index.predicate === undefined &&
+      index.columns.every((column) => column.expression === undefined) &&
+      index.columns.some((column) => written.includes(column.attnum)),
+  );
+  return isKey ? RowLock.update : RowLock.noKeyUpdate;
+}
+
 export class RowUpdater {
   readonly #target: UpdateTarget;
   readonly #context: ExecutionContext;
-  /** attnums written: assigned, and generated from what is assigned. */
-  readonly #written: readonly number[];
+  readonly #shape: UpdateShape;
+  readonly #buffers: LentBuffers;
 
   constructor(target: UpdateTarget, context: ExecutionContext) {
-    const written = target.assignments.map((assignment) => assignment.attnum);
-    const generated: GeneratedColumn[] = [];
-    // In their order: a hidden column of an index may read a generated one.
-    for (const column of target.constraints.generated) {
-      if (!columnsUsed(column.expression).some((position) => written.includes(position + 1))) continue;
-      generated.push(column);
-      written.push(column.attnum);
-    }
-    this.#target = { ...target, constraints: { ...target.constraints, generated } };
+    this.#shape = shapeOf(target);
+    this.#target = this.#shape.target;
     this.#context = context;
-    this.#written = written;
+    this.#buffers = new LentBuffers(context.buffers);
   }
 
-  /**
-   * FOR NO KEY UPDATE unless a column of a unique index is written: then nobody may refer to the key meanwhile. Nothing can
-   * refer to an expression or to a part of the rows.
-   */
+  /** How its rows have to be locked. */
   get lockMode(): number {
-    const isKey = this.#target.constraints.indexes.some(
-      (index) =>
-        index.isUnique &&
-        index.predicate === undefined &&
-        index.columns.every((column) => column.expression === undefined) &&
-        index.columns.some((column) => this.#written.includes(column.attnum)),
-    );
-    return isKey ? RowLock.update : RowLock.noKeyUpdate;
+    return this.#shape.lockMode;
   }
 
   /**
@@ -71,50 +108,69 @@ export class RowUpdater {
     for (const { expression } of [...constraints.checks, ...constraints.generated]) {
       for (const position of columnsUsed(expression)) positions.add(position);
     }
+    const { written } = this.#shape;
     const unwritten = [...positions]
       .map((position) => position + 1)
-      .filter((attnum) => !this.#written.includes(attnum));
-    return [...new Set([...unwritten, ...watchedColumns(constraints, this.#written)])];
+      .filter((attnum) => !written.includes(attnum));
+    return [...new Set([...unwritten, ...watchedColumns(constraints, written)])];
   }
 
   /**
    * Writes new versions of the locked rows `rids` (one per row of `input`); `old` holds the old row's columns by
    * attnum - 1 as far as oldColumnsNeeded() asked. Gives the new rows in the same shape.
    */
-  async update(input: Batch, rids: Uint32Array, old: readonly Vector[]): Promise<Vector[]> {
+  update(input: Batch, rids: Uint32Array, old: readonly Vector[]): MaybePromise<readonly Vector[]> {
     const { table, assignments, constraints } = this.#target;
     const { rowCount } = input;
-    const values = await evaluateAll(
-      assignments.map((assignment) => compileExpression(assignment.expression)),
-      input,
-      this.#context,
-    );
     const assigned = [...old];
-    for (let i = 0; i < assignments.length; i++) {
-      assigned[(assignments[i] as { attnum: number }).attnum - 1] = must(values[i], "a value per assignment");
-    }
-    const full = await withGenerated(assigned, rowCount, constraints, this.#context);
-    const batch = { columns: full, rowCount };
-    const written = new Set(this.#written);
-    const violation = await findViolation(table, batch, constraints, written, this.#context);
-    const validCount = violation?.row ?? rowCount;
-    const buffers = this.#written.map((attnum) =>
-      toBuffer(
+    const assign = ({ attnum, expression }: UpdateTarget["assignments"][number]): MaybePromise<void> =>
+      chain(compileExpression(expression)(input, this.#context), (values) => {
+        assigned[attnum - 1] = values;
+      });
+    return chain(forEach(assignments, assign), () =>
+      chain(withGenerated(assigned, rowCount, constraints, this.#context), (full) =>
+        chain(
+          findViolation(table, { columns: full, rowCount }, constraints, this.#shape.written, this.#context),
+          (violation) => chain(this.#write(full, old, rids, violation), () => full),
+        ),
+      ),
+    );
+  }
+
+  /** Gives the memory of the last write back. */
+  close(): void {
+    this.#buffers.release();
+  }
+
+  #write(
+    full: readonly Vector[],
+    old: readonly Vector[],
+    rids: Uint32Array,
+    violation: Violation | undefined,
+  ): MaybePromise<void> {
+    const { table, constraints } = this.#target;
+    const validCount = violation?.row ?? rids.length;
+    this.#buffers.release();
+    const buffers = this.#shape.written.map((attnum) =>
+      this.#buffers.fill(
         must(full[attnum - 1], "a written column"),
         must(table.columns[attnum - 1], "a column").type,
         0,
         validCount,
       ),
     );
-    const changed = Uint16Array.from(this.#written, (attnum) => attnum - 1);
-    const conflict = await updateRows(table.storageId, rids, changed, buffers, 0, validCount, this.#context);
-    if (conflict !== undefined) {
-      const row = this.#wholeRow(full, rids, conflict.row);
-      throw uniqueViolation(table, indexById(constraints, conflict.indexId), row, this.#context);
-    }
-    if (violation !== undefined) throw violation.error(this.#wholeRow(full, rids, violation.row));
-    noteUpdated(table, constraints, this.#written, old, full, rids, this.#context);
-    return full;
+    const { changed, written } = this.#shape;
+    return chain(
+      updateRows(table.storageId, rids, changed, buffers, 0, validCount, this.#context),
+      (conflict) => {
+        if (conflict !== undefined) {
+          const row = this.#wholeRow(full, rids, conflict.row);
+          throw uniqueViolation(table, indexById(constraints, conflict.indexId), row, this.#context);
+        }
+        if (violation !== undefined) throw violation.error(this.#wholeRow(full, rids, violation.row));
+        noteUpdated(table, constraints, written, old, full, rids, this.#context);
+      },
+    );
   }
 
   /** For messages: columns that were not read before come from the stored row. */
@@ -122,7 +178,7 @@ export class RowUpdater {
     const { table } = this.#target;
     const live = storedColumns(table).map((column) => column.attnum);
     const stored = readLocked(table, live, rids.slice(row, row + 1), this.#context);
-    const known = new Set(this.#written);
+    const known = new Set(this.#shape.written);
     return fullRow(
       stored.map((column, i) =>
         known.has(i + 1) ? gather(columns[i] as Vector, Uint32Array.of(row)) : column,

@@ -5,6 +5,10 @@ import { SqlError, SqlState, toSqlError } from "../../common/error.ts";
 import type { TableEntry } from "../../catalog/entries.ts";
 import { type ColumnBuffer, LockPolicy, WriteReason, WriteStatus } from "../../native/engine.ts";
 import type { ExecutionContext } from "../context.ts";
+import type { MaybePromise } from "../maybe-promise.ts";
+
+/** Where the engine says why a call stopped: read right after each call, so one is enough for all. */
+const STATUS = new Int32Array(4);
 
 /** A unique key in the way: rows before `row` were written, `row` was not. */
 export interface Conflict {
@@ -21,7 +25,7 @@ export function insertRows(
   to: number,
   rids: Uint32Array,
   context: ExecutionContext,
-): Promise<Conflict | undefined> {
+): MaybePromise<Conflict | undefined> {
   return writeRows(from, to, context, (at, count, status) =>
     context.transaction.insertRows(relationId, columns, at, count, rids, status),
   );
@@ -36,72 +40,64 @@ export function updateRows(
   from: number,
   to: number,
   context: ExecutionContext,
-): Promise<Conflict | undefined> {
+): MaybePromise<Conflict | undefined> {
   return writeRows(from, to, context, (at, count, status) =>
     context.transaction.updateRows(relationId, rids, changed, columns, at, count, status),
   );
 }
 
-async function writeRows(
+function writeRows(
   from: number,
   to: number,
   context: ExecutionContext,
   write: (at: number, count: number, status: Int32Array) => number,
-): Promise<Conflict | undefined> {
-  const status = new Int32Array(4);
-  let at = from;
-  while (at < to) {
-    status.fill(0);
-    at += write(at, to - at, status);
-    if (at >= to) break;
-    const reason = status[WriteStatus.reason];
-    if (reason === WriteReason.conflict) {
-      return {
-        row: at,
-        // Ids are unsigned; the status array is not.
-        indexId: (status[WriteStatus.indexId] as number) >>> 0,
-        conflictingRid: (status[WriteStatus.conflictingRid] as number) >>> 0,
-      };
-    }
-    assert(reason === WriteReason.wait, "a write that stopped early says why");
-    await context.wait((status[WriteStatus.token] as number) >>> 0);
-    context.checkInterrupt();
+): MaybePromise<Conflict | undefined> {
+  if (from >= to) return undefined;
+  STATUS.fill(0);
+  const row = from + write(from, to - from, STATUS);
+  if (row >= to) return undefined;
+  const reason = STATUS[WriteStatus.reason];
+  if (reason === WriteReason.conflict) {
+    return {
+      row,
+      // Ids are unsigned; the status array is not.
+      indexId: (STATUS[WriteStatus.indexId] as number) >>> 0,
+      conflictingRid: (STATUS[WriteStatus.conflictingRid] as number) >>> 0,
+    };
   }
-  return undefined;
+  assert(reason === WriteReason.wait, "a write that stopped early says why");
+  return afterWait(context, () => writeRows(row, to, context, write));
+}
+
+/** Goes on when the token in STATUS was delivered. */
+async function afterWait<T>(context: ExecutionContext, goOn: () => MaybePromise<T>): Promise<T> {
+  await context.wait((STATUS[WriteStatus.token] as number) >>> 0);
+  context.checkInterrupt();
+  return goOn();
 }
 
 /** Locks all rows in order; `outcomes` says per row what was found. 55P03 names the table where `policy` is not to wait. */
-export async function lockRows(
+export function lockRows(
   table: TableEntry,
   rids: Uint32Array,
   mode: number,
   context: ExecutionContext,
   policy: number = LockPolicy.wait,
-): Promise<Uint8Array> {
+): MaybePromise<Uint8Array> {
+  const { transaction } = context;
   const outcomes = new Uint8Array(rids.length);
-  const status = new Int32Array(4);
-  let at = 0;
-  while (at < rids.length) {
-    status.fill(0);
+  const lockFrom = (from: number): MaybePromise<Uint8Array> => {
+    STATUS.fill(0);
+    const count = rids.length - from;
+    let done: number;
     try {
-      at += context.transaction.lockRows(
-        table.storageId,
-        rids,
-        at,
-        rids.length - at,
-        mode,
-        policy,
-        outcomes,
-        status,
-      );
+      done = transaction.lockRows(table.storageId, rids, from, count, mode, policy, outcomes, STATUS);
     } catch (error) {
       throw named(table, toSqlError(error));
     }
-    if (at >= rids.length) break;
-    await context.wait((status[WriteStatus.token] as number) >>> 0);
-    context.checkInterrupt();
-  }
-  return outcomes;
+    return done === count ? outcomes : afterWait(context, () => lockFrom(from + done));
+  };
+  return rids.length === 0 ? outcomes : lockFrom(0);
 }
 
 /** The engine knows tables by number only. */

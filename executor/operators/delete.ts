@@ -4,9 +4,9 @@ import { RowLock } from "../../native/engine.ts";
 import type { DeletePlan } from "../../planner/physical/plan.ts";
 import { noteDeleted } from "../constraint/note.ts";
 import type { ExecutionContext } from "../context.ts";
-import type { MaybePromise } from "../maybe-promise.ts";
+import { chain, forEach, type MaybePromise } from "../maybe-promise.ts";
 import { readLocked } from "../modify/existing-rows.ts";
-import { TargetLocker } from "../modify/locked-targets.ts";
+import { type LockedTargets, TargetLocker } from "../modify/locked-targets.ts";
 import { Returning } from "../modify/returning.ts";
 import type { Operator } from "./operator.ts";
 import { drain } from "./pull.ts";
@@ -31,12 +31,13 @@ export class DeleteOperator implements Operator {
     return this.#input.open();
   }
 
-  async next(): Promise<Batch | undefined> {
-    if (!this.#hasRun) {
-      this.#hasRun = true;
-      await drain(this.#input, (batch) => this.#deleteBatch(batch));
-    }
-    return this.#returning.next();
+  next(): MaybePromise<Batch | undefined> {
+    if (this.#hasRun) return this.#returning.next();
+    this.#hasRun = true;
+    return chain(
+      drain(this.#input, (batch) => this.#deleteBatch(batch)),
+      () => this.#returning.next(),
+    );
   }
 
   close(): void {
@@ -44,20 +45,23 @@ export class DeleteOperator implements Operator {
     this.#returning.close();
   }
 
-  async #deleteBatch(batch: Batch): Promise<void> {
-    const pause = this.#context.turn();
-    if (pause !== undefined) await pause;
+  #deleteBatch(batch: Batch): MaybePromise<void> {
+    return chain(this.#context.turn(), () =>
+      chain(this.#locker.lock(batch), (groups) => forEach(groups, (group) => this.#deleteGroup(group))),
+    );
+  }
+
+  #deleteGroup({ batch, rids }: LockedTargets): MaybePromise<void> {
     const { table, referencedBy } = this.#plan;
     const returned = [...this.#returning.columnsUsed]
       .filter((position) => position < table.columns.length)
       .map((position) => position + 1);
     const needed = [...new Set([...returned, ...referencedBy.flatMap(({ columns }) => columns)])];
-    for (const group of await this.#locker.lock(batch)) {
-      const old = readLocked(table, needed, group.rids, this.#context);
-      this.#context.transaction.deleteRows(table.storageId, group.rids, 0, group.rids.length);
-      noteDeleted(referencedBy, old, group.rids.length, this.#context);
-      this.#context.countAffected(this.#plan.id, group.rids.length);
-      await this.#returning.add([...old, ...group.batch.columns], group.rids.length);
-    }
+    const old = readLocked(table, needed, rids, this.#context);
+    this.#context.transaction.deleteRows(table.storageId, rids, 0, rids.length);
+    noteDeleted(referencedBy, old, rids.length, this.#context);
+    this.#context.countAffected(this.#plan.id, rids.length);
+    if (this.#plan.returning !== undefined)
+      return this.#returning.add([...old, ...batch.columns], rids.length);
   }
 }

@@ -5,6 +5,7 @@ import type { IndexScanPlan } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
 import { chain, type MaybePromise } from "../maybe-promise.ts";
 import { POOLED_RIDS } from "../storage/buffer-pool.ts";
+import { LentBuffers } from "../storage/column-buffer.ts";
 import { RowFetcher } from "../storage/fetch-rows.ts";
 import { indexRanges } from "../storage/index-range.ts";
 import type { Operator } from "./operator.ts";
@@ -19,6 +20,8 @@ export class IndexScanOperator implements Operator {
   readonly #context: ExecutionContext;
   readonly #filter: BatchFilter | undefined;
   #ranges: IndexRange[] = [];
+  /** The memory of the ranges' bounds. */
+  readonly #bounds: LentBuffers;
   #cursor: IndexCursor | undefined;
   #fetcher: RowFetcher | undefined;
   #rids: Uint32Array = NO_RIDS;
@@ -29,13 +32,15 @@ export class IndexScanOperator implements Operator {
     this.#plan = plan;
     this.#context = context;
     this.#filter = batchFilter(plan.filter, plan.id, context);
+    this.#bounds = new LentBuffers(context.buffers);
   }
 
   open(): MaybePromise<void> {
     const { condition, index, target, backward } = this.#plan;
     this.#useCapacity(FIRST_ROWS);
-    return chain(indexRanges(condition, index, target.table, backward, this.#context), (ranges) => {
-      this.#ranges = ranges;
+    const ranges = indexRanges(condition, index, target.table, backward, this.#context, this.#bounds);
+    return chain(ranges, (made) => {
+      this.#ranges = made;
     });
   }
 
@@ -51,6 +56,7 @@ export class IndexScanOperator implements Operator {
     this.#context.buffers.releaseRids(this.#rids);
     this.#rids = NO_RIDS;
     this.#ranges = [];
+    this.#bounds.release();
   }
 
   #read(): MaybePromise<Batch | undefined> {

@@ -19,7 +19,7 @@ import { type NewRows, RowInserter } from "../modify/row-inserter.ts";
 import { RowUpdater } from "../modify/row-updater.ts";
 import { type Conflict, insertRows, lockRows } from "../modify/write-rows.ts";
 import { compileExpression } from "../expression/compile.ts";
-import type { MaybePromise } from "../maybe-promise.ts";
+import { chain, type MaybePromise } from "../maybe-promise.ts";
 import type { Operator } from "./operator.ts";
 import { drain } from "./pull.ts";
 
@@ -55,37 +55,39 @@ export class InsertOperator implements Operator {
     return this.#input.open();
   }
 
-  async next(): Promise<Batch | undefined> {
-    if (!this.#hasRun) {
-      this.#hasRun = true;
-      await drain(this.#input, (batch) => this.#insertBatch(batch));
-    }
-    return this.#returning.next();
+  next(): MaybePromise<Batch | undefined> {
+    if (this.#hasRun) return this.#returning.next();
+    this.#hasRun = true;
+    return chain(
+      drain(this.#input, (batch) => this.#insertBatch(batch)),
+      () => this.#returning.next(),
+    );
   }
 
   close(): void {
     this.#input.close();
+    this.#inserter.close();
     this.#returning.close();
   }
 
-  async #insertBatch(batch: Batch): Promise<void> {
-    const pause = this.#context.turn();
-    if (pause !== undefined) await pause;
-    const rows = await this.#inserter.complete(batch.columns, batch.rowCount);
-    if (this.#plan.onConflict !== undefined) {
-      await this.#insertOrResolve(rows, this.#plan.onConflict);
-      return;
-    }
-    await this.#inserter.insert(rows);
-    await this.#finish(rows, 0, rows.rowCount);
+  #insertBatch(batch: Batch): MaybePromise<void> {
+    const { onConflict } = this.#plan;
+    return chain(this.#context.turn(), () =>
+      chain(this.#inserter.complete(batch.columns, batch.rowCount), (rows) =>
+        onConflict === undefined
+          ? chain(this.#inserter.insert(rows), () => this.#finish(rows, 0, rows.rowCount))
+          : this.#insertOrResolve(rows, onConflict),
+      ),
+    );
   }
 
   /** Counts rows [from, to) as inserted and computes their RETURNING. */
-  async #finish(rows: NewRows, from: number, to: number): Promise<void> {
+  #finish(rows: NewRows, from: number, to: number): MaybePromise<void> {
     if (to === from) return;
     this.#context.countAffected(this.#plan.id, to - from);
+    if (this.#plan.returning === undefined) return;
     const written = sliceBatch({ columns: rows.columns, rowCount: rows.rowCount }, from, to);
-    await this.#returning.add(written.columns, to - from);
+    return this.#returning.add(written.columns, to - from);
   }
 
   async #insertOrResolve(rows: NewRows, onConflict: OnConflict): Promise<void> {
@@ -169,7 +171,8 @@ export class InsertOperator implements Operator {
       { table, assignments: action.assignments, constraints: this.#plan.constraints },
       this.#context,
     );
-    const updated: readonly Vector[] = await updater.update(pair, target, must(existing, "the existing row"));
+    const updated = await updater.update(pair, target, must(existing, "the existing row"));
+    updater.close();
     this.#touched.add(rid);
     this.#context.countAffected(this.#plan.id, 1);
     await this.#returning.add(updated, 1);

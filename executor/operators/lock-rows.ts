@@ -7,6 +7,7 @@
 import { must } from "../../common/assert.ts";
 import { SqlError, SqlState, toSqlError } from "../../common/error.ts";
 import { ConstantVector, type Batch, type Vector } from "../../common/batch/vector.ts";
+import type { TableEntry } from "../../catalog/entries.ts";
 import { RowLockOutcome } from "../../native/engine.ts";
 import type { LockRowsPlan } from "../../planner/physical/plan.ts";
 import { gatherBatch, sliceBatch } from "../batch/gather.ts";
@@ -73,7 +74,7 @@ export class LockRowsOperator implements Operator {
     for (const { table, ridIndex, mode, policy } of this.#plan.marks) {
       const column = must(batch.columns[ridIndex], "a rid column");
       const rids = Uint32Array.from(rows, (row) => column.get(row) as number);
-      const outcomes = await lockRows(table, rids, mode, this.#context, policy).catch(asSelect);
+      const outcomes = await this.#outcomes(table, rids, mode, policy);
       rows = rows.filter((row, i) => {
         const outcome = outcomes[i] as number;
         if (outcome === RowLockOutcome.changed) isChanged[row] = 1;
@@ -94,6 +95,14 @@ export class LockRowsOperator implements Operator {
         this.#wanted -= passed.rowCount;
       }
       from = to;
+    }
+  }
+
+  async #outcomes(table: TableEntry, rids: Uint32Array, mode: number, policy: number): Promise<Uint8Array> {
+    try {
+      return await lockRows(table, rids, mode, this.#context, policy);
+    } catch (error) {
+      return asSelect(error);
     }
   }
 

@@ -32,9 +32,23 @@ async function resume(
   return (await map(batch)) ?? pullUntil(input, map);
 }
 
-/** Runs the input to its end. */
-export async function drain(input: Operator, take: (batch: Batch) => MaybePromise<void>): Promise<void> {
-  for (let batch = await input.next(); batch !== undefined; batch = await input.next()) {
+/** Runs the input to its end, without waiting as long as nothing waits. */
+export function drain(input: Operator, take: (batch: Batch) => MaybePromise<void>): MaybePromise<void> {
+  for (;;) {
+    const batch = input.next();
+    if (batch instanceof Promise) return drainOn(input, take, batch);
+    if (batch === undefined) return;
+    const taken = take(batch);
+    if (taken instanceof Promise) return taken.then(() => drainOn(input, take, input.next()));
+  }
+}
+
+async function drainOn(
+  input: Operator,
+  take: (batch: Batch) => MaybePromise<void>,
+  next: MaybePromise<Batch | undefined>,
+): Promise<void> {
+  for (let batch = await next; batch !== undefined; batch = await input.next()) {
     const taken = take(batch);
     if (taken instanceof Promise) await taken;
   }

@@ -17,7 +17,7 @@ export class ResultOperator implements Operator {
   }
 
   open(): MaybePromise<void> {
-    this.#context.checkInterrupt();
+    this.#context.look();
     if (this.#plan.condition === undefined) return;
     return chain(evaluateScalar(this.#plan.condition, this.#context), (holds) => {
       this.#isDone = holds !== true;

@@ -2,9 +2,9 @@
 import type { Batch } from "../../common/batch/vector.ts";
 import type { UpdatePlan } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
-import type { MaybePromise } from "../maybe-promise.ts";
+import { chain, forEach, type MaybePromise } from "../maybe-promise.ts";
 import { readLocked } from "../modify/existing-rows.ts";
-import { TargetLocker } from "../modify/locked-targets.ts";
+import { type LockedTargets, TargetLocker } from "../modify/locked-targets.ts";
 import { Returning } from "../modify/returning.ts";
 import { RowUpdater } from "../modify/row-updater.ts";
 import type { Operator } from "./operator.ts";
@@ -32,28 +32,34 @@ export class UpdateOperator implements Operator {
     return this.#input.open();
   }
 
-  async next(): Promise<Batch | undefined> {
-    if (!this.#hasRun) {
-      this.#hasRun = true;
-      await drain(this.#input, (batch) => this.#updateBatch(batch));
-    }
-    return this.#returning.next();
+  next(): MaybePromise<Batch | undefined> {
+    if (this.#hasRun) return this.#returning.next();
+    this.#hasRun = true;
+    return chain(
+      drain(this.#input, (batch) => this.#updateBatch(batch)),
+      () => this.#returning.next(),
+    );
   }
 
   close(): void {
     this.#input.close();
+    this.#updater.close();
     this.#returning.close();
   }
 
-  async #updateBatch(batch: Batch): Promise<void> {
-    const pause = this.#context.turn();
-    if (pause !== undefined) await pause;
+  #updateBatch(batch: Batch): MaybePromise<void> {
+    return chain(this.#context.turn(), () =>
+      chain(this.#locker.lock(batch), (groups) => forEach(groups, (group) => this.#updateGroup(group))),
+    );
+  }
+
+  #updateGroup({ batch, rids }: LockedTargets): MaybePromise<void> {
     const needed = this.#updater.oldColumnsNeeded(this.#returning.columnsUsed);
-    for (const group of await this.#locker.lock(batch)) {
-      const old = readLocked(this.#plan.table, needed, group.rids, this.#context);
-      const updated = await this.#updater.update(group.batch, group.rids, old);
-      this.#context.countAffected(this.#plan.id, group.rids.length);
-      await this.#returning.add([...updated, ...group.batch.columns], group.rids.length);
-    }
+    const old = readLocked(this.#plan.table, needed, rids, this.#context);
+    return chain(this.#updater.update(batch, rids, old), (updated) => {
+      this.#context.countAffected(this.#plan.id, rids.length);
+      if (this.#plan.returning !== undefined)
+        return this.#returning.add([...updated, ...batch.columns], rids.length);
+    });
   }
 }

@@ -4,6 +4,7 @@ import type { TableEntry } from "../../catalog/entries.ts";
 import type { BitmapSource } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
 import { evaluateScalar } from "../expression/compile.ts";
+import { LentBuffers } from "./column-buffer.ts";
 import { indexRanges } from "./index-range.ts";
 
 /** The rows a source names: a superset of the rows that match only where the plan says so. */
@@ -17,9 +18,12 @@ export async function buildBitmap(
   switch (source.kind) {
     case "index": {
       const bitmap = emptyBitmap(table, context);
-      for (const range of await indexRanges(source.condition, source.index, table, false, context)) {
-        context.transaction.indexBitmap(source.index.storageId, range, bitmap);
+      const buffers = new LentBuffers(context.buffers);
+      const { condition, index } = source;
+      for (const range of await indexRanges(condition, index, table, false, context, buffers)) {
+        context.transaction.indexBitmap(index.storageId, range, bitmap);
       }
+      buffers.release();
       return bitmap;
     }
     case "text": {

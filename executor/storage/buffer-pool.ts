@@ -6,6 +6,8 @@ import type { ColumnBuffer, ColumnSpec, StorageKind } from "../../native/engine.
 const MAX_POOLED_PER_SHAPE = 16;
 /** A buffer with more bytes than this is not kept: one wide row must not pin memory for good. */
 const MAX_POOLED_BYTES = 1 << 20;
+/** Above every vector's dimension. */
+const MAX_DIM = 1 << 16;
 /** Rows of an index scan's first look. */
 export const POOLED_RIDS = 16;
 const NO_WIDE = new BigInt64Array(0);
@@ -84,7 +86,7 @@ export function growBytes(buffer: ColumnBuffer, size: number): void {
 }
 
 export class BufferPool {
-  readonly #free = new Map<string, ColumnBuffer[]>();
+  readonly #free = new Map<number, ColumnBuffer[]>();
   readonly #freeRids: Uint32Array[] = [];
 
   take(spec: ColumnSpec, capacity: number): ColumnBuffer {
@@ -92,6 +94,14 @@ export class BufferPool {
       this.#free.get(shape(spec.kind, spec.dim, capacity))?.pop() ??
       allocateBuffer(spec.kind, spec.dim, capacity)
     );
+  }
+
+  /** As take, with no NULLs and narrow: to be filled by us, where the engine would set both. */
+  takeClean(spec: ColumnSpec, capacity: number): ColumnBuffer {
+    const buffer = this.take(spec, capacity);
+    buffer.nulls.fill(0);
+    if (buffer.isWide !== NOT_WIDE) buffer.isWide[0] = 0;
+    return buffer;
   }
 
   /** Room for the row ids of a small look-up; larger ones are not worth keeping. */
@@ -120,6 +130,16 @@ export class BufferPool {
   }
 }
 
-function shape(kind: StorageKind, dim: number, capacity: number): string {
-  return `${kind}/${dim}/${capacity}`;
+const KIND_NUMBERS: Readonly<Record<StorageKind, number>> = {
+  bool: 0,
+  i32: 1,
+  i64: 2,
+  f64: 3,
+  bytes: 4,
+  vector: 5,
+};
+
+/** Buffers with the same number are alike. */
+function shape(kind: StorageKind, dim: number, capacity: number): number {
+  return (capacity * MAX_DIM + dim) * 8 + KIND_NUMBERS[kind];
 }

@@ -4,17 +4,57 @@ import { BoxedVector, encodeUtf8, type Vector } from "../../common/batch/vector.
 import { Oid } from "../../common/types/oid.ts";
 import { codecOf } from "../../common/types/registry.ts";
 import type { Datum, SqlType, TypeCodec } from "../../common/types/type.ts";
-import type { ColumnBuffer } from "../../native/engine.ts";
-import { allocateBuffer, bytesBufferOver } from "./buffer-pool.ts";
+import type { ColumnBuffer, ColumnSpec } from "../../native/engine.ts";
+import { allocateBuffer, type BufferPool, bytesBufferOver } from "./buffer-pool.ts";
 import { columnSpec } from "./column-spec.ts";
 import { packedBytes } from "./packed-words.ts";
 
 /** A buffer with rows [from, to) of `vector`, a column of `type`. Shares typed arrays with the vector where forms agree. */
 export function toBuffer(vector: Vector, type: SqlType, from: number, to: number): ColumnBuffer {
+  return filledBuffer(vector, type, from, to, allocateClean);
+}
+
+/** The buffers of one write or look-up: taken from a pool, and given back together once the engine has read them. */
+export class LentBuffers {
+  readonly #pool: BufferPool;
+  readonly #lent: ColumnBuffer[] = [];
+  readonly #take = (spec: ColumnSpec, capacity: number): ColumnBuffer => {
+    const buffer = this.#pool.takeClean(spec, capacity);
+    this.#lent.push(buffer);
+    return buffer;
+  };
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+  }
+
+  /** As toBuffer. */
+  fill(vector: Vector, type: SqlType, from: number, to: number): ColumnBuffer {
+    return filledBuffer(vector, type, from, to, this.#take);
+  }
+
+  /** Nobody may look at the buffers afterwards. */
+  release(): void {
+    this.#pool.release(this.#lent);
+    this.#lent.length = 0;
+  }
+}
+
+type Allocate = (spec: ColumnSpec, capacity: number) => ColumnBuffer;
+
+const allocateClean: Allocate = (spec, capacity) => allocateBuffer(spec.kind, spec.dim, capacity);
+
+function filledBuffer(
+  vector: Vector,
+  type: SqlType,
+  from: number,
+  to: number,
+  allocate: Allocate,
+): ColumnBuffer {
   const spec = columnSpec(type);
   const count = to - from;
-  if (spec.kind === "bytes") return bytesBuffer(vector, codecOf(type.oid), from, to);
-  const buffer = allocateBuffer(spec.kind, spec.dim, count);
+  if (spec.kind === "bytes") return bytesBuffer(vector, codecOf(type.oid), from, to, allocate);
+  const buffer = allocate(spec, count);
   const { nulls } = buffer;
   for (let i = 0; i < count; i++) if (vector.isNull(from + i)) nulls[i] = 1;
   switch (spec.kind) {
@@ -36,16 +76,10 @@ export function toBuffer(vector: Vector, type: SqlType, from: number, to: number
   return buffer;
 }
 
-/** One value as a one-row buffer: index bounds, initial values of added columns. To be read only. */
+/** One value as a one-row buffer: initial values of added columns, keys. To be read only. */
 export function singleValueBuffer(type: SqlType, value: Datum): ColumnBuffer {
-  // The bound of most look-ups. A small typed array costs more than what it holds once the engine looks into it.
-  if (typeof value === "number" && columnSpec(type).kind === "i32") {
-    return { ...INT32_SHAPE, values: Int32Array.of(value) };
-  }
   return toBuffer(new BoxedVector([value]), type, 0, 1);
 }
-
-const INT32_SHAPE = allocateBuffer("i32", 0, 1);
 
 /** Texts as a bytes column; a TextVector lends its own arrays. */
 export function textBuffer(texts: Vector, count: number): ColumnBuffer {
@@ -53,17 +87,23 @@ export function textBuffer(texts: Vector, count: number): ColumnBuffer {
     const { offsets, bytes } = texts;
     return bytesBufferOver(offsets, bytes, texts.nulls ?? new Uint8Array(count));
   }
-  return encodedBuffer(texts, 0, count, (value) => encodeUtf8(value as string));
+  return encodedBuffer(texts, 0, count, (value) => encodeUtf8(value as string), allocateClean);
 }
 
-function bytesBuffer(vector: Vector, codec: TypeCodec, from: number, to: number): ColumnBuffer {
+function bytesBuffer(
+  vector: Vector,
+  codec: TypeCodec,
+  from: number,
+  to: number,
+  allocate: Allocate,
+): ColumnBuffer {
   if (vector.kind === "text" && codec.vectorKind === "text") {
     const { bytes } = vector;
     const offsets = vector.offsets.subarray(from, to + 1);
     const nulls = vector.nulls?.subarray(from, to) ?? new Uint8Array(to - from);
     return bytesBufferOver(offsets, bytes, nulls);
   }
-  return encodedBuffer(vector, from, to, (value) => codec.toStorage(value));
+  return encodedBuffer(vector, from, to, (value) => codec.toStorage(value), allocate);
 }
 
 function encodedBuffer(
@@ -71,10 +111,12 @@ function encodedBuffer(
   from: number,
   to: number,
   encode: (value: Datum) => Uint8Array,
+  allocate: Allocate,
 ): ColumnBuffer {
   const count = to - from;
-  const buffer = allocateBuffer("bytes", 0, count);
+  const buffer = allocate(BYTES, count);
   let size = 0;
+  buffer.offsets[0] = 0;
   for (let i = 0; i < count; i++) {
     const value = vector.get(from + i);
     if (value === null) buffer.nulls[i] = 1;
@@ -92,6 +134,8 @@ function encodedBuffer(
   }
   return buffer;
 }
+
+const BYTES: ColumnSpec = { kind: "bytes", dim: 0 };
 
 function fill(
   target: Uint8Array | Int32Array | Float64Array,

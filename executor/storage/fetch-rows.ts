@@ -6,7 +6,7 @@ import type { RowReader } from "./row-reader.ts";
 import { targetColumns, targetReader, withRids } from "./scan-target.ts";
 
 export interface FetchedBatch extends Batch {
-  /** Row ids of the batch's rows. */
+  /** Row ids of the batch's rows, in at least as many places. */
   readonly rids: Uint32Array;
 }
 
@@ -35,7 +35,8 @@ export class RowFetcher {
     const { storageId } = this.#target.table;
     const found = this.#reader.fetch(transaction, storageId, this.#columns, rids, from, count, false);
     if (found === 0) return undefined;
-    return { ...withRids(this.#target, this.#reader, found), rids: this.#reader.rids.subarray(0, found) };
+    const { columns, rowCount } = withRids(this.#target, this.#reader, found);
+    return { columns, rowCount, rids: this.#reader.rids };
   }
 
   close(): void {

@@ -1,5 +1,6 @@
 // Index conditions as ranges of the engine: values evaluated, encoded as one-row columns of the index columns' types.
 import { must } from "../../common/assert.ts";
+import { BoxedVector } from "../../common/batch/vector.ts";
 import { SqlArray } from "../../common/types/array.ts";
 import { Oid } from "../../common/types/oid.ts";
 import type { Datum, SqlType } from "../../common/types/type.ts";
@@ -10,12 +11,12 @@ import { compareOf } from "../batch/compare.ts";
 import type { ExecutionContext } from "../context.ts";
 import { evaluateScalar } from "../expression/compile.ts";
 import { chain, type MaybePromise, sequence } from "../maybe-promise.ts";
-import { singleValueBuffer } from "./column-buffer.ts";
+import type { LentBuffers } from "./column-buffer.ts";
 import { columnType } from "./scan-target.ts";
 
 /**
  * The ranges of a condition, in index order of their first column; none when a bound is NULL. Ranges of `anyOf` do not
- * overlap: elements are sorted and repeated ones dropped.
+ * overlap: elements are sorted and repeated ones dropped. The ranges read `buffers` as long as they are used.
  */
 export function indexRanges(
   condition: IndexCondition,
@@ -23,22 +24,35 @@ export function indexRanges(
   table: TableEntry,
   backward: boolean,
   context: ExecutionContext,
+  buffers: LentBuffers,
 ): MaybePromise<IndexRange[]> {
   if (condition.nullTest !== undefined) {
     return [{ ...EVERYTHING, nulls: condition.nullTest === "is-null" ? "only" : "none" }];
   }
-  const types = index.columns.map((column) => columnType(table, storedAttnum(column)));
+  const types = columnTypes(condition, index, table);
   const { equal, low, high } = condition;
   const fixed = sequence(equal.length, (i) => evaluateScalar(must(equal[i], "a condition"), context));
   return chain(fixed, (values) =>
     chain(low === undefined ? undefined : evaluateScalar(low.value, context), (lowValue) =>
       chain(high === undefined ? undefined : evaluateScalar(high.value, context), (highValue) =>
-        rangesOf(condition, { fixed: values, low: lowValue, high: highValue }, types, () =>
+        rangesOf(condition, { fixed: values, low: lowValue, high: highValue }, types, buffers, () =>
           elements(condition, index, must(types[0], "an index column"), backward, context),
         ),
       ),
     ),
   );
+}
+
+/** Types of the index columns: a plan's condition belongs to one index of one version of the table. */
+const typesOfConditions = new WeakMap<IndexCondition, readonly SqlType[]>();
+
+function columnTypes(condition: IndexCondition, index: IndexEntry, table: TableEntry): readonly SqlType[] {
+  let types = typesOfConditions.get(condition);
+  if (types === undefined) {
+    types = index.columns.map((column) => columnType(table, storedAttnum(column)));
+    typesOfConditions.set(condition, types);
+  }
+  return types;
 }
 
 /** The values of a condition's expressions. */
@@ -52,6 +66,7 @@ function rangesOf(
   condition: IndexCondition,
   { fixed, low, high }: ConditionValues,
   types: readonly SqlType[],
+  buffers: LentBuffers,
   anyOf: () => MaybePromise<Datum[]>,
 ): MaybePromise<IndexRange[]> {
   if (fixed.includes(null) || low === null || high === null) return [];
@@ -63,9 +78,9 @@ function rangesOf(
   if (high !== undefined && outside(high, ranged) < 0) return [];
   const lowBound = bound(low, condition.low?.inclusive, ranged);
   const highBound = bound(high, condition.high?.inclusive, ranged);
-  if (condition.anyOf === undefined) return [range(fixed, lowBound, highBound, types)];
+  if (condition.anyOf === undefined) return [range(fixed, lowBound, highBound, types, buffers)];
   return chain(anyOf(), (values) =>
-    values.map((element) => range([element, ...fixed], lowBound, highBound, types)),
+    values.map((element) => range([element, ...fixed], lowBound, highBound, types, buffers)),
   );
 }
 
@@ -106,11 +121,14 @@ function range(
   low: RangeBound | undefined,
   high: RangeBound | undefined,
   types: readonly SqlType[],
+  buffers: LentBuffers,
 ): IndexRange {
   const columns = (end: RangeBound | undefined): ColumnBuffer[] | undefined => {
     const values = end === undefined ? prefix : [...prefix, end.value];
     if (values.length === 0) return undefined;
-    return values.map((value, i) => singleValueBuffer(must(types[i], "a bound per index column"), value));
+    return values.map((value, i) =>
+      buffers.fill(new BoxedVector([value]), must(types[i], "a bound per index column"), 0, 1),
+    );
   };
   const lowColumns = columns(low);
   return {

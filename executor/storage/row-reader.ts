@@ -14,7 +14,7 @@ import {
 import { Oid } from "../../common/types/oid.ts";
 import { codecOf } from "../../common/types/registry.ts";
 import type { Datum, SqlType } from "../../common/types/type.ts";
-import type { ColumnBuffer, EngineTransaction, ScanCursor } from "../../native/engine.ts";
+import type { ColumnBuffer, ColumnSpec, EngineTransaction, ScanCursor } from "../../native/engine.ts";
 import { type BufferPool, growBytes } from "./buffer-pool.ts";
 import { columnSpec } from "./column-spec.ts";
 import { unpacked } from "./packed-words.ts";
@@ -31,18 +31,23 @@ export class RowReader {
   readonly buffers: readonly ColumnBuffer[];
   readonly rids: Uint32Array;
   readonly capacity: number;
+  #isClosed = false;
 
   /** At most `capacity` rows at a time; fewer where rows are wide. */
-  constructor(types: readonly SqlType[], capacity: number, pool: BufferPool) {
+  constructor(
+    types: readonly SqlType[],
+    capacity: number,
+    pool: BufferPool,
+    specs: readonly ColumnSpec[] = types.map(columnSpec),
+  ) {
     this.#types = types;
     this.#pool = pool;
-    const specs = types.map(columnSpec);
     const embeddingBytes = specs.reduce((sum, spec) => sum + spec.dim * 4, 0);
     const widest =
       embeddingBytes === 0 ? capacity : Math.max(1, Math.floor(MAX_EMBEDDING_BYTES / embeddingBytes));
     this.capacity = Math.min(capacity, widest);
     this.buffers = specs.map((spec) => pool.take(spec, this.capacity));
-    this.rids = new Uint32Array(this.capacity);
+    this.rids = pool.takeRids(this.capacity);
   }
 
   /** The next rows of a scan; 0 at the end. */
@@ -74,7 +79,11 @@ export class RowReader {
   }
 
   close(): void {
+    // Twice in the pool they would be two readers' at once.
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#pool.release(this.buffers);
+    this.#pool.releaseRids(this.rids);
   }
 
   /** Repeats `read` with a larger bytes buffer as long as the engine asks for one. */

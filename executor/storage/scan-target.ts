@@ -3,14 +3,17 @@ import { must } from "../../common/assert.ts";
 import { type Batch, Int64Vector, type Vector } from "../../common/batch/vector.ts";
 import type { SqlType } from "../../common/types/type.ts";
 import type { TableEntry } from "../../catalog/entries.ts";
+import type { ColumnSpec } from "../../native/engine.ts";
 import type { ScanTarget } from "../../planner/physical/plan.ts";
 import type { BufferPool } from "./buffer-pool.ts";
+import { columnSpec } from "./column-spec.ts";
 import { RowReader } from "./row-reader.ts";
 
 /** What does not change from one execution of a plan to the next. */
 interface TargetShape {
   readonly columns: Uint16Array;
   readonly types: readonly SqlType[];
+  readonly specs: readonly ColumnSpec[];
 }
 
 const shapes = new WeakMap<ScanTarget, TargetShape>();
@@ -18,9 +21,11 @@ const shapes = new WeakMap<ScanTarget, TargetShape>();
 function shapeOf(target: ScanTarget): TargetShape {
   let shape = shapes.get(target);
   if (shape === undefined) {
+    const types = target.attnums.map((attnum) => columnType(target.table, attnum));
     shape = {
       columns: Uint16Array.from(target.attnums, (attnum) => attnum - 1),
-      types: target.attnums.map((attnum) => columnType(target.table, attnum)),
+      types,
+      specs: types.map(columnSpec),
     };
     shapes.set(target, shape);
   }
@@ -37,7 +42,8 @@ export function columnType(table: TableEntry, attnum: number): SqlType {
 }
 
 export function targetReader(target: ScanTarget, capacity: number, pool: BufferPool): RowReader {
-  return new RowReader(shapeOf(target).types, capacity, pool);
+  const { types, specs } = shapeOf(target);
+  return new RowReader(types, capacity, pool, specs);
 }
 
 /** The reader's rows as a batch of the target. */
@@ -48,5 +54,7 @@ export function withRids(target: ScanTarget, reader: RowReader, rowCount: number
 
 /** Row ids as the int8 column that UPDATE, DELETE and ctid read. */
 export function ridVector(rids: Uint32Array, rowCount: number): Vector {
-  return new Int64Vector(Float64Array.from(rids.subarray(0, rowCount)), undefined, undefined, rowCount);
+  const values = new Float64Array(rowCount);
+  for (let row = 0; row < rowCount; row++) values[row] = rids[row] as number;
+  return new Int64Vector(values, undefined, undefined, rowCount);
 }

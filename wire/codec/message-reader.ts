@@ -72,6 +72,11 @@ export class MessageReader {
 
   /** A zero-terminated string in UTF-8; 22021 when it is not UTF-8. */
   cstring(): string {
+    // The unnamed statement and portal.
+    if (this.#position < this.#end && this.#buffer[this.#position] === 0) {
+      this.#position += 1;
+      return "";
+    }
     const terminator = this.#buffer.indexOf(0, this.#position);
     if (terminator < 0 || terminator >= this.#end) {
       throw new SqlError(SqlState.protocolViolation, "invalid string in message");

@@ -29,18 +29,36 @@ interface ColumnEncoder {
   readonly isPlainText: boolean;
 }
 
+/** A plan gives the same columns every time, and mostly the same format is asked for: all text, or all binary. */
+const encoders = new WeakMap<readonly ResultColumn[], { text?: ColumnEncoder[]; binary?: ColumnEncoder[] }>();
+
+function encodersOf(columns: readonly ResultColumn[], formats: FormatCodes): readonly ColumnEncoder[] {
+  if (formats.length > 1) return makeEncoders(columns, formats);
+  let known = encoders.get(columns);
+  if (known === undefined) {
+    known = {};
+    encoders.set(columns, known);
+  }
+  if (formatOf(formats, 0) === 1) return (known.binary ??= makeEncoders(columns, formats));
+  return (known.text ??= makeEncoders(columns, formats));
+}
+
+function makeEncoders(columns: readonly ResultColumn[], formats: FormatCodes): ColumnEncoder[] {
+  return columns.map((column, index) => ({
+    codec: valueCodec(column.typeOid),
+    typeOid: column.typeOid,
+    isBinary: formatOf(formats, index) === 1,
+    isPlainText: PLAIN_TEXT.has(column.typeOid),
+  }));
+}
+
 /** Writes the rows of one result; made once per portal. */
 export class RowEncoder {
   readonly #columns: readonly ColumnEncoder[];
   readonly #types: TypeContext;
 
   constructor(columns: readonly ResultColumn[], formats: FormatCodes, types: TypeContext) {
-    this.#columns = columns.map((column, index) => ({
-      codec: valueCodec(column.typeOid),
-      typeOid: column.typeOid,
-      isBinary: formatOf(formats, index) === 1,
-      isPlainText: PLAIN_TEXT.has(column.typeOid),
-    }));
+    this.#columns = encodersOf(columns, formats);
     this.#types = types;
   }
 

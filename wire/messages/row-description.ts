@@ -10,7 +10,8 @@ export function writeRowDescription(
 ): void {
   writer.begin(BackendType.rowDescription);
   writer.int16(columns.length);
-  for (const [index, column] of columns.entries()) {
+  for (let index = 0; index < columns.length; index++) {
+    const column = columns[index]!;
     writer.cstring(column.name);
     writer.int32(column.tableOid);
     writer.int16(column.attnum);

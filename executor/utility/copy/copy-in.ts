@@ -11,7 +11,7 @@ import type { Datum, SqlType, TypeCodec, TypeContext } from "../../../common/typ
 import type { ColumnBuffer, CopyDecoder, CopyDecoderOptions, CopyFieldKind } from "../../../native/engine.ts";
 import { fireEvents } from "../../constraint/fire.ts";
 import type { ExecutionContext } from "../../context.ts";
-import { type InsertTarget, RowInserter } from "../../modify/row-inserter.ts";
+import { type InsertTarget, type NewRows, RowInserter } from "../../modify/row-inserter.ts";
 import { columnSpec } from "../../storage/column-spec.ts";
 import { vectorFrom } from "../../storage/row-reader.ts";
 import { columnType } from "../../storage/scan-target.ts";
@@ -77,6 +77,7 @@ export class CopyIn {
 
   /** CopyFail or an error: nothing more comes. What was written goes with the transaction. */
   abort(): void {
+    this.#inserter.close();
     this.#context.close();
   }
 
@@ -108,9 +109,7 @@ export class CopyIn {
     this.#rowCount += rows.rowCount;
   }
 
-  async #tryInsert(
-    rows: Awaited<ReturnType<RowInserter["complete"]>>,
-  ): Promise<{ conflictRow: number | undefined; error: unknown }> {
+  async #tryInsert(rows: NewRows): Promise<{ conflictRow: number | undefined; error: unknown }> {
     let conflictRow: number | undefined;
     try {
       await this.#inserter.insert(rows, (row) => {
