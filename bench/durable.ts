@@ -99,8 +99,17 @@ function inserts(systems: readonly System[], folder: string, clients: number, ta
     round: async (system) => {
       await sql(system, "TRUNCATE durable_ins");
       return pgbench(system, [
-        ...["-n", "-M", "prepared", "-f", script, "-D", "n=0"],
-        ...["-c", String(clients), "-T", String(SECONDS)],
+        "-n",
+        "-M",
+        "prepared",
+        "-f",
+        script,
+        "-D",
+        "n=0",
+        "-c",
+        String(clients),
+        "-T",
+        String(SECONDS),
       ]);
     },
     cleanUp: "DROP TABLE durable_ins",
@@ -269,12 +278,22 @@ async function main(): Promise<void> {
     inserts([omendb, plain], folder, 16, 1.2),
     simpleUpdate([omendb, plain]),
     copy([omendb, plain], {
-      ...{ name: "COPY, 1M rows of 128 B, primary key", target: 1.2, table: "durable_rows", file: text },
-      ...{ columns: "id bigint PRIMARY KEY, note text", format: "text", rows: COPY_ROWS },
+      name: "COPY, 1M rows of 128 B, primary key",
+      target: 1.2,
+      table: "durable_rows",
+      columns: "id bigint PRIMARY KEY, note text",
+      file: text,
+      format: "text",
+      rows: COPY_ROWS,
     }),
     copy([omendb, vectors], {
-      ...{ name: "COPY BINARY, 100k vector(384)", target: 1.5, table: "durable_vectors", file: binary },
-      ...{ columns: `id int, emb vector(${DIMENSIONS})`, format: "binary", rows: VECTOR_ROWS },
+      name: "COPY BINARY, 100k vector(384)",
+      target: 1.5,
+      table: "durable_vectors",
+      columns: `id int, emb vector(${DIMENSIONS})`,
+      file: binary,
+      format: "binary",
+      rows: VECTOR_ROWS,
     }),
   ].filter(({ name }) => values.only === undefined || name.includes(values.only));
   const results: Result[] = [];

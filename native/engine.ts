@@ -317,6 +317,8 @@ export const SearchStat = {
 export const SearchMode = { auto: 0, graph: 1, exact: 2 } as const;
 
 export interface EngineTransaction {
+  /** As EngineSession.begin, under the handle of a transaction of the session that has ended: no object is made. */
+  renew(isolation: Isolation, readOnly: boolean): void;
   /** Starts a statement: READ COMMITTED takes a new snapshot; the command number moves so that a statement does not see its own writes. */
   beginStatement(): void;
   /**
@@ -396,6 +398,19 @@ export interface EngineTransaction {
   insertRows(
     relationId: number,
     columns: readonly ColumnBuffer[],
+    from: number,
+    count: number,
+    rids: Uint32Array,
+    status: Int32Array,
+  ): number;
+  /**
+   * As insertRows, with the staged rows of a COPY decoder, which JavaScript never sees: column i of the relation is field
+   * `fields[i]`, and no field may be of kind raw.
+   */
+  insertDecoded(
+    relationId: number,
+    decoder: CopyDecoder,
+    fields: Uint16Array,
     from: number,
     count: number,
     rids: Uint32Array,
@@ -540,10 +555,19 @@ export interface CopyDecoder {
   finish(): void;
   /** Rows ready to be taken. */
   rowCount(): number;
-  /** Takes up to `max` rows into fresh columns (fields of kind text and raw as bytes columns). `line` is that of the first row. */
-  take(max: number): {
-    readonly rowCount: number;
-    readonly line: number;
-    readonly columns: readonly ColumnBuffer[];
-  };
+  /** Takes up to `max` rows into fresh columns (fields of kind text and raw as bytes columns). */
+  take(max: number): DecodedRows;
+  /** Sets up to `max` rows aside for insertDecoded, in place of those set aside before; gives how many. */
+  stage(max: number): number;
+  /** Whether a staged row has NULL in the field. */
+  stagedNull(field: number): boolean;
+  /** The staged rows as take() gives rows; they stay staged. */
+  staged(): DecodedRows;
+}
+
+export interface DecodedRows {
+  readonly rowCount: number;
+  /** Line of the first row. */
+  readonly line: number;
+  readonly columns: readonly ColumnBuffer[];
 }

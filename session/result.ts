@@ -33,9 +33,9 @@ export interface CopyShape {
   readonly columnCount: number;
 }
 
-/** COPY data from the client, chunk by chunk; undefined = CopyDone. Throws 57014 on CopyFail. */
+/** COPY data from the client, chunk by chunk; undefined = CopyDone. A promise when nothing is there yet. Throws 57014 on CopyFail. */
 export interface CopySource {
-  next(): Promise<Uint8Array | undefined>;
+  next(): Uint8Array | undefined | Promise<Uint8Array | undefined>;
 }
 
 /** Receives the result of one statement: start? rows* (complete | suspended), or the COPY calls, or empty. */

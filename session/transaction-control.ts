@@ -62,6 +62,8 @@ export class TransactionControl {
   readonly #host: TransactionHost;
   #state: "idle" | "implicit" | "block" | "failed" = "idle";
   #engine: EngineTransaction | undefined;
+  /** The handle of the last transaction, for the next one. */
+  #ended: EngineTransaction | undefined;
   #modes: TransactionModes | undefined;
   #savepoints: Savepoint[] = [];
   /** Table locks held, as oid * 16 + mode: asking the engine again for what is held is a wasted call. */
@@ -121,7 +123,10 @@ export class TransactionControl {
     if (this.#engine === undefined) {
       const { isolation, readOnly } = this.modes;
       const level = isolation === "read uncommitted" ? "read committed" : isolation;
-      this.#engine = this.#host.session.begin(level, readOnly);
+      const ended = this.#ended;
+      this.#ended = undefined;
+      ended?.renew(level, readOnly);
+      this.#engine = ended ?? this.#host.session.begin(level, readOnly);
     }
     return this.#engine;
   }
@@ -311,8 +316,15 @@ export class TransactionControl {
     // From here on the handle is dead whatever happens: a commit that fails has rolled back.
     this.#engine = undefined;
     const token = engine?.commit() ?? 0;
-    if (engine === undefined || token === 0) return;
-    return this.#host.wait(token).then(() => engine.commitResult());
+    if (engine === undefined) return;
+    if (token === 0) {
+      this.#ended = engine;
+      return;
+    }
+    return this.#host.wait(token).then(() => {
+      engine.commitResult();
+      this.#ended = engine;
+    });
   }
 
   #commitFailed(error: unknown): never {

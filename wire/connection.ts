@@ -65,6 +65,8 @@ export class Connection {
   #isPumpArranged = false;
   #isReadPaused = false;
   #isFlushArranged = false;
+  /** A ReadyForQuery waits to be sent. */
+  #hasWholeAnswer = false;
   #copy: CopyInbox | undefined;
   /** Why the server ends this connection once the running statement has stopped. */
   #shutDownError: SqlError | undefined;
@@ -145,21 +147,26 @@ export class Connection {
     }
     this.#message.close();
     if (this.#isBusy) this.#flushIfSlow();
-    else if (!this.#outlet.flush()) void this.#outlet.drained().then(() => this.#arrangePump());
+    else if (!this.#flush()) void this.#outlet.drained().then(() => this.#arrangePump());
     this.#regulateInput();
   }
 
   /**
-   * Answers of earlier messages of a pipeline must not wait for a slow one. Most messages are done before the event loop
-   * turns; then everything leaves in the one write at the end.
+   * Whole answers of a pipeline, those with their ReadyForQuery, must not wait for a slow message behind them. What belongs to
+   * an answer under way leaves with its end, as PostgreSQL's does: the commit of a Sync would otherwise cost two writes.
    */
   #flushIfSlow(): void {
-    if (this.#isFlushArranged || this.#outlet.writer.length === 0) return;
+    if (this.#isFlushArranged || !this.#hasWholeAnswer) return;
     this.#isFlushArranged = true;
     setImmediate(() => {
       this.#isFlushArranged = false;
-      if (this.#isBusy) this.#outlet.flush();
+      if (this.#isBusy) this.#flush();
     });
+  }
+
+  #flush(): boolean {
+    this.#hasWholeAnswer = false;
+    return this.#outlet.flush();
   }
 
   #mayTakeFrame(): boolean {
@@ -430,7 +437,9 @@ export class Connection {
   }
 
   #readyForQuery(session: WireSession): void {
-    if (this.#state !== "closed") this.#outlet.writer.raw(ReadyForQuery[session.transactionStatus]);
+    if (this.#state === "closed") return;
+    this.#outlet.writer.raw(ReadyForQuery[session.transactionStatus]);
+    this.#hasWholeAnswer = true;
   }
 
   // COPY FROM STDIN

@@ -1,14 +1,26 @@
 // CopyData on its way from the connection to the COPY that waits for it. The connection offers chunks as they arrive and
-// stops reading the socket while `isFull`; the COPY takes them, small ones joined, and asks for more.
+// stops reading the socket while `isFull`; the COPY takes them one by one and asks for more. Clients that send each row as a
+// message of its own are common: their rows are joined.
 import type { CopySource } from "../session/result.ts";
 
 /** Chunks waiting beyond this stop the socket: COPY memory stays small whatever the client's speed. */
 const MAX_QUEUED_BYTES = 1024 * 1024;
+/** Chunks up to this size are joined. */
+const SMALL_BYTES = 1024;
+/** Into blocks of this size. */
+const BLOCK_BYTES = 64 * 1024;
+
+const EMPTY = new Uint8Array(0);
 
 type Outcome = { readonly kind: "done" } | { readonly kind: "failed"; readonly error: Error };
 
 export class CopyInbox implements CopySource {
-  #chunks: Uint8Array[] = [];
+  readonly #chunks: Uint8Array[] = [];
+  /** Chunks before this one were taken. */
+  #first = 0;
+  /** Small chunks joined, behind all of `#chunks`. */
+  #block: Uint8Array = EMPTY;
+  #blockLength = 0;
   #queuedBytes = 0;
   #outcome: Outcome | undefined;
   #wake: (() => void) | undefined;
@@ -28,9 +40,20 @@ export class CopyInbox implements CopySource {
     return this.#outcome !== undefined;
   }
 
+  /** Keeps the chunk, a small one as a copy. */
   offer(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
     this.#queuedBytes += chunk.length;
+    if (chunk.length > SMALL_BYTES) {
+      this.#sealBlock();
+      this.#chunks.push(chunk);
+    } else {
+      if (this.#blockLength + chunk.length > this.#block.length) {
+        this.#sealBlock();
+        this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+      }
+      this.#block.set(chunk, this.#blockLength);
+      this.#blockLength += chunk.length;
+    }
     this.#wakeUp();
   }
 
@@ -42,21 +65,35 @@ export class CopyInbox implements CopySource {
     this.#finish({ kind: "failed", error });
   }
 
-  async next(): Promise<Uint8Array | undefined> {
-    while (this.#chunks.length === 0 && this.#outcome === undefined) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
+  next(): Uint8Array | undefined | Promise<Uint8Array | undefined> {
     // A failure counts at once: what is still queued belongs to a copy that will be undone.
     if (this.#outcome?.kind === "failed") throw this.#outcome.error;
-    if (this.#chunks.length === 0) return undefined;
+    if (this.#first === this.#chunks.length) this.#restock();
+    const chunk = this.#chunks[this.#first];
+    if (chunk !== undefined) {
+      this.#first += 1;
+      return chunk;
+    }
+    if (this.#outcome !== undefined) return undefined;
+    return new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    }).then(() => this.next());
+  }
+
+  /** All chunks were taken: the joined ones come next, and the connection may send more. */
+  #restock(): void {
     const wasFull = this.isFull;
-    const chunk = this.#chunks.length === 1 ? this.#chunks[0] : Buffer.concat(this.#chunks);
-    this.#chunks = [];
-    this.#queuedBytes = 0;
+    this.#chunks.length = 0;
+    this.#first = 0;
+    this.#queuedBytes = this.#blockLength;
+    this.#sealBlock();
     if (wasFull) this.#onRoom();
-    return chunk;
+  }
+
+  #sealBlock(): void {
+    if (this.#blockLength > 0) this.#chunks.push(this.#block.subarray(0, this.#blockLength));
+    this.#block = EMPTY;
+    this.#blockLength = 0;
   }
 
   #finish(outcome: Outcome): void {

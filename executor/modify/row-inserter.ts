@@ -75,7 +75,7 @@ export class RowInserter {
     return {
       columns: full,
       buffers: full.map((vector, i) =>
-        this.#buffers.fill(vector, must(table.columns[i], "a column").type, 0, validCount),
+        this.#buffers.lend(vector, must(table.columns[i], "a column").type, 0, validCount),
       ),
       rowCount,
       validCount,
@@ -101,7 +101,7 @@ export class RowInserter {
     return chain(inserting, (conflict) => {
       if (conflict !== undefined) {
         onConflict?.(conflict.row);
-        this.throwConflict(rows, conflict);
+        this.throwConflict(rows.columns, conflict);
       }
       rows.throwViolation();
       if (isWatched) this.noteWritten(rids);
@@ -119,10 +119,11 @@ export class RowInserter {
     noteInserted(this.#target.constraints, rids, this.#context);
   }
 
-  throwConflict(rows: NewRows, conflict: Conflict): never {
+  /** `columns` by attnum - 1, as in NewRows. */
+  throwConflict(columns: readonly Vector[], conflict: Conflict): never {
     const { table, constraints } = this.#target;
     const index = indexById(constraints, conflict.indexId);
-    throw uniqueViolation(table, index, fullRow(rows.columns, conflict.row), this.#context);
+    throw uniqueViolation(table, index, fullRow(columns, conflict.row), this.#context);
   }
 }
 

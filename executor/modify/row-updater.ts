@@ -152,7 +152,7 @@ export class RowUpdater {
     const validCount = violation?.row ?? rids.length;
     this.#buffers.release();
     const buffers = this.#shape.written.map((attnum) =>
-      this.#buffers.fill(
+      this.#buffers.lend(
         must(full[attnum - 1], "a written column"),
         must(table.columns[attnum - 1], "a column").type,
         0,

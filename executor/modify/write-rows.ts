@@ -3,7 +3,13 @@
 import { assert } from "../../common/assert.ts";
 import { SqlError, SqlState, toSqlError } from "../../common/error.ts";
 import type { TableEntry } from "../../catalog/entries.ts";
-import { type ColumnBuffer, LockPolicy, WriteReason, WriteStatus } from "../../native/engine.ts";
+import {
+  type ColumnBuffer,
+  type CopyDecoder,
+  LockPolicy,
+  WriteReason,
+  WriteStatus,
+} from "../../native/engine.ts";
 import type { ExecutionContext } from "../context.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
 
@@ -28,6 +34,20 @@ export function insertRows(
 ): MaybePromise<Conflict | undefined> {
   return writeRows(from, to, context, (at, count, status) =>
     context.transaction.insertRows(relationId, columns, at, count, rids, status),
+  );
+}
+
+/** As insertRows for the first `count` rows that a COPY decoder has staged. */
+export function insertDecoded(
+  relationId: number,
+  decoder: CopyDecoder,
+  fields: Uint16Array,
+  count: number,
+  rids: Uint32Array,
+  context: ExecutionContext,
+): MaybePromise<Conflict | undefined> {
+  return writeRows(0, count, context, (at, rest, status) =>
+    context.transaction.insertDecoded(relationId, decoder, fields, at, rest, rids, status),
   );
 }
 

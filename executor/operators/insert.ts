@@ -6,7 +6,7 @@
 // Under REPEATABLE READ a row that the snapshot does not hold is 40001 for either action: locking it says so for
 // DO UPDATE, a look at the snapshot for DO NOTHING.
 import { must } from "../../common/assert.ts";
-import type { Batch, Vector } from "../../common/batch/vector.ts";
+import type { Batch } from "../../common/batch/vector.ts";
 import { SqlError, SqlState } from "../../common/error.ts";
 import { RowLock, RowLockOutcome } from "../../native/engine.ts";
 import type { InsertPlan, OnConflict } from "../../planner/physical/plan.ts";
@@ -106,7 +106,7 @@ export class InsertOperator implements Operator {
       if (found === undefined) break;
       const { table, constraints } = this.#plan;
       const conflict = arbiterConflict(found, onConflict.arbiters, table, constraints, rows, this.#context);
-      if (conflict === undefined) this.#inserter.throwConflict(rows, found);
+      if (conflict === undefined) this.#inserter.throwConflict(rows.columns, found);
       if (onConflict.action.kind === "nothing") {
         this.#refuseUnseen(conflict.conflictingRid);
         at += 1;

@@ -29,7 +29,7 @@ export class LentBuffers {
   }
 
   /** As toBuffer. */
-  fill(vector: Vector, type: SqlType, from: number, to: number): ColumnBuffer {
+  lend(vector: Vector, type: SqlType, from: number, to: number): ColumnBuffer {
     return filledBuffer(vector, type, from, to, this.#take);
   }
 

@@ -127,7 +127,7 @@ function range(
     const values = end === undefined ? prefix : [...prefix, end.value];
     if (values.length === 0) return undefined;
     return values.map((value, i) =>
-      buffers.fill(new BoxedVector([value]), must(types[i], "a bound per index column"), 0, 1),
+      buffers.lend(new BoxedVector([value]), must(types[i], "a bound per index column"), 0, 1),
     );
   };
   const lowColumns = columns(low);

@@ -62,8 +62,11 @@ export class CatalogEngine {
       advisoryUnlock: () => true,
       advisoryUnlockAll: () => undefined,
       begin: (isolation, readOnly) => {
-        this.journal.push(`begin ${isolation}${readOnly ? " read only" : ""}`);
-        return this.#begin();
+        const begun = (level: string, onlyReads: boolean): void => {
+          this.journal.push(`begin ${level}${onlyReads ? " read only" : ""}`);
+        };
+        begun(isolation, readOnly);
+        return this.#begin(begun);
       },
       close: () => {
         this.#sessions.delete(processId);
@@ -71,12 +74,16 @@ export class CatalogEngine {
     });
   }
 
-  #begin(): EngineTransaction {
+  #begin(begun: EngineTransaction["renew"]): EngineTransaction {
     const own: CatalogChange[] = [];
     const end = (how: string): void => {
       this.journal.push(how);
     };
     return refuseOthers<EngineTransaction>({
+      renew: (isolation, readOnly) => {
+        own.length = 0;
+        begun(isolation, readOnly);
+      },
       beginStatement: () => undefined,
       savepoint: () => own.length,
       rollbackTo: (savepoint) => {

@@ -78,9 +78,11 @@ async function copyFrom(
 
 async function feed(core: SessionCore, source: CopySource, copy: CopyIn): Promise<void> {
   for (;;) {
-    const chunk = await core.interrupts.during(source.next());
+    const pulled = source.next();
+    const chunk = pulled instanceof Promise ? await core.interrupts.during(pulled) : pulled;
     if (chunk === undefined) return;
-    await copy.push(chunk);
+    const pushing = copy.push(chunk);
+    if (pushing instanceof Promise) await pushing;
   }
 }
 

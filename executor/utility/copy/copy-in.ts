@@ -1,4 +1,5 @@
 // COPY FROM STDIN: client data -> decoder (native, by column) -> full rows (defaults, generated columns, checks) -> engine.
+// Where there is nothing to compute or check, the decoder's rows go to the engine without passing through JavaScript.
 //
 // Driven by the session: push() for every chunk, finish() at CopyDone. Everything belongs to the surrounding transaction, so
 // abort() only lets go. Rows are written whenever a batch is full; memory does not grow with the copy.
@@ -8,10 +9,18 @@ import { type SqlError, toSqlError } from "../../../common/error.ts";
 import { Oid } from "../../../common/types/oid.ts";
 import { codecOf } from "../../../common/types/registry.ts";
 import type { Datum, SqlType, TypeCodec, TypeContext } from "../../../common/types/type.ts";
-import type { ColumnBuffer, CopyDecoder, CopyDecoderOptions, CopyFieldKind } from "../../../native/engine.ts";
+import type {
+  ColumnBuffer,
+  CopyDecoder,
+  CopyDecoderOptions,
+  CopyFieldKind,
+  DecodedRows,
+} from "../../../native/engine.ts";
 import { fireEvents } from "../../constraint/fire.ts";
 import type { ExecutionContext } from "../../context.ts";
+import { chain, type MaybePromise } from "../../maybe-promise.ts";
 import { type InsertTarget, type NewRows, RowInserter } from "../../modify/row-inserter.ts";
+import { type Conflict, insertDecoded } from "../../modify/write-rows.ts";
 import { columnSpec } from "../../storage/column-spec.ts";
 import { vectorFrom } from "../../storage/row-reader.ts";
 import { columnType } from "../../storage/scan-target.ts";
@@ -29,6 +38,9 @@ export class CopyIn {
   readonly #inserter: RowInserter;
   readonly #types: readonly SqlType[];
   readonly #kinds: readonly CopyFieldKind[];
+  #rids = new Uint32Array(0);
+  /** For each column of the table its field, when the engine can take the decoder's rows as they are. */
+  readonly #direct: Uint16Array | undefined;
   #rowCount = 0;
 
   /** `target.attnums` are the columns of the data, in order; an InsertPlan for the same columns is a target. */
@@ -44,6 +56,7 @@ export class CopyIn {
     this.#inserter = new RowInserter(target, context);
     this.#types = target.attnums.map((attnum) => columnType(target.table, attnum));
     this.#kinds = this.#types.map((type) => fieldKind(type, format));
+    this.#direct = this.#directFields();
     this.#decoder = createDecoder({
       format: format.format,
       fields: this.#types.map((type, i) => ({
@@ -62,15 +75,24 @@ export class CopyIn {
   }
 
   /** Takes a chunk (cut anywhere) and writes the batches it fills. Errors carry a CONTEXT (`where`). */
-  async push(chunk: Uint8Array): Promise<void> {
-    await this.#feed(() => this.#decoder.push(chunk));
-    while (this.#decoder.rowCount() >= this.#context.batchRows) await this.#writeBatch();
+  push(chunk: Uint8Array): MaybePromise<void> {
+    return chain(
+      this.#feed(() => this.#decoder.push(chunk)),
+      () => this.#writeFull(),
+    );
+  }
+
+  #writeFull(): MaybePromise<void> {
+    while (this.#decoder.rowCount() >= this.#context.batchRows) {
+      const writing = this.#writeBatch();
+      if (writing instanceof Promise) return writing.then(() => this.#writeFull());
+    }
   }
 
   /** CopyDone: writes what is left; gives the number of rows copied. */
   async finish(): Promise<number> {
     await this.#feed(() => this.#decoder.finish());
-    while (this.#decoder.rowCount() > 0) await this.#writeBatch();
+    await this.#writeRest();
     if (this.#context.hasEvents) await fireEvents(this.#context);
     return this.#rowCount;
   }
@@ -82,19 +104,76 @@ export class CopyIn {
   }
 
   /** Bad data: the rows before it come first, because an error in one of them is the earlier one. */
-  async #feed(work: () => void): Promise<void> {
+  #feed(work: () => void): MaybePromise<void> {
     try {
       work();
     } catch (thrown) {
-      while (this.#decoder.rowCount() > 0) await this.#writeBatch();
-      throw this.#decoderError(thrown);
+      return this.#writeRest().then(() => {
+        throw this.#decoderError(thrown);
+      });
     }
   }
 
-  async #writeBatch(): Promise<void> {
-    const pause = this.#context.turn();
-    if (pause !== undefined) await pause;
-    const rows = this.#decoder.take(this.#context.batchRows);
+  async #writeRest(): Promise<void> {
+    while (this.#decoder.rowCount() > 0) await this.#writeBatch();
+  }
+
+  /**
+   * Nothing to compute and nothing to check but NOT NULL: every column comes with the data, in the form it is stored in.
+   * Otherwise rows pass through JavaScript.
+   */
+  #directFields(): Uint16Array | undefined {
+    const { table, attnums, defaults, constraints } = this.#target;
+    // Keys are the engine's to check, NULLs are looked for, and who refers to the table does not mind new rows.
+    const { notNull: _, indexes: __, referencedBy: ___, ...others } = constraints;
+    const { checks, generated, foreignKeys, deferrableKeys, ...unknown } = others;
+    // A new kind of constraint has to be thought about here.
+    unknown satisfies Record<string, never>;
+    const isPlain =
+      !this.#kinds.includes("raw") &&
+      defaults.length === 0 &&
+      checks.length === 0 &&
+      generated.length === 0 &&
+      foreignKeys.length === 0 &&
+      deferrableKeys.length === 0 &&
+      attnums.length === table.columns.length;
+    return isPlain ? Uint16Array.from(table.columns, ({ attnum }) => attnums.indexOf(attnum)) : undefined;
+  }
+
+  #writeBatch(): MaybePromise<void> {
+    return chain(this.#context.turn(), () => {
+      if (this.#direct !== undefined) return this.#writeStaged(this.#direct);
+      return this.#writeRows(this.#decoder.take(this.#context.batchRows));
+    });
+  }
+
+  #writeStaged(fields: Uint16Array): MaybePromise<void> {
+    const count = this.#decoder.stage(this.#context.batchRows);
+    const { table, constraints } = this.#target;
+    // Which row and what else is wrong with it is found where the values are at hand.
+    if (constraints.notNull.some((attnum) => this.#decoder.stagedNull(fields[attnum - 1] as number)))
+      return this.#writeRows(this.#decoder.staged());
+    if (this.#rids.length < count) this.#rids = new Uint32Array(this.#context.batchRows);
+    const inserting = insertDecoded(table.storageId, this.#decoder, fields, count, this.#rids, this.#context);
+    return chain(inserting, (conflict) => {
+      if (conflict !== undefined) this.#throwStaged(fields, conflict);
+      this.#rowCount += count;
+    });
+  }
+
+  #throwStaged(fields: Uint16Array, conflict: Conflict): never {
+    const rows = this.#decoder.staged();
+    const columns = Array.from(fields, (field) =>
+      this.#convert(must(rows.columns[field], "a staged field"), field, rows.rowCount, rows.line),
+    );
+    try {
+      this.#inserter.throwConflict(columns, conflict);
+    } catch (error) {
+      throw toSqlError(error).with({ where: this.#where(rows.line + conflict.row, undefined) });
+    }
+  }
+
+  async #writeRows(rows: DecodedRows): Promise<void> {
     const columns = rows.columns.map((buffer, i) => this.#convert(buffer, i, rows.rowCount, rows.line));
     const complete = await this.#inserter.complete(columns, rows.rowCount);
     const atLine = (thrown: unknown, row: number, showsLine: boolean): SqlError =>

@@ -16,6 +16,9 @@ export declare class CopyDecoder {
   finish(): void
   rowCount(): number
   take(max: number): object
+  stage(max: number): number
+  stagedNull(field: number): boolean
+  staged(): object
 }
 
 export declare class Engine {
@@ -51,6 +54,8 @@ export declare class EngineSession {
 }
 
 export declare class EngineTransaction {
+  /** The next transaction of the session under the handle of one that has ended: objects cost more than transactions. */
+  renew(isolation: string, readOnly: boolean): void
   beginStatement(): void
   beginCheck(): void
   savepoint(): number
@@ -74,6 +79,7 @@ export declare class EngineTransaction {
   lookupKeys(indexId: number, columns: unknown, count: number, rids: unknown): void
   checkDuplicates(indexId: number, rids: unknown, from: number, count: number, status: unknown): number
   insertRows(relationId: number, columns: unknown, from: number, count: number, rids: unknown, status: unknown): number
+  insertDecoded(relationId: number, decoder: CopyDecoder, fields: unknown, from: number, count: number, rids: unknown, status: unknown): number
   updateRows(relationId: number, rids: unknown, changed: unknown, columns: unknown, from: number, count: number, status: unknown): number
   deleteRows(relationId: number, rids: unknown, from: number, count: number): void
   vectorSearch(indexId: number, query: unknown, k: number, ef: number, filter: unknown, filterCount: number, mode: number, maxDistances: number, rids: unknown, distances: unknown, stats: unknown): number

@@ -5,7 +5,8 @@ use crate::lend::{Element, Lent};
 use napi::bindgen_prelude::Object;
 use napi::{Env, Unknown, sys};
 use napi_derive::napi;
-use omen_copy::{Column, Decoder, Field, FieldKind, Format, Options, Values};
+use omen_copy::{Column, Decoder, Field, FieldKind, Format, Options, Rows, Values};
+use omen_store::{ColumnRef, ValuesRef};
 
 #[napi(object)]
 pub struct CopyField {
@@ -75,11 +76,39 @@ fn options(given: &CopyDecoderOptions) -> Result<Options> {
 #[napi]
 pub struct CopyDecoder {
     decoder: Decoder,
+    /// Rows set aside for `insertDecoded`.
+    staged: Rows,
+}
+
+impl CopyDecoder {
+    /// The staged fields named, in that order, as columns to read.
+    pub(crate) fn staged_columns(&self, fields: &[u16]) -> Result<Vec<ColumnRef<'_>>> {
+        let field = |&field: &u16| {
+            let column = self.staged.columns.get(usize::from(field));
+            column.map(column_ref).ok_or_else(|| misuse(format!("no field {field} is staged")))
+        };
+        fields.iter().map(field).collect()
+    }
+}
+
+fn column_ref(column: &Column) -> ColumnRef<'_> {
+    let values = match &column.values {
+        Values::Bool(values) => ValuesRef::Bool(values),
+        Values::I32(values) => ValuesRef::I32(values),
+        Values::I64(values) => ValuesRef::I64(values),
+        Values::F64(values) => ValuesRef::F64(values),
+        Values::Bytes { offsets, bytes } => ValuesRef::Bytes { offsets, bytes },
+        Values::Vector { dim, values } => ValuesRef::Vector { dim: *dim, values },
+    };
+    ColumnRef { nulls: &column.nulls, values }
 }
 
 #[napi]
 pub fn create_copy_decoder(env: Env, options: CopyDecoderOptions) -> napi::Result<CopyDecoder> {
-    guard(env, || Ok(CopyDecoder { decoder: Decoder::new(self::options(&options)?) }))
+    guard(env, || {
+        let decoder = Decoder::new(self::options(&options)?);
+        Ok(CopyDecoder { decoder, staged: Rows { count: 0, line: 0, columns: Vec::new() } })
+    })
 }
 
 #[napi]
@@ -106,17 +135,43 @@ impl CopyDecoder {
 
     #[napi]
     pub fn take<'env>(&mut self, env: &'env Env, max: u32) -> napi::Result<Object<'env>> {
-        let rows = guard(*env, || Ok(self.decoder.take(max as usize)))?;
-        let mut columns = env.create_array(rows.columns.len() as u32)?;
-        for (position, column) in rows.columns.iter().enumerate() {
-            columns.set(position as u32, buffer(env, column)?)?;
-        }
-        let mut taken = Object::new(env)?;
-        taken.set("rowCount", rows.count as u32)?;
-        taken.set("line", rows.line as f64)?;
-        taken.set("columns", columns)?;
-        Ok(taken)
+        let taken = guard(*env, || Ok(self.decoder.take(max as usize)))?;
+        rows(env, &taken)
     }
+
+    #[napi]
+    pub fn stage(&mut self, env: Env, max: u32) -> napi::Result<u32> {
+        guard(env, || {
+            self.staged = self.decoder.take(max as usize);
+            Ok(self.staged.count as u32)
+        })
+    }
+
+    #[napi]
+    pub fn staged_null(&self, env: Env, field: u32) -> napi::Result<bool> {
+        guard(env, || {
+            let column = self.staged.columns.get(field as usize);
+            Ok(column.is_some_and(|column| column.nulls.contains(&1)))
+        })
+    }
+
+    #[napi]
+    pub fn staged<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        rows(env, &self.staged)
+    }
+}
+
+/// Rows as fresh buffers.
+fn rows<'env>(env: &'env Env, rows: &Rows) -> napi::Result<Object<'env>> {
+    let mut columns = env.create_array(rows.columns.len() as u32)?;
+    for (position, column) in rows.columns.iter().enumerate() {
+        columns.set(position as u32, buffer(env, column)?)?;
+    }
+    let mut object = Object::new(env)?;
+    object.set("rowCount", rows.count as u32)?;
+    object.set("line", rows.line as f64)?;
+    object.set("columns", columns)?;
+    Ok(object)
 }
 
 /// Beyond this an integer is not exact as a JavaScript number.

@@ -5,12 +5,24 @@ use crate::transaction::EngineTransaction;
 use napi::Env;
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
-use omen_store::{Acquire, Isolation, Session};
+use omen_store::{Acquire, Isolation, Session, Transaction};
 use std::sync::Arc;
 
 /// Closes the session when the last JavaScript object that uses it is collected, so that a forgotten one gives its
 /// locks back.
 pub struct Closing(Arc<Session>);
+
+impl Closing {
+    pub(crate) fn begin(&self, isolation: &str, read_only: bool) -> Result<Arc<Transaction>> {
+        let isolation = match isolation {
+            "read committed" => Isolation::ReadCommitted,
+            "repeatable read" => Isolation::RepeatableRead,
+            "serializable" => Isolation::Serializable,
+            other => return Err(misuse(format!("isolation level {other}"))),
+        };
+        self.0.begin(isolation, read_only)
+    }
+}
 
 impl Drop for Closing {
     fn drop(&mut self) {
@@ -131,13 +143,7 @@ impl EngineSession {
         read_only: bool,
     ) -> napi::Result<EngineTransaction> {
         guard(env, || {
-            let isolation = match isolation.as_str() {
-                "read committed" => Isolation::ReadCommitted,
-                "repeatable read" => Isolation::RepeatableRead,
-                "serializable" => Isolation::Serializable,
-                other => return Err(misuse(format!("isolation level {other}"))),
-            };
-            let transaction = self.session.begin(isolation, read_only)?;
+            let transaction = self.closing.begin(&isolation, read_only)?;
             Ok(EngineTransaction::new(transaction, Arc::clone(&self.closing)))
         })
     }

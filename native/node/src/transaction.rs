@@ -1,6 +1,7 @@
 //! A transaction: the bulk of the contract. Positions, counts and lengths are checked here, meanings in the engine.
 
 use crate::columns::{Range, read_column, read_columns, write_columns};
+use crate::copy::CopyDecoder;
 use crate::cursor::{IndexCursor, ScanCursor, TextQuery, filled};
 use crate::error::{Result, guard, misuse};
 use crate::lend::Lent;
@@ -19,12 +20,12 @@ use std::sync::Arc;
 pub struct EngineTransaction {
     transaction: Arc<Transaction>,
     /// Keeps the session open while this object is reachable.
-    _session: Arc<Closing>,
+    session: Arc<Closing>,
 }
 
 impl EngineTransaction {
     pub(crate) fn new(transaction: Arc<Transaction>, session: Arc<Closing>) -> Self {
-        Self { transaction, _session: session }
+        Self { transaction, session }
     }
 }
 
@@ -112,6 +113,15 @@ fn report(stats: &SearchStats, slots: &mut [f64]) {
 
 #[napi]
 impl EngineTransaction {
+    /// The next transaction of the session under the handle of one that has ended: objects cost more than transactions.
+    #[napi]
+    pub fn renew(&mut self, env: Env, isolation: String, read_only: bool) -> napi::Result<()> {
+        guard(env, || {
+            self.transaction = self.session.begin(&isolation, read_only)?;
+            Ok(())
+        })
+    }
+
     #[napi]
     pub fn begin_statement(&self, env: Env) -> napi::Result<()> {
         guard(env, || self.transaction.begin_statement())
@@ -383,6 +393,29 @@ impl EngineTransaction {
         guard(env, || {
             let lent = Lent::new(env);
             let columns = read_columns(&lent, columns)?;
+            let rids = part_mut(lent.write(rids, "rids")?, from, count, "rids")?;
+            let (from, count) = (from as usize, count as usize);
+            let done = self.transaction.insert_rows(relation_id, &columns, from, count, rids)?;
+            written(done, lent.write(status, "status")?)
+        })
+    }
+
+    #[napi]
+    #[allow(clippy::too_many_arguments)] // the contract's
+    pub fn insert_decoded(
+        &self,
+        env: Env,
+        relation_id: u32,
+        decoder: &CopyDecoder,
+        fields: Unknown<'_>,
+        from: u32,
+        count: u32,
+        rids: Unknown<'_>,
+        status: Unknown<'_>,
+    ) -> napi::Result<u32> {
+        guard(env, || {
+            let lent = Lent::new(env);
+            let columns = decoder.staged_columns(lent.read(fields, "fields")?)?;
             let rids = part_mut(lent.write(rids, "rids")?, from, count, "rids")?;
             let (from, count) = (from as usize, count as usize);
             let done = self.transaction.insert_rows(relation_id, &columns, from, count, rids)?;
