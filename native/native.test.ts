@@ -479,6 +479,91 @@ describe("engine", () => {
     transaction.abort();
   });
 
+  test("a handle that has ended begins the next transaction, and no other does", async () => {
+    const transaction = session.begin("read committed", false);
+    expect(thrown(() => transaction.renew("read committed", false)).code).toBe("XX000");
+    insert(
+      transaction,
+      TABLE,
+      rows.map((_, at) => column(kinds[at] as StorageKind, at === 0 ? [70] : [null], dims[at])),
+    );
+    transaction.abort();
+    transaction.renew("read committed", false);
+    transaction.beginStatement();
+    const [key] = [column("i32", [70])];
+    const range: IndexRange = { low: [key], lowInclusive: true, high: [key], highInclusive: true };
+    expect(transaction.indexRids(KEY, range, false, new Uint32Array(4))).toBe(0);
+    await commit(transaction);
+    expect(thrown(() => transaction.beginStatement()).code).toBe("XX000");
+    transaction.renew("repeatable read", true);
+    transaction.abort();
+  });
+
+  test("staged rows of a COPY go in as they are", async () => {
+    const decoder = native.createCopyDecoder({
+      format: "text",
+      fields: [
+        { kind: "vector", name: "v", dim: 3 },
+        { kind: "i32", name: "a", dim: 0 },
+        { kind: "text", name: "b", dim: 0 },
+        { kind: "i64", name: "c", dim: 0 },
+        { kind: "bool", name: "d", dim: 0 },
+        { kind: "f64", name: "e", dim: 0 },
+      ],
+      delimiter: "\t",
+      nullString: "\\N",
+      header: false,
+      quote: '"',
+      escape: '"',
+      forceNotNull: [],
+      forceNull: [],
+    });
+    decoder.push(
+      new TextEncoder().encode(
+        "[1,2,3]\t80\tone\t9007199254740993\tt\t0.25\n\\N\t81\t\\N\t-5\tf\t\\N\n\\N\t1\t\\N\t1\tf\t1\n",
+      ),
+    );
+    expect(decoder.stage(10)).toBe(3);
+    expect(decoder.rowCount()).toBe(0);
+    expect([0, 1, 2, 3, 4, 5].map((field) => decoder.stagedNull(field))).toEqual([
+      true,
+      false,
+      true,
+      false,
+      false,
+      true,
+    ]);
+    expect(decoder.staged().rowCount).toBe(3);
+    const fields = new Uint16Array([1, 2, 3, 4, 5, 0]);
+    const transaction = session.begin("read committed", false);
+    transaction.beginStatement();
+    const status = new Int32Array(4);
+    const found = new Uint32Array(3);
+    expect(transaction.insertDecoded(TABLE, decoder, fields, 0, 3, found, status)).toBe(2);
+    // The third row has the key of a row that was there before.
+    expect(status[WriteStatus.reason]).toBe(WriteReason.conflict);
+    expect(status[WriteStatus.conflictingRid]).toBe(rids[0]);
+    transaction.beginStatement();
+    const into = buffers();
+    const needed = new Float64Array(1);
+    expect(
+      transaction.fetchRows(TABLE, found, 0, 2, false, positions, into, new Uint32Array(2), needed),
+    ).toBe(2);
+    expect(into.map((column) => cells(column, 2))).toEqual([
+      [80, 81],
+      ["one", null],
+      [9007199254740993n, -5n],
+      [true, false],
+      [0.25, null],
+      [[1, 2, 3], null],
+    ]);
+    const tooFar = new Uint16Array([1, 2, 3, 4, 5, 6]);
+    expect(thrown(() => transaction.insertDecoded(TABLE, decoder, tooFar, 0, 1, found, status)).code).toBe(
+      "XX000",
+    );
+    transaction.abort();
+  });
+
   test("savepoints undo", async () => {
     await transact((transaction) => {
       const savepoint = transaction.savepoint();

@@ -12,6 +12,7 @@ use super::{PrivateTable, State, Transaction, Undo};
 use crate::column::ColumnRef;
 use crate::error::{Result, StoreError};
 use crate::index::Index;
+use crate::index::btree::ends_before;
 use crate::key::{ByteRange, Entry, MAX_KEY_BYTES, encode_key, is_absent};
 use crate::lock::{LockTag, MODE_EXCLUSIVE, Outcome};
 use crate::sync::read;
@@ -481,6 +482,9 @@ pub(super) fn own_conflict(
     own_rid: Option<u32>,
 ) -> Result<Option<u32>> {
     let Some(set) = private.keys.get(&index.spec.index_id) else { return Ok(None) };
+    if ends_before(set, key) {
+        return Ok(None);
+    }
     let range = key_range(key);
     let mut other = Vec::new();
     for entry in set.range::<[u8], _>(crate::index::btree::bounds(&range)) {
@@ -509,6 +513,9 @@ pub(super) fn committed_conflict(
     own_rid: Option<u32>,
 ) -> Result<Option<u32>> {
     let btree = index.btree().expect("only btree indexes are unique");
+    if btree.ends_before(key) {
+        return Ok(None);
+    }
     let data = read(&private.table.data);
     let mut entries = Vec::new();
     btree.read_run(&key_range(key), false, usize::MAX, &mut entries);

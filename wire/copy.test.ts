@@ -1,0 +1,62 @@
+// The way of CopyData to the COPY that takes it: nothing lost, nothing out of order, large and small alike.
+import { expect, test } from "vitest";
+import { CopyInbox } from "./copy.ts";
+
+const bytes = (length: number, fill: number): Uint8Array => new Uint8Array(length).fill(fill);
+
+async function take(inbox: CopyInbox): Promise<number[]> {
+  const taken: number[] = [];
+  for (let chunk = await inbox.next(); chunk !== undefined; chunk = await inbox.next()) taken.push(...chunk);
+  return taken;
+}
+
+test("chunks keep their order whatever their size, small ones joined", async () => {
+  const inbox = new CopyInbox(() => undefined);
+  const sizes = [3, 5, 5000, 1, 1024, 1025, 0, 7];
+  for (const [i, size] of sizes.entries()) inbox.offer(bytes(size, i));
+  inbox.done();
+  expect((await inbox.next())?.length).toBe(8);
+  expect((await inbox.next())?.length).toBe(5000);
+  expect(await take(inbox)).toEqual(
+    sizes.slice(3).flatMap((size, i) => Array.from({ length: size }, () => i + 3)),
+  );
+});
+
+test("joined chunks are copies: the socket's memory may be used again", async () => {
+  const inbox = new CopyInbox(() => undefined);
+  const chunk = bytes(4, 1);
+  inbox.offer(chunk);
+  chunk.fill(9);
+  inbox.done();
+  expect(await take(inbox)).toEqual([1, 1, 1, 1]);
+});
+
+test("more small chunks than a block holds", async () => {
+  const inbox = new CopyInbox(() => undefined);
+  for (let i = 0; i < 200; i++) inbox.offer(bytes(1000, i));
+  inbox.done();
+  expect(await take(inbox)).toEqual(Array.from({ length: 200_000 }, (_, i) => Math.floor(i / 1000)));
+});
+
+test("who waits goes on with the next chunk; room is told once a full inbox was emptied", async () => {
+  let told = 0;
+  const inbox = new CopyInbox(() => (told += 1));
+  const waiting = inbox.next();
+  inbox.offer(bytes(2, 7));
+  expect([...((await waiting) ?? [])]).toEqual([7, 7]);
+  while (!inbox.isFull) inbox.offer(bytes(100_000, 1));
+  expect(told).toBe(0);
+  for (let chunk = inbox.next(); inbox.isFull; chunk = inbox.next()) expect(chunk).toBeDefined();
+  expect(told).toBe(1);
+});
+
+test("a failure counts before what is queued", async () => {
+  const inbox = new CopyInbox(() => undefined);
+  inbox.offer(bytes(2000, 1));
+  inbox.fail(new Error("gone"));
+  expect(() => inbox.next()).toThrow("gone");
+  const waitingInbox = new CopyInbox(() => undefined);
+  const waiting = waitingInbox.next();
+  waitingInbox.fail(new Error("gone"));
+  await expect(waiting).rejects.toThrow("gone");
+});
