@@ -2,14 +2,13 @@
 
 mod common;
 
-use common::{Random, TERMS, assert_near, reference, vector};
+use common::{Random, TERMS, assert_near, dims, reference, vector};
 use omen_kernels::tables;
 
 #[test]
 fn every_shape_holds_the_distance_of_its_pair() {
     let mut random = Random(1);
-    let dims = (0..=20).chain([31, 32, 33, 128, 130, 384, 5000]);
-    for (i, dim) in dims.enumerate() {
+    for (i, dim) in dims().into_iter().filter(|dim| *dim <= 1999).enumerate() {
         let shapes = [(1, 1), (2, 4), (3, 4), (4, 3), (5, 9), (i % 7, 11), (7, i % 5)];
         for (query_count, row_count) in shapes {
             let mut vectors = |count: usize| -> Vec<Vec<f32>> {
@@ -41,7 +40,8 @@ fn every_shape_holds_the_distance_of_its_pair() {
 #[test]
 fn a_vector_has_no_distance_from_itself() {
     let mut random = Random(2);
-    let vectors: Vec<Vec<f32>> = (0..50).map(|_| vector(&mut random, 700)).collect();
+    let vectors: Vec<Vec<f32>> =
+        (0..50).map(|_| vector(&mut random, if cfg!(miri) { 20 } else { 700 })).collect();
     let vectors: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
     for table in tables() {
         let mut out = vec![f32::NAN; 2500];

@@ -106,6 +106,15 @@ pub fn vector<E: Element>(random: &mut Random, dim: usize) -> Vec<E> {
     (0..dim).map(|_| E::random(random)).collect()
 }
 
+/// Every dimension up to two long registers and some larger ones; under Miri, a thousand times slower, those around the
+/// lengths of registers.
+pub fn dims() -> Vec<usize> {
+    if cfg!(miri) {
+        return vec![0, 1, 7, 8, 9, 15, 16, 17, 33, 63, 64, 65, 100, 129, 200];
+    }
+    (0..=130).chain([255, 256, 257, 383, 384, 511, 767, 768, 1000, 1536, 1999, 16000]).collect()
+}
+
 /// What a kernel adds up, by name.
 pub type Term = (&'static str, fn(f64, f64) -> f64);
 
