@@ -91,7 +91,9 @@ impl<P: Space, F: NodeFilter> FilteredBeam<'_, P, F> {
             stats.visited += scratch.wanted.len() as u64;
             stats.distances += scratch.wanted.len() as u64;
             let wanted = std::mem::take(&mut scratch.wanted);
-            wanted.iter().for_each(|&node| self.space.prefetch(node));
+            for &node in &wanted {
+                self.space.prefetch(node);
+            }
             for block in wanted.chunks(BLOCK) {
                 self.space.distances(block, &mut distances);
                 for (&node, &distance) in block.iter().zip(&distances) {

@@ -195,6 +195,11 @@ impl HnswGraph {
         self.entry.store(node + 1, Ordering::Release);
     }
 
+    /// Nothing is linked any more.
+    pub(crate) fn clear_entry(&self) {
+        self.entry.store(0, Ordering::Release);
+    }
+
     pub(crate) fn lock_entry(&self) -> MutexGuard<'_, ()> {
         lock(&self.entry_lock)
     }
@@ -214,7 +219,8 @@ impl HnswGraph {
 
     /// Makes room for the links of levels 1..=`level` of a node that nobody can reach yet.
     pub(crate) fn prepare_upper(&self, node: u32, level: u8) {
-        if level == 0 {
+        // A number that was given before keeps its blocks: its level is the same.
+        if level == 0 || self.has_upper(node) {
             return;
         }
         let first = self.next_upper_block.fetch_add(level as u32, Ordering::Relaxed);

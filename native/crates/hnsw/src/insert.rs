@@ -24,10 +24,10 @@ pub(crate) const TRAIN_AT: usize = 1024;
 pub struct InsertScratch {
     search: SearchScratch,
     /// The neighbours chosen for the new node, per level.
-    chosen: [Vec<Candidate>; MAX_LEVEL as usize + 1],
-    prune: PruneScratch,
+    pub(crate) chosen: [Vec<Candidate>; MAX_LEVEL as usize + 1],
+    pub(crate) prune: PruneScratch,
     query: QueryScratch,
-    floats: Vec<f32>,
+    pub(crate) floats: Vec<f32>,
 }
 
 /// What a beam found on one level, or one node's full list, and what is kept of it.
@@ -47,7 +47,7 @@ impl HnswGraph {
     /// Links `node`, whose vector the source already has. Runs concurrently with searches and other insertions.
     ///
     /// Each number is inserted or skipped exactly once, in roughly increasing order: [`HnswGraph::len`] stops at the first
-    /// one missing. A number that [`HnswGraph::reclaim`] gave back is inserted anew the same way.
+    /// one missing. A number that [`HnswGraph::remove`] took out is inserted anew the same way.
     pub fn insert<S: VectorSource>(&self, node: u32, source: &S, scratch: &mut InsertScratch) {
         assert!(S::Vector::has(self.params.metric), "a metric of such vectors");
         self.prepare(node);
@@ -55,20 +55,21 @@ impl HnswGraph {
         if self.params.metric == Metric::Cosine {
             self.scales.words(node)[0].store(inverse_norm(vector).to_bits(), Ordering::Relaxed);
         }
-        let exact = ExactSpace::new(self.params.metric, source, &self.scales, vector);
-        if exact.is_defined() {
+        if self.exact(source, node).is_defined() {
             self.encode(node, source, &mut scratch.floats);
-            let mut query = std::mem::take(&mut scratch.query);
-            match self.codes().filter(|codes| codes.can_guide_building()) {
-                Some(codes) => {
-                    let space = codes.query(vector, &mut query);
-                    self.link(node, &exact, &space, scratch);
-                }
-                None => self.link(node, &exact, &exact, scratch),
-            }
-            scratch.query = query;
+            let codes = self.codes().filter(|codes| codes.can_guide_building());
+            self.link_with(node, source, codes, scratch);
         }
         self.complete(node);
+    }
+
+    /// Distances from a node whose inverse norm is stored.
+    pub(crate) fn exact<'a, S: VectorSource>(
+        &'a self,
+        source: &'a S,
+        node: u32,
+    ) -> ExactSpace<'a, S> {
+        ExactSpace::of_node(self.params.metric, source, &self.scales, node)
     }
 
     /// Gives an unpublished node its code; the one that completes the sample trains the codec.
@@ -94,12 +95,12 @@ impl HnswGraph {
         }
     }
 
-    /// Links a node: `walk` is the space to traverse, `exact` the one that decides.
-    fn link<S: VectorSource, P: Space>(
+    /// Links a prepared node, traversing by `codes` if there are any.
+    pub(crate) fn link_with<S: VectorSource>(
         &self,
         node: u32,
-        exact: &ExactSpace<'_, S>,
-        walk: &P,
+        source: &S,
+        codes: Option<&Codes>,
         scratch: &mut InsertScratch,
     ) {
         let level = self.level_of(node);
@@ -120,17 +121,18 @@ impl HnswGraph {
             rising = None;
         }
         let highest = level.min(top);
-        if let Some(twin) = self.choose_neighbours(node, exact, walk, entry, highest, scratch) {
+        if let Some(twin) = self.choose(node, source, codes, (entry, highest), scratch) {
             self.join(twin, node);
             return;
         }
         self.prepare_upper(node, level);
+        let exact = self.exact(source, node);
         for (at, chosen) in (0..=level.min(top)).zip(&scratch.chosen) {
             self.write_links(node, at, chosen.iter().map(|c| c.node()));
         }
         for (at, chosen) in (0..=level.min(top)).zip(&scratch.chosen) {
             for neighbour in chosen {
-                self.link_back(neighbour.node(), node, exact, at, &mut scratch.prune);
+                self.link_back(neighbour.node(), node, &exact, at, &mut scratch.prune);
             }
         }
         if rising.is_some() {
@@ -138,14 +140,33 @@ impl HnswGraph {
         }
     }
 
-    /// Fills `scratch.chosen` for levels 0..=`highest`, or returns a linked node that has the same vector.
-    fn choose_neighbours<S: VectorSource, P: Space>(
+    /// Fills `scratch.chosen` for levels 0..=`highest`, or returns a linked node that has the same vector. Starts from the
+    /// first of `from` and traverses by `codes` if there are any; the vectors decide.
+    pub(crate) fn choose<S: VectorSource>(
+        &self,
+        node: u32,
+        source: &S,
+        codes: Option<&Codes>,
+        from: (u32, u8),
+        scratch: &mut InsertScratch,
+    ) -> Option<u32> {
+        let exact = self.exact(source, node);
+        let Some(codes) = codes else {
+            return self.choose_by(node, &exact, &exact, from, scratch);
+        };
+        let mut memory = std::mem::take(&mut scratch.query);
+        let walk = codes.query(exact.query, &mut memory);
+        let twin = self.choose_by(node, &exact, &walk, from, scratch);
+        scratch.query = memory;
+        twin
+    }
+
+    fn choose_by<S: VectorSource, P: Space>(
         &self,
         node: u32,
         exact: &ExactSpace<'_, S>,
         walk: &P,
-        entry: u32,
-        highest: u8,
+        (entry, highest): (u32, u8),
         scratch: &mut InsertScratch,
     ) -> Option<u32> {
         let InsertScratch { search, chosen, prune, .. } = scratch;
@@ -157,7 +178,8 @@ impl HnswGraph {
             let beam = Beam { graph: self, space: walk, level, twins: false, stop: Stop::NEVER };
             beam.run(&prune.sorted, self.params.ef_construction as usize, search, &mut stats);
             prune.sorted.clear();
-            prune.sorted.extend(search.nearest.iter());
+            // A node that lost its links may still be found by links to it.
+            prune.sorted.extend(search.nearest.iter().filter(|found| found.node() != node));
             let starts = (!P::EXACT).then(|| prune.sorted.clone());
             if !P::EXACT {
                 measure(exact, &mut prune.sorted);
@@ -182,7 +204,7 @@ impl HnswGraph {
     }
 
     /// Puts `node` into the chain of nodes whose vector equals `first`'s.
-    fn join(&self, first: u32, node: u32) {
+    pub(crate) fn join(&self, first: u32, node: u32) {
         let _writer = self.lock_node(first);
         let head = self.twin_slot(first);
         self.twin_slot(node).store(head.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -215,7 +237,7 @@ impl HnswGraph {
     }
 
     /// Adds `node` to the links of `target`, thinning them out when all slots are taken.
-    fn link_back<S: VectorSource>(
+    pub(crate) fn link_back<S: VectorSource>(
         &self,
         target: u32,
         node: u32,
@@ -225,9 +247,12 @@ impl HnswGraph {
     ) {
         let _writer = self.lock_node(target);
         let slots = self.slots(target, level);
-        if let Some(free) = slots.iter().find(|slot| slot.load(Ordering::Relaxed) == 0) {
-            free.store(node + 1, Ordering::Release);
-            return;
+        for slot in slots {
+            match slot.load(Ordering::Relaxed) {
+                0 => return slot.store(node + 1, Ordering::Release),
+                link if link == node + 1 => return,
+                _ => {}
+            }
         }
         let view = space.seen_from(target);
         scratch.sorted.clear();

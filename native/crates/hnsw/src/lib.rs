@@ -27,6 +27,7 @@
 //! Not here: deletion repair, quantised codes, the choice between graph and exact scan. [`SearchStats`] tells the caller
 //! when a traversal gave up, and the caller finishes exactly.
 
+mod batch;
 mod beam;
 mod build;
 mod codes;
@@ -37,12 +38,16 @@ mod image;
 mod insert;
 mod memory;
 mod pool;
+mod reconnect;
+mod repair;
 mod scratch;
 mod search;
 mod source;
 mod space;
 mod sparse;
+mod threads;
 
+pub use batch::BatchOptions;
 pub use build::Cancelled;
 pub use codes::Quantisation;
 pub use graph::{HnswGraph, MAX_NODE};

@@ -1,9 +1,9 @@
 //! A growing array of rows of fixed width, readable without locks while it grows.
 //!
-//! Rows first come from memory the pool was opened over, if any (a stored graph, see `image`), then from chunks that
-//! double in size. Nothing ever moves, so a reference to a row stays good for the pool's life. Chunks come zeroed from
-//! the operating system page by page: the unused end of the newest one is address space, not memory. Large chunks ask
-//! for huge pages: a search touches rows at random, and most of what a miss then costs is the walk of the page tables.
+//! Rows first come from memory the pool was opened over, if any (a stored graph, see `image`), then from blocks that
+//! double in size; a directory finds a row with one look. Nothing ever moves, so a reference to a row stays good for the
+//! pool's life. Blocks come zeroed from the operating system page by page: the unused end of the newest one is address
+//! space, not memory. Large ones ask for huge pages: a search touches rows at random, and most of what a miss then costs is the walk of the page tables.
 //!
 //! A row is read as atomic words, which may change at any time (links), or as plain bytes, which are written once,
 //! before the row's number is published, and then rest (codes). No pool mixes the two.
@@ -14,22 +14,24 @@ use std::sync::{Arc, Mutex};
 
 use crate::memory::{Block, Memory};
 
-/// The first chunk holds this many rows.
-const FIRST_CHUNK_ROWS: u64 = 1 << FIRST_CHUNK_BITS;
-const FIRST_CHUNK_BITS: u32 = 10;
-/// Chunks of 2^10, 2^10, 2^11 ... rows: this many cover every `u32` row number.
-const MAX_CHUNKS: usize = (u32::BITS - FIRST_CHUNK_BITS + 1) as usize;
+/// Rows that lie together for sure. The directory has one pointer for each so many.
+const GRANULE_ROWS: usize = 1 << GRANULE_BITS;
+const GRANULE_BITS: u32 = 12;
+/// Enough for every node number. Untouched, the directory is address space, not memory.
+const GRANULES: usize = 1 << (31 - GRANULE_BITS);
+/// A block is as large as what is there already, up to this, and so blocks are few.
+const MAX_BLOCK_BYTES: usize = 256 << 20;
 
 pub(crate) struct Pool {
     row_bytes: usize,
-    /// Rows below this are in `base`, the others in chunks.
+    /// Rows below this are in `base`, the others in blocks.
     base_rows: u32,
     base: *mut u8,
     /// Keeps `base` alive.
     _owner: Option<Arc<dyn Memory>>,
-    /// First bytes of the chunks, null where there is none yet.
-    chunks: [AtomicPtr<u8>; MAX_CHUNKS],
-    /// The chunks' owners; held while one is added.
+    /// First bytes of the granules of rows, null where there is none yet.
+    granules: Box<[AtomicPtr<u8>]>,
+    /// The granules' owners; held while one is added.
     blocks: Mutex<Vec<Block>>,
 }
 
@@ -39,17 +41,17 @@ unsafe impl Send for Pool {}
 // SAFETY: as above.
 unsafe impl Sync for Pool {}
 
-/// Row `r` lies in the chunk numbered by the highest bit of `r + FIRST_CHUNK_ROWS`.
+/// The granule of a row that is not in the base, and its place there.
 #[inline(always)]
 fn locate(row: u32) -> (usize, usize) {
-    let shifted = row as u64 + FIRST_CHUNK_ROWS;
-    let high_bit = shifted.ilog2();
-    ((high_bit - FIRST_CHUNK_BITS) as usize, (shifted - (1 << high_bit)) as usize)
+    (row as usize >> GRANULE_BITS, row as usize % GRANULE_ROWS)
 }
 
-fn chunk_rows(chunk: usize) -> usize {
-    // Chunks 0 and 1 hold 2^10 and 2^11 rows counted from `FIRST_CHUNK_ROWS` on.
-    1 << (chunk + FIRST_CHUNK_BITS as usize)
+/// `count` null pointers, as untouched memory.
+fn nulls(count: usize) -> Box<[AtomicPtr<u8>]> {
+    let zeros = Box::into_raw(vec![0usize; count].into_boxed_slice());
+    // SAFETY: an atomic pointer has the size and alignment of an address, and zero is the null pointer.
+    unsafe { Box::from_raw(zeros as *mut [AtomicPtr<u8>]) }
 }
 
 impl Pool {
@@ -61,7 +63,7 @@ impl Pool {
             base_rows: 0,
             base: null_mut(),
             _owner: None,
-            chunks: [const { AtomicPtr::new(null_mut()) }; MAX_CHUNKS],
+            granules: nulls(if row_bytes == 0 { 0 } else { GRANULES }),
             blocks: Mutex::default(),
         }
     }
@@ -86,16 +88,35 @@ impl Pool {
         if row < self.base_rows || self.row_bytes == 0 {
             return;
         }
-        let (chunk, _) = locate(row - self.base_rows);
-        if !self.chunks[chunk].load(Ordering::Acquire).is_null() {
+        let (granule, _) = locate(row - self.base_rows);
+        if self.granules[granule].load(Ordering::Acquire).is_null() {
+            self.grow(granule);
+        }
+    }
+
+    /// Adds a block that begins with `granule`.
+    #[cold]
+    fn grow(&self, granule: usize) {
+        let mut blocks = self.blocks.lock().expect("nothing in here panics");
+        let granule_bytes = GRANULE_ROWS * self.row_bytes;
+        let there: usize = blocks.iter().map(|block| block.len()).sum();
+        let wanted = there.min(MAX_BLOCK_BYTES) / granule_bytes;
+        // Up to where another block begins, for rows need not come in order.
+        let free = self.granules[granule..]
+            .iter()
+            .take(wanted.max(1))
+            .take_while(|first| first.load(Ordering::Relaxed).is_null());
+        let count = free.count();
+        if count == 0 {
+            // Somebody was quicker.
             return;
         }
-        let mut blocks = self.blocks.lock().expect("nothing in here panics");
-        if self.chunks[chunk].load(Ordering::Acquire).is_null() {
-            let block = Block::zeroed(chunk_rows(chunk) * self.row_bytes);
-            self.chunks[chunk].store(block.start(), Ordering::Release);
-            blocks.push(block);
+        let block = Block::zeroed(count * granule_bytes);
+        for (at, first) in self.granules[granule..granule + count].iter().enumerate() {
+            // SAFETY: the block has `count` granules.
+            first.store(unsafe { block.start().add(at * granule_bytes) }, Ordering::Release);
         }
+        blocks.push(block);
     }
 
     /// The first byte of `row`, which some `ensure` allocated before its number was published.
@@ -105,10 +126,10 @@ impl Pool {
             // SAFETY: `over` checked that all base rows lie inside the memory.
             return unsafe { self.base.add(row as usize * self.row_bytes) };
         }
-        let (chunk, at) = locate(row - self.base_rows);
-        let first = self.chunks[chunk].load(Ordering::Acquire);
+        let (granule, at) = locate(row - self.base_rows);
+        let first = self.granules[granule].load(Ordering::Acquire);
         assert!(!first.is_null(), "the row was allocated before its number was published");
-        // SAFETY: a chunk holds `chunk_rows` rows, and `locate` numbers them from zero.
+        // SAFETY: a granule holds `GRANULE_ROWS` rows, and `locate` numbers them from zero.
         unsafe { first.add(at * self.row_bytes) }
     }
 
@@ -118,7 +139,7 @@ impl Pool {
         if self.row_bytes == 0 {
             return &[];
         }
-        // SAFETY: the row has `row_bytes` bytes, aligned to words (chunks and base are, and rows are whole words); it
+        // SAFETY: the row has `row_bytes` bytes, aligned to words (blocks and base are, and rows are whole words); it
         // is only ever accessed through atomics, this being a pool of words.
         unsafe {
             std::slice::from_raw_parts(self.start(row).cast(), self.row_bytes / size_of::<u32>())
@@ -138,8 +159,8 @@ impl Pool {
     /// The bytes of a row, if it was ever written or lies beside one that was.
     pub fn get_bytes(&self, row: u32) -> Option<&[u8]> {
         let exists = row < self.base_rows || {
-            let (chunk, _) = locate(row - self.base_rows);
-            !self.chunks[chunk].load(Ordering::Acquire).is_null()
+            let (granule, _) = locate(row - self.base_rows);
+            !self.granules[granule].load(Ordering::Acquire).is_null()
         };
         exists.then(|| self.bytes(row))
     }
@@ -181,23 +202,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_numbered_without_gap_or_overlap() {
-        let mut expected = (0, 0);
-        for row in 0..100_000 {
-            assert_eq!(locate(row), expected);
-            expected.1 += 1;
-            if expected.1 == chunk_rows(expected.0) {
-                expected = (expected.0 + 1, 0);
-            }
-        }
-        assert_eq!(locate(u32::MAX).0, MAX_CHUNKS - 1);
-        assert!(locate(u32::MAX).1 < chunk_rows(MAX_CHUNKS - 1));
-    }
-
-    #[test]
     fn rows_start_zeroed_and_keep_their_words() {
         let pool = Pool::new(12);
-        for row in (0..5000).rev() {
+        for row in (0..50_000).rev() {
             pool.ensure(row);
             let words = pool.words(row);
             assert!(words.iter().all(|word| word.load(Relaxed) == 0));
@@ -205,18 +212,18 @@ mod tests {
                 word.store(row + 1, Relaxed);
             }
         }
-        assert!((0..5000).all(|row| pool.words(row).iter().all(|w| w.load(Relaxed) == row + 1)));
+        assert!((0..50_000).all(|row| pool.words(row).iter().all(|w| w.load(Relaxed) == row + 1)));
     }
 
     #[test]
-    fn a_pool_over_memory_goes_on_in_chunks() {
+    fn a_pool_over_memory_goes_on_in_blocks() {
         let block = Block::zeroed(64 + 100 * 8);
         let memory: Arc<dyn Memory> = Arc::new(block);
         let pool = Pool::over(memory, 64, 100, 8);
-        for row in 0..3000 {
+        for row in 0..30_000 {
             pool.ensure(row);
             pool.words(row)[1].store(row, Relaxed);
         }
-        assert!((0..3000).all(|row| pool.words(row)[1].load(Relaxed) == row));
+        assert!((0..30_000).all(|row| pool.words(row)[1].load(Relaxed) == row));
     }
 }

@@ -166,7 +166,9 @@ impl HnswGraph {
 /// Gives every candidate the distance that `space` says, and sorts them.
 pub(crate) fn measure<P: Space>(space: &P, candidates: &mut [Candidate]) {
     let (mut nodes, mut distances) = ([0; BLOCK], [0.0; BLOCK]);
-    candidates.iter().for_each(|candidate| space.prefetch(candidate.node()));
+    for candidate in candidates.iter() {
+        space.prefetch(candidate.node());
+    }
     for block in candidates.chunks_mut(BLOCK) {
         for (node, candidate) in nodes.iter_mut().zip(block.iter()) {
             *node = candidate.node();

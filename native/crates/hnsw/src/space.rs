@@ -55,6 +55,12 @@ impl<'a, S: VectorSource> ExactSpace<'a, S> {
         Self { source, query, query_scale, scales, metric }
     }
 
+    /// The space seen from a node whose inverse norm is stored.
+    pub fn of_node(metric: Metric, source: &'a S, scales: &'a Pool, node: u32) -> Self {
+        let space = Self { source, query: source.vector(node), query_scale: 1.0, scales, metric };
+        space.seen_from(node)
+    }
+
     /// The space seen from a node that is in the graph.
     #[inline]
     pub fn seen_from(&self, node: u32) -> Self {

@@ -65,6 +65,10 @@ impl VectorForm for SparseWords {
         self == other
     }
 
+    fn fingerprint(&self) -> Option<u64> {
+        Some(crate::source::fold(self.0.iter().map(|&word| word as u64)))
+    }
+
     #[inline(always)]
     fn prefetch(&self) {
         omen_kernels::prefetch(&self.0);

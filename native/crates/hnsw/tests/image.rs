@@ -234,8 +234,6 @@ fn a_huge_node_count_allocates_nothing_until_nodes_come() {
     assert!(matches!(read(&bytes), Err(ImageError::Corrupt("it ends early"))));
     let mut block = Block::zeroed(bytes.len());
     block.bytes_mut().copy_from_slice(&bytes);
-    assert!(matches!(
-        HnswGraph::open(std::sync::Arc::new(block)),
-        Err(ImageError::Corrupt("length"))
-    ));
+    let memory: std::sync::Arc<dyn omen_hnsw::Memory> = std::sync::Arc::new(block);
+    assert!(matches!(HnswGraph::open(memory), Err(ImageError::Corrupt("length"))));
 }

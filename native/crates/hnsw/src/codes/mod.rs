@@ -154,7 +154,9 @@ fn floats_of<V: VectorForm + ?Sized>(metric: Metric, vector: &V, out: &mut [f32]
     assert!(vector.to_floats(out), "codes of vectors that are numbers");
     if metric == Metric::Cosine {
         let scale = inverse_norm(vector);
-        out.iter_mut().for_each(|value| *value *= scale);
+        for value in out {
+            *value *= scale;
+        }
     }
 }
 

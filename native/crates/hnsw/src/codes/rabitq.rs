@@ -148,7 +148,9 @@ fn hadamard(values: &mut [f32]) {
         half *= 2;
     }
     let scale = 1.0 / (values.len() as f32).sqrt();
-    values.iter_mut().for_each(|value| *value *= scale);
+    for value in values {
+        *value *= scale;
+    }
 }
 
 pub(crate) struct RabitqSpace<'a> {
@@ -168,8 +170,10 @@ impl RabitqSpace<'_> {
         for ((row, factors), &node) in rows.iter_mut().zip(&mut factors).zip(nodes) {
             let bytes = self.pool.bytes(node);
             assert!(bytes.len() == words * size_of::<u64>() + FACTOR_BYTES, "a row of this codec");
-            // SAFETY: the row has `words` words and then the factors; pool rows of whole words start on one.
-            *row = unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast::<u64>(), words) };
+            #[expect(clippy::cast_ptr_alignment, reason = "rows of eight bytes in blocks of 64")]
+            let start = bytes.as_ptr().cast::<u64>();
+            // SAFETY: the row has `words` words and then the factors, and starts on a word.
+            *row = unsafe { std::slice::from_raw_parts(start, words) };
             let floats = bytes[words * size_of::<u64>()..].as_chunks::<4>().0;
             *factors = [0, 1, 2].map(|at| f32::from_le_bytes(floats[at]));
         }

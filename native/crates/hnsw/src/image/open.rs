@@ -12,6 +12,7 @@ use crate::{HnswParams, Quantisation};
 
 impl HnswGraph {
     /// The graph that [`HnswGraph::write_image`] wrote into exactly these bytes. It lives in them from now on.
+    #[expect(clippy::needless_pass_by_value, reason = "the graph takes the memory over")]
     pub fn open(memory: Arc<dyn Memory>) -> Result<Self, ImageError> {
         // SAFETY: `Memory` promises that these bytes are there and nobody else's; the slice ends before they change.
         let bytes = unsafe { std::slice::from_raw_parts(memory.start(), memory.len()) };
@@ -29,13 +30,13 @@ impl HnswGraph {
         let waiting = if codec.is_none() { image.waiting()? } else { Vec::new() };
 
         let Header { params, nodes, entry, blocks, dim, .. } = header;
-        let memory = &memory;
+        let shared = &memory;
         let pool = |at: usize, rows: u32| {
             let Section { offset, len } = layout.sections[at];
             let row = if rows == 0 { 0 } else { len / rows as usize };
             move |row_bytes: usize| {
                 assert!(row == row_bytes || rows == 0, "rows of the pool's width");
-                Pool::over(Arc::clone(memory), offset, rows, row_bytes)
+                Pool::over(Arc::clone(shared), offset, rows, row_bytes)
             }
         };
         let twins = image.words(3).filter(|&word| word != 0).count() as u32;
@@ -164,9 +165,8 @@ impl Image<'_> {
         };
         match self.header.params.quantisation {
             _ if dim == 0 => Ok(None),
-            Quantisation::None => Err(corrupt()),
             Quantisation::F16 if bytes.is_empty() => Ok(Some(Codec::Half)),
-            Quantisation::F16 => Err(corrupt()),
+            Quantisation::None | Quantisation::F16 => Err(corrupt()),
             Quantisation::Sq8 => {
                 let (step, rest) = bytes.split_first_chunk::<WORD>().ok_or_else(corrupt)?;
                 let step = f32::from_le_bytes(*step);

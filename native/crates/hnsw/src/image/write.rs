@@ -58,12 +58,11 @@ impl HnswGraph {
         // Before the codes: what waits for a codec now either is below the mark without a code, or gets one.
         let uncoded = lock(&self.uncoded).clone();
         let codes = self.codes();
-        let codec = match codes {
-            Some(codes) => codec_bytes(&codes.codec),
-            None => {
-                let waiting = uncoded.into_iter().filter(|&node| node < high_water);
-                waiting.flat_map(u32::to_le_bytes).collect()
-            }
+        let codec: Vec<u8> = if let Some(codes) = codes {
+            codec_bytes(&codes.codec)
+        } else {
+            let waiting = uncoded.into_iter().filter(|&node| node < high_water);
+            waiting.flat_map(u32::to_le_bytes).collect()
         };
         let header = Header {
             params: self.params,

@@ -1,0 +1,227 @@
+//! Taking nodes out: their neighbours are joined past them, and their numbers become free.
+//!
+//! Until then a removed row is a node that no filter accepts and that goes on carrying paths. Many of them make searches
+//! slow, so they are taken out together, in one pass over the graph (as FreshDiskANN consolidates, arXiv 2105.09613): a
+//! node that links to removed ones gets their neighbours as candidates and chooses anew, and what it chooses links back.
+//! Searches run all the while. The chain of a removed node with equal live ones goes over to the first of those.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::graph::{HnswGraph, lock};
+use crate::insert::{InsertScratch, PruneScratch};
+use crate::scratch::Candidate;
+use crate::search::measure;
+use crate::threads::share;
+use crate::{Cancelled, VectorSource};
+
+/// Removed nodes that are looked through for one link to them. Removed regions hang together: one step is not always
+/// enough to get out.
+const MAX_STEPS: usize = 32;
+
+/// A node that keeps less than this share of its links lies at the edge of a hole, and what is around the hole it cannot learn
+/// from neighbours' neighbours: it looks for its place anew. Of links lost at random, a half leaves few nodes below.
+const ORPHAN_BELOW: (usize, usize) = (1, 4);
+
+/// What is to be removed.
+struct Removal {
+    /// One bit a node.
+    removed: Vec<u64>,
+    /// For removed first nodes of chains, the live node that takes their place.
+    heirs: HashMap<u32, u32>,
+}
+
+impl Removal {
+    fn is_removed(&self, node: u32) -> bool {
+        self.removed[node as usize / 64] >> (node % 64) & 1 == 1
+    }
+
+    /// The live node that a link to `node` should lead to, if there is one at its place.
+    fn resolve(&self, node: u32) -> Option<u32> {
+        if self.is_removed(node) { self.heirs.get(&node).copied() } else { Some(node) }
+    }
+}
+
+impl HnswGraph {
+    /// Takes out every node below [`HnswGraph::len`] that `is_removed` names, and returns once no search can hold one of
+    /// them: from then on their numbers may be given to other vectors and inserted again. Numbers that were never linked,
+    /// or were taken out before, may be among them.
+    ///
+    /// The source has the old vectors until this returns. Searches may run; insertions, other removals and
+    /// [`HnswGraph::write_image`] may not. `progress` counts nodes looked at. Cancelled, it leaves a graph that is whole:
+    /// the removed nodes are still nodes, and calling again goes on.
+    pub fn remove<S: VectorSource>(
+        &self,
+        is_removed: impl Fn(u32) -> bool,
+        source: &S,
+        threads: usize,
+        progress: &AtomicU64,
+        cancel: &AtomicBool,
+    ) -> Result<(), Cancelled> {
+        let nodes = self.len();
+        let mut removed = vec![0u64; nodes as usize / 64 + 1];
+        for node in (0..nodes).filter(|&node| is_removed(node)) {
+            removed[node as usize / 64] |= 1 << (node % 64);
+        }
+        let mut removal = Removal { removed, heirs: HashMap::new() };
+        if self.has_twins() {
+            self.mend_chains(nodes, &mut removal);
+        }
+        let orphans = Mutex::new(Vec::new());
+        share(nodes as usize, threads, cancel, |share| {
+            let mut scratch = PruneScratch::default();
+            for node in share.map(|at| at as u32) {
+                progress.fetch_add(1, Ordering::Relaxed);
+                if removal.is_removed(node) {
+                    continue;
+                }
+                if self.detach(node, 0, &removal, source, &mut scratch) {
+                    lock(&orphans).push(node);
+                }
+                if self.has_upper(node) {
+                    for level in 1..=self.level_of(node) {
+                        self.detach(node, level, &removal, source, &mut scratch);
+                    }
+                }
+            }
+        })?;
+        self.replace_entry(nodes, &removal);
+        let mut orphans = orphans.into_inner().expect("no thread panicked");
+        orphans.sort_unstable();
+        let codes = self.codes().filter(|codes| codes.can_guide_building());
+        let mut scratch = InsertScratch::new();
+        for node in orphans.into_iter().filter(|&node| self.entry() != Some(node)) {
+            // Too little that is live was near: it looks for neighbours as a new node does.
+            self.link_with(node, source, codes, &mut scratch);
+        }
+        self.reconnect(nodes, source, |node| removal.is_removed(node));
+        // Searches that began before may stand on a removed node; later ones cannot come there.
+        self.epochs.wait_for_readers();
+        lock(&self.uncoded).retain(|&node| !removal.is_removed(node));
+        for node in (0..nodes).filter(|&node| removal.is_removed(node)) {
+            self.write_links(node, 0, std::iter::empty());
+            if self.has_upper(node) {
+                for level in 1..=self.level_of(node) {
+                    self.write_links(node, level, std::iter::empty());
+                }
+            }
+            if self.twin_slot(node).swap(0, Ordering::Relaxed) != 0 {
+                self.twin_count.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes removed nodes out of chains, and names the heirs of removed first ones. An heir gets its predecessor's links
+    /// on level 0, removed ones among them: it is detached from those like any other node.
+    fn mend_chains(&self, nodes: u32, removal: &mut Removal) {
+        let mut hangs = vec![false; nodes as usize];
+        for twin in (0..nodes).filter_map(|node| self.next_twin(node)).filter(|&twin| twin < nodes)
+        {
+            hangs[twin as usize] = true;
+        }
+        let heads = (0..nodes).filter(|&node| !hangs[node as usize]);
+        for head in heads.filter(|&node| self.next_twin(node).is_some()) {
+            let _writer = self.lock_node(head);
+            let all = std::iter::successors(Some(head), |&node| self.next_twin(node));
+            let live: Vec<u32> = all.filter(|&node| !removal.is_removed(node)).collect();
+            // From the end, so that a search that walks the chain meanwhile misses no live node.
+            for pair in live.windows(2).rev() {
+                self.twin_slot(pair[0]).store(pair[1] + 1, Ordering::Release);
+            }
+            let Some((&first, &last)) = live.first().zip(live.last()) else { continue };
+            self.twin_slot(last).store(0, Ordering::Release);
+            if first != head {
+                self.write_links(first, 0, self.neighbours(head, 0));
+                removal.heirs.insert(head, first);
+            }
+        }
+        // Chains that were cut short count for less; the count only tells whether to look at all.
+        let hanging = (0..nodes).filter(|&node| self.next_twin(node).is_some()).count();
+        self.twin_count.store(hanging as u32, Ordering::Relaxed);
+    }
+
+    /// Joins `node` past the removed nodes among its links on a level; true when too few were left.
+    fn detach<S: VectorSource>(
+        &self,
+        node: u32,
+        level: u8,
+        removal: &Removal,
+        source: &S,
+        scratch: &mut PruneScratch,
+    ) -> bool {
+        if self.neighbours(node, level).all(|link| !removal.is_removed(link)) {
+            return false;
+        }
+        let exact = self.exact(source, node);
+        let slots = self.slots(node, level).len();
+        let (old, chosen) = {
+            let _writer = self.lock_node(node);
+            let old: Vec<u32> = self.neighbours(node, level).collect();
+            let mut candidates = Vec::with_capacity(4 * slots);
+            for &link in &old {
+                self.around(link, level, removal, &mut candidates);
+            }
+            candidates.sort_unstable();
+            candidates.dedup();
+            candidates.retain(|&candidate| candidate != node);
+            scratch.sorted.clear();
+            scratch.sorted.extend(candidates.iter().map(|&link| Candidate::new(0.0, link)));
+            measure(&exact, &mut scratch.sorted);
+            self.prune(&exact, &scratch.sorted, slots, &mut scratch.kept);
+            let chosen: Vec<u32> = scratch.kept.iter().map(|candidate| candidate.node()).collect();
+            self.write_links(node, level, chosen.iter().copied());
+            (old, chosen)
+        };
+        let live = old.iter().filter(|&&link| !removal.is_removed(link)).count();
+        let is_orphan = chosen.is_empty() || live * ORPHAN_BELOW.1 < old.len() * ORPHAN_BELOW.0;
+        // New links go both ways, or nodes that were reached through removed ones only would be lost.
+        for link in chosen.into_iter().filter(|link| !old.contains(link)) {
+            self.link_back(link, node, &exact, level, scratch);
+        }
+        is_orphan
+    }
+
+    /// The live nodes at or, through removed ones, around a link.
+    fn around(&self, link: u32, level: u8, removal: &Removal, out: &mut Vec<u32>) {
+        let resolved = |node| removal.resolve(node).filter(|&heir| level == 0 || heir == node);
+        if let Some(live) = resolved(link) {
+            return out.push(live);
+        }
+        let mut steps = vec![link];
+        let mut at = 0;
+        let before = out.len();
+        while at < steps.len() && (at == 0 || out.len() == before) {
+            for next in self.neighbours(steps[at], level) {
+                match resolved(next) {
+                    Some(live) => out.push(live),
+                    None if steps.len() < MAX_STEPS && !steps.contains(&next) => steps.push(next),
+                    None => {}
+                }
+            }
+            at += 1;
+        }
+    }
+
+    /// Moves the entry off a removed node: to the highest live one.
+    fn replace_entry(&self, nodes: u32, removal: &Removal) {
+        let _alone = self.lock_entry();
+        if self.entry().is_none_or(|entry| !removal.is_removed(entry)) {
+            return;
+        }
+        let live = (0..nodes).filter(|&node| !removal.is_removed(node));
+        let raised = live.clone().filter(|&node| self.has_upper(node) && self.is_linked(node));
+        let highest = raised.max_by_key(|&node| (self.level_of(node), std::cmp::Reverse(node)));
+        let heir = || self.entry().and_then(|entry| removal.heirs.get(&entry).copied());
+        match highest.or_else(|| live.clone().find(|&node| self.is_linked(node))).or_else(heir) {
+            Some(node) => self.set_entry(node),
+            None => self.clear_entry(),
+        }
+    }
+
+    /// Whether anything leads on from `node` on level 0.
+    fn is_linked(&self, node: u32) -> bool {
+        self.neighbours(node, 0).next().is_some()
+    }
+}
