@@ -5,7 +5,6 @@ import type {
   ConstraintEntry,
   ForeignKeyReference,
   IndexEntry,
-  Persistence,
   TableEntry,
 } from "../../../catalog/entries.ts";
 import { PLAIN_CONSTRAINT } from "../../../catalog/entries.ts";

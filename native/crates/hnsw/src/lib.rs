@@ -24,7 +24,7 @@
 //! - Levels are a function of (seed, node), and an insertion is a function of the graph before it: one thread, one seed,
 //!   one graph.
 //!
-//! Not here: deletion repair, quantised codes, the choice between graph and exact scan. [`SearchStats`] tells the caller
+//! Not here: where vectors are stored, and the choice between graph and exact scan. [`SearchStats`] tells the caller
 //! when a traversal gave up, and the caller finishes exactly.
 
 mod batch;
@@ -140,8 +140,8 @@ pub struct SearchRequest {
     /// In a quantised index, how many times `k` of the traversal's best the stored vectors decide among; 0 leaves it to
     /// the kind of code.
     pub rerank: usize,
-    /// Ends an unfiltered search early, once the next candidate is more than this many times as far as the `k`-th best;
-    /// see `HnswGraph::calibrate`. At least 1, and of use only where comparable distances are not negative.
+    /// Ends an unfiltered search early, once the next candidate is more than this many times as far as the `k`-th best.
+    /// At least 1, and of use only where comparable distances are not negative.
     pub slack: Option<f32>,
 }
 

@@ -99,7 +99,7 @@ impl Pool {
     fn grow(&self, granule: usize) {
         let mut blocks = self.blocks.lock().expect("nothing in here panics");
         let granule_bytes = GRANULE_ROWS * self.row_bytes;
-        let there: usize = blocks.iter().map(|block| block.len()).sum();
+        let there: usize = blocks.iter().map(Memory::len).sum();
         let wanted = there.min(MAX_BLOCK_BYTES) / granule_bytes;
         // Up to where another block begins, for rows need not come in order.
         let free = self.granules[granule..]

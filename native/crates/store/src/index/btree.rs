@@ -132,7 +132,9 @@ mod tests {
         let keys: Vec<u32> = (0..5000).map(|i| i * 7 % 5000).collect();
         let (loaded, grown) = (BtreeIndex::default(), BtreeIndex::default());
         loaded.insert_all(keys.iter().map(|&key| entry(key)).collect());
-        keys.iter().for_each(|&key| grown.insert_all(vec![entry(key)]));
+        for &key in &keys {
+            grown.insert_all(vec![entry(key)]);
+        }
         // Into an index that has entries, some of them the same.
         loaded.insert_all((4000..6000).map(entry).collect());
         grown.insert_all((4000..6000).map(entry).collect());

@@ -38,6 +38,10 @@ pub enum Safety {
     Unsafe,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of a transaction, not states of one machine"
+)]
 pub struct Node {
     pub handle: Arc<Handle>,
     /// The clock when its snapshot was taken.

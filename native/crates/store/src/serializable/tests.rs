@@ -213,12 +213,11 @@ fn run(seed: u64, with_checks: bool, max_nodes: usize) -> World {
                 let item = random.below(items);
                 world.write(&mut me, &open, item)
             };
-            match outcome {
-                Ok(()) => open.push(me),
-                Err(_) => {
-                    world.ssi.end(&me.handle, false);
-                    world.failures += 1;
-                }
+            if outcome.is_ok() {
+                open.push(me);
+            } else {
+                world.ssi.end(&me.handle, false);
+                world.failures += 1;
             }
         }
     }
