@@ -20,7 +20,7 @@
 //! Not here: storage, ids, how codes are made. Adding an instruction set means adding a module with one [`Kernels`]
 //! constant and a line in `tables`; `scalar` stays as the fallback and as the oracle of the tests.
 //!
-//! Tests run every table the processor has. Without AVX-512, Miri checks that table, on a few dimensions:
+//! Tests run every table the processor has. Without AVX-512, Miri checks that table but for halves, on a few dimensions:
 //! `RUSTFLAGS="-C target-feature=+fma,+f16c,+popcnt,+avx512f,+avx512bw,+avx512vl,+avx512vnni,+avx512vpopcntdq"
 //! cargo +nightly miri test -p omen-kernels`; qemu-aarch64 runs NEON's.
 

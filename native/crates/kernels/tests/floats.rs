@@ -10,13 +10,15 @@ fn kernels_of<Q, R, S>(dense: &Dense<Q, R, S>) -> [&Kernel<Q, R, S>; 3] {
     [&dense.l2_squared, &dense.dot, &dense.l1]
 }
 
-/// Runs a generic check on every table and every pair of floating point formats.
+/// Runs a generic check on every table and every pair of floating point formats. Miri lacks the conversion of halves.
 macro_rules! for_every_format {
     ($check:ident) => {
         for table in tables() {
             $check::<f32, f32>(table, &table.f32);
-            $check::<F16, F16>(table, &table.f16);
-            $check::<f32, F16>(table, &table.f32_f16);
+            if !cfg!(miri) {
+                $check::<F16, F16>(table, &table.f16);
+                $check::<f32, F16>(table, &table.f32_f16);
+            }
             $check::<f32, i8>(table, &table.f32_i8);
             $check::<f32, u8>(table, &table.f32_u8);
         }
@@ -60,7 +62,9 @@ fn dot_and_norms_agree_with_the_sums_in_f64() {
     }
     for table in tables() {
         check(table.name, &table.dot_and_norms);
-        check(table.name, &table.f16_dot_and_norms);
+        if !cfg!(miri) {
+            check(table.name, &table.f16_dot_and_norms);
+        }
     }
 }
 
