@@ -73,10 +73,11 @@ export interface IndexColumnSpec {
 export type Metric = "l2" | "ip" | "cosine" | "l1" | "hamming" | "jaccard";
 
 /**
- * What the 32-bit words of a vector column's rows are: floats, halves (two to a word) or bits (in pairs of words). Only
- * indexes and distances ask; to the column a row is `dim` words, moved as bits.
+ * What the 32-bit words of a vector column's rows are: floats, halves (two to a word), bits (in pairs of words) or sparse
+ * vectors (how many elements, at most 1000; their indices from 0, ascending; their values; zeros). Only indexes and
+ * distances ask; to the column a row is `dim` words, moved as bits.
  */
-export type VectorForm = "f32" | "f16" | "bits";
+export type VectorForm = "f32" | "f16" | "bits" | "sparse";
 
 /** What an hnsw index keeps of each vector for its traversals, beside the stored one that decides. */
 export type Quantization = "none" | "f16" | "sq8" | "rabitq";

@@ -47,7 +47,7 @@ export type Datum =
 export interface SqlType {
   readonly oid: number;
   readonly typmod: number;
-  /** A bit string kept as the words of a vector column, which an index can search; see executor/storage/column-spec.ts. */
+  /** A bit string or sparse vector kept as the words of a vector column, which an index can search; see executor/storage/column-spec.ts. */
   readonly isPacked?: boolean | undefined;
 }
 

@@ -8,6 +8,7 @@ import { ConstantVector } from "../../common/batch/vector.ts";
 import { SqlError, SqlState } from "../../common/error.ts";
 import { BitString } from "../../common/types/bit.ts";
 import { Oid } from "../../common/types/oid.ts";
+import { SparseVector } from "../../common/types/sparsevec.ts";
 import { codecOf } from "../../common/types/registry.ts";
 import type { Datum, SqlType } from "../../common/types/type.ts";
 import type { TableEntry } from "../../catalog/entries.ts";
@@ -19,7 +20,7 @@ import type { ExecutionContext } from "../context.ts";
 import { makeCaller } from "../expression/caller.ts";
 import { evaluateScalar } from "../expression/compile.ts";
 import { textBuffer } from "../storage/column-buffer.ts";
-import { packingOf } from "../storage/column-spec.ts";
+import { MAX_INDEXED_ELEMENTS, packingOf } from "../storage/column-spec.ts";
 import { packedWords } from "../storage/packed-words.ts";
 import { RowFetcher } from "../storage/fetch-rows.ts";
 import { columnType } from "../storage/scan-target.ts";
@@ -108,7 +109,7 @@ export class BranchSearch {
   ): Promise<Ranking> {
     const type = columnType(this.#table, branch.attnum);
     const packing = packingOf(type);
-    if (branch.index === undefined || packing === undefined)
+    if (branch.index === undefined || packing === undefined || isLargeSparse(query))
       return this.#exactNearest(branch, query, count, filter);
     const rids = new Uint32Array(count);
     const distances = new Float64Array(count);
@@ -152,7 +153,8 @@ export class BranchSearch {
     const { transaction } = this.#context;
     const type = columnType(this.#table, branch.attnum);
     const packing = packingOf(type);
-    const words = packing === undefined ? undefined : queryWords(type, query, packing.words);
+    const words =
+      packing === undefined || isLargeSparse(query) ? undefined : queryWords(type, query, packing.words);
     this.stats[SearchStat.path] = 2;
     await forEachRid(this.#table, filter?.bits, undefined, this.#context, async (rids, found) => {
       if (packing !== undefined && words !== undefined) {
@@ -285,7 +287,7 @@ export class BranchSearch {
   #checkDimension(query: Datum): void {
     const type = columnType(this.#table, this.#branch.attnum);
     const expected = packingOf(type)?.dimensions;
-    const given = query instanceof BitString || query instanceof Float32Array ? query.length : undefined;
+    const given = dimensionsOf(query);
     if (expected === undefined || given === undefined || expected === given) return;
     const what = query instanceof BitString ? "bit lengths" : `${codecOf(type.oid).name} dimensions`;
     // An index compares the query with its entries, an expression the column with the query.
@@ -293,6 +295,16 @@ export class BranchSearch {
     const sizes = hasIndex ? [given, expected] : [expected, given];
     throw new SqlError(SqlState.dataException, `different ${what} ${sizes.join(" and ")}`);
   }
+}
+
+function dimensionsOf(query: Datum): number | undefined {
+  if (query instanceof SparseVector) return query.dimensions;
+  return query instanceof BitString || query instanceof Float32Array ? query.length : undefined;
+}
+
+/** A query may have more elements than a row of an index has room for; it is compared with the vectors themselves. */
+function isLargeSparse(query: Datum): boolean {
+  return query instanceof SparseVector && query.indices.length > MAX_INDEXED_ELEMENTS;
 }
 
 /** A query in the words of a row. */

@@ -3,7 +3,10 @@
 //
 //   vector(n)      n floats
 //   halfvec(n)     n halves, two to a word
-//   bit(n)         n bits, in whole pairs of words; only where an index needs them (a hidden column, SqlType.isPacked)
+//   bit(n)         n bits, in whole pairs of words
+//   sparsevec(n)   how many elements, their indices, their values, with room for the most an index takes
+//
+// The last two only where an index needs them: in a hidden column, SqlType.isPacked.
 //
 // One without a dimension has rows of any length and is kept as bytes, which no index can use (pgvector: "column does not
 // have dimensions").
@@ -11,6 +14,9 @@ import { Oid } from "../../common/types/oid.ts";
 import { codecOf } from "../../common/types/registry.ts";
 import type { SqlType } from "../../common/types/type.ts";
 import type { ColumnSpec, VectorForm } from "../../native/engine.ts";
+
+/** HNSW_MAX_NNZ of pgvector: elements other than zero of a sparse vector in an index. */
+export const MAX_INDEXED_ELEMENTS = 1000;
 
 export function columnSpec(type: SqlType): ColumnSpec {
   const packing = packingOf(type);
@@ -33,6 +39,7 @@ export function packingOf({ oid, typmod, isPacked }: SqlType): VectorPacking | u
   if (typmod <= 0) return undefined;
   if (oid === Oid.vector) return { form: "f32", dimensions: typmod, words: typmod };
   if (oid === Oid.halfvec) return { form: "f16", dimensions: typmod, words: (typmod + 1) >> 1 };
-  if (isPacked === true) return { form: "bits", dimensions: typmod, words: 2 * ((typmod + 63) >> 6) };
-  return undefined;
+  if (isPacked !== true) return undefined;
+  if (oid === Oid.bit) return { form: "bits", dimensions: typmod, words: 2 * ((typmod + 63) >> 6) };
+  return { form: "sparse", dimensions: typmod, words: 1 + 2 * Math.min(typmod, MAX_INDEXED_ELEMENTS) };
 }

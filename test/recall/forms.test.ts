@@ -29,6 +29,11 @@ const CASES: readonly Case[] = [
       distance: `${type[0]} ${operator} $1::${type}`,
     })),
   ),
+  ...numbers.map(([metric, operator]) => ({
+    name: `sparsevec_${metric}`,
+    definition: `(s sparsevec_${metric}_ops)`,
+    distance: `s ${operator} $1::vector::sparsevec`,
+  })),
   {
     name: "bit_hamming",
     definition: "((binary_quantize(v)::bit(6)) bit_hamming_ops)",
@@ -67,14 +72,16 @@ function vector(): string {
 
 async function write(ids: readonly number[]): Promise<void> {
   const values = ids.map((id) => `(${id}, '${vector()}', ${random(5)})`).join();
-  await db.query(`INSERT INTO t SELECT id, x::vector, x::halfvec, binary_quantize(x::vector)::bit(6), kind
+  await db.query(`INSERT INTO t SELECT id, x::vector, x::halfvec, x::vector::sparsevec, binary_quantize(x::vector)::bit(6), kind
     FROM (VALUES ${values}) n (id, x, kind)
-    ON CONFLICT (id) DO UPDATE SET v = excluded.v, h = excluded.h, b = excluded.b, kind = excluded.kind`);
+    ON CONFLICT (id) DO UPDATE SET v = excluded.v, h = excluded.h, s = excluded.s, b = excluded.b, kind = excluded.kind`);
 }
 
 beforeAll(async () => {
   db = await open({ memory: true });
-  await db.query("CREATE TABLE t (id int PRIMARY KEY, v vector(6), h halfvec(6), b bit(6), kind int)");
+  await db.query(
+    "CREATE TABLE t (id int PRIMARY KEY, v vector(6), h halfvec(6), s sparsevec(6), b bit(6), kind int)",
+  );
   await write(Array.from({ length: ROWS }, (_, i) => i));
   for (const { name, definition } of CASES)
     await db.query(`CREATE INDEX ${name} ON t USING hnsw ${definition}`);

@@ -4,7 +4,8 @@
 //
 //   btree            a hidden column per expression, one for the predicate (the index's guard), and one per vector column: keys
 //                    are made of a row's bytes, and vectors of a declared dimension lie in segments outside the row
-//   hnsw, bm25       one hidden column, NULL where the predicate does not hold; also for bit strings, which it packs
+//   hnsw, bm25       one hidden column, NULL where the predicate does not hold; also for bit strings and
+//                    sparse vectors, which it packs
 //
 // Under a predicate an expression is computed only where the predicate holds, as PostgreSQL computes it only for the rows
 // of the index: it may fail on others.
@@ -47,24 +48,26 @@ function isInSegments(plan: CreateIndexPlan, definition: IndexColumnDefinition):
   return column !== undefined && !column.isDropped && columnSpec(column.type).kind === "vector";
 }
 
-/** Bit strings lie in rows as PostgreSQL has them; a graph reads words. */
+const PACKED_TYPES: ReadonlySet<number> = new Set([Oid.bit, Oid.sparsevec]);
+
+/** Bit strings and sparse vectors lie in rows as bytes; a graph reads words. */
 function needsPacking({ table, columns, method }: CreateIndexPlan): boolean {
   return (
     (method === "hnsw" || method === "ivfflat") &&
     columns.some(({ column, expression }) => {
       const type = expression?.type ?? table.columns.find((c) => !c.isDropped && c.name === column)?.type;
-      return type?.oid === Oid.bit;
+      return type !== undefined && PACKED_TYPES.has(type.oid);
     })
   );
 }
 
 /**
  * The type of a hidden column: under a btree a vector's without its dimension, so that it is kept with the row; under a graph
- * a bit string's packed.
+ * a bit string's or sparse vector's packed.
  */
 function hiddenType(type: SqlType, plan: CreateIndexPlan): SqlType {
   if (plan.method === "btree") return columnSpec(type).kind === "vector" ? { ...type, typmod: -1 } : type;
-  return type.oid === Oid.bit && needsPacking(plan) ? { ...type, isPacked: true } : type;
+  return PACKED_TYPES.has(type.oid) && needsPacking(plan) ? { ...type, isPacked: true } : type;
 }
 
 export interface IndexedColumns {

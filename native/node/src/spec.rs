@@ -83,6 +83,7 @@ pub fn form(word: &str) -> Result<Form> {
         "f32" => Form::F32,
         "f16" => Form::F16,
         "bits" => Form::Bits,
+        "sparse" => Form::Sparse,
         other => return Err(misuse(format!("vector form {other}"))),
     })
 }

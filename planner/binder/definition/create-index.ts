@@ -19,6 +19,7 @@ const MAX_DIMENSIONS: ReadonlyMap<number, number> = new Map([
   [Oid.vector, 2000],
   [Oid.halfvec, 4000],
   [Oid.bit, 64_000],
+  [Oid.sparsevec, 1_000_000_000],
 ]);
 
 type Method = CreateIndexPlan["method"];
@@ -223,7 +224,6 @@ const POLYMORPHIC_INPUTS: ReadonlySet<number> = new Set([2277, 3500, 3831, 2249]
 function checkVectors(plan: CreateIndexPlan): void {
   const type = columnType(plan);
   const limit = type === undefined ? undefined : MAX_DIMENSIONS.get(type.oid);
-  if (type?.oid === Oid.sparsevec) throw notSupported(`${plan.method} indexes on sparsevec`);
   if (type === undefined || limit === undefined)
     throw new SqlError(SqlState.featureNotSupported, `type not supported for ${plan.method} index`);
   if (type.typmod < 1) throw new SqlError(SqlState.invalidParameterValue, "column does not have dimensions");

@@ -94,7 +94,7 @@ export function checkGraphOptions(options: IndexOptions, opclass: string): void 
   const quantization = option("quantization") ?? "none";
   if (option("rerank") !== undefined && quantization === "none")
     throw new SqlError(SqlState.invalidParameterValue, 'option "rerank" needs a "quantization"');
-  const isBits = opclass.startsWith("bit_");
-  if (quantization !== "none" && (isBits || (quantization === "rabitq" && opclass.endsWith("_l1_ops"))))
+  const isDense = !/^(bit|sparsevec)_/.test(opclass);
+  if (quantization !== "none" && (!isDense || (quantization === "rabitq" && opclass.endsWith("_l1_ops"))))
     throw notSupported(`quantization "${quantization}" under operator class "${opclass}"`);
 }

@@ -60,6 +60,7 @@ pub enum Form {
     F32,
     F16,
     Bits,
+    Sparse,
 }
 
 /// What an hnsw index is built with.

@@ -175,6 +175,7 @@ impl Writer {
             Form::F32 => 0,
             Form::F16 => 1,
             Form::Bits => 2,
+            Form::Sparse => 3,
         });
         self.u32(spec.dim);
         self.u8(match spec.quantisation {
@@ -386,6 +387,7 @@ impl<'a> Reader<'a> {
                 0 => Form::F32,
                 1 => Form::F16,
                 2 => Form::Bits,
+                3 => Form::Sparse,
                 _ => return Err(damaged()),
             },
             dim: self.u32()?,

@@ -7,7 +7,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use omen_hnsw::{F16, HnswGraph, HnswParams, InsertScratch, Quantisation, SearchScratch};
+use omen_hnsw::{
+    F16, HnswGraph, HnswParams, InsertScratch, Quantisation, SearchScratch, SparseWords,
+};
 
 use crate::error::{Result, StoreError};
 use crate::sync::lock;
@@ -39,7 +41,7 @@ impl HnswIndex {
     /// An empty index. Errors when the column's rows are not what `spec` says, or codes or metric do not go with it.
     pub fn new(column: u16, vectors: Arc<VectorColumn>, spec: GraphSpec) -> Result<Self> {
         let has_codes = spec.quantisation == Quantisation::None
-            || (spec.form != Form::Bits && spec.quantisation.fits(spec.metric));
+            || (matches!(spec.form, Form::F32 | Form::F16) && spec.quantisation.fits(spec.metric));
         let in_range = omen_hnsw::M_RANGE.contains(&spec.m)
             && omen_hnsw::EF_CONSTRUCTION_RANGE.contains(&spec.ef_construction);
         let fits = words(spec.form, spec.dim) as usize == vectors.segments.dim();
@@ -96,6 +98,7 @@ impl HnswIndex {
             Form::F32 => self.link_as::<[f32]>(threads, oldest, progress, cancel),
             Form::F16 => self.link_as::<[F16]>(threads, oldest, progress, cancel),
             Form::Bits => self.link_as::<[u64]>(threads, oldest, progress, cancel),
+            Form::Sparse => self.link_as::<SparseWords>(threads, oldest, progress, cancel),
         }
     }
 

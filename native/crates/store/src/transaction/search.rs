@@ -3,7 +3,7 @@
 //! The answer never depends on the path: distances come from the one kernel, rows are the visible ones, and a graph that
 //! cannot give `k` rows is followed by an exact scan. Only which of the near rows a graph finds is up to it.
 
-use omen_hnsw::{F16, Hit, SearchBudget, SearchRequest, VectorSource};
+use omen_hnsw::{F16, Hit, SearchBudget, SearchRequest, SparseWords, VectorSource};
 
 use super::fill::cell_vector;
 use super::private::Newest;
@@ -74,6 +74,7 @@ impl Transaction {
             Form::F32 => self.search_as::<[f32]>(&state, &table, hnsw, &query),
             Form::F16 => self.search_as::<[F16]>(&state, &table, hnsw, &query),
             Form::Bits => self.search_as::<[u64]>(&state, &table, hnsw, &query),
+            Form::Sparse => self.search_as::<SparseWords>(&state, &table, hnsw, &query),
         }?;
         for (i, (distance, rid)) in found.iter().enumerate() {
             (rids[i], distances[i]) = (*rid, *distance);
@@ -149,6 +150,7 @@ impl Transaction {
                         Form::F32 => pair::<[f32]>(metric, query, row, dim),
                         Form::F16 => pair::<[F16]>(metric, query, row, dim),
                         Form::Bits => pair::<[u64]>(metric, query, row, dim),
+                        Form::Sparse => pair::<SparseWords>(metric, query, row, dim),
                     }
                 }
                 _ => f64::NAN,

@@ -283,6 +283,15 @@ fn random_vector(random: &mut Random, form: Form, dim: usize) -> (Vec<f64>, Vec<
             }
             words.into_iter().map(f32::from_bits).collect()
         }
+        Form::Sparse => {
+            let set: Vec<usize> = (0..dim).filter(|&i| elements[i] != 0).collect();
+            let indices = set.iter().map(|&i| i as u32);
+            let values = set.iter().map(|&i| (elements[i] as f32).to_bits());
+            let mut words: Vec<u32> =
+                [set.len() as u32].into_iter().chain(indices).chain(values).collect();
+            words.resize(1 + 2 * dim, 0);
+            words.into_iter().map(f32::from_bits).collect()
+        }
     };
     (elements.into_iter().map(|e| e as f64).collect(), row)
 }
@@ -295,6 +304,7 @@ fn every_form_is_found_under_every_metric_through_changes_and_rollbacks() {
         (Form::F32, 5, &numbers[..]),
         (Form::F16, 7, &numbers[..]),
         (Form::Bits, 70, &[Metric::Hamming, Metric::Jaccard][..]),
+        (Form::Sparse, 9, &numbers[..]),
     ];
     for (form, dim, metric) in
         cases.into_iter().flat_map(|(form, dim, all)| all.iter().map(move |&m| (form, dim, m)))
