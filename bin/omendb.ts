@@ -20,6 +20,7 @@ program
   .option("--superuser <name>", "role that owns a new data folder", "postgres")
   .option("--password <password>", "its password (or OMENDB_PASSWORD); without one only loopback is served")
   .option("--max-connections <number>", "sessions at once", positiveInteger)
+  .option("--shared-buffers <size>", "memory for rows not yet in files, e.g. 256MB (default: 128MB)")
   .option("--tls-cert <file>", "PEM certificate chain: offers TLS")
   .option("--tls-key <file>", "PEM key of the certificate")
   .action(async (options: Record<string, unknown>) => {

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
+import type { SharedBuffers } from "../session/shared-buffers.ts";
 import { startEngine, stopEngine } from "../session/start.ts";
 import { formatVerifier, makeVerifier } from "../wire/auth/scram.ts";
 import { Server } from "../wire/server.ts";
@@ -24,6 +25,8 @@ export interface ServeOptions {
   readonly superuser: string;
   readonly password: string | undefined;
   readonly maxConnections: number | undefined;
+  /** As shared_buffers is written, "256MB"; undefined = the default, 128MB. */
+  readonly sharedBuffers?: string | undefined;
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
 }
 
@@ -52,6 +55,7 @@ export function serveOptions(
     superuser: text("superuser") ?? "postgres",
     password: password === "" ? undefined : password,
     maxConnections: given["maxConnections"] as number | undefined,
+    sharedBuffers: text("sharedBuffers"),
     tls: cert === undefined || key === undefined ? undefined : { cert: readPem(cert), key: readPem(key) },
   };
 }
@@ -81,13 +85,19 @@ export interface RunningServer {
 
 /** Engine and server of this process; `omendb demo` starts its own this way. */
 export async function startServer(options: ServeOptions): Promise<RunningServer> {
-  const engine = await startEngine({ path: options.path, superuser: options.superuser });
+  const buffers = await sharedBuffers(options);
+  const engine = await startEngine({
+    path: options.path,
+    superuser: options.superuser,
+    ...(buffers === undefined ? {} : { bufferBytes: buffers.bytes }),
+  });
   try {
     const server = await Server.start({
       host: options.host,
       port: options.port,
       workers: options.workers,
       maxConnections: options.maxConnections,
+      settings: new Map(buffers === undefined ? [] : [["shared_buffers", buffers.setting]]),
       authentication: authentication(options),
       tls: options.tls,
       onWorkerDeath: (error) => {
@@ -105,6 +115,13 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     await stopEngine(engine);
     throw error;
   }
+}
+
+/** Loads the settings' definitions only when they are needed: a server's start waits for it. */
+async function sharedBuffers({ sharedBuffers: text }: ServeOptions): Promise<SharedBuffers | undefined> {
+  if (text === undefined) return undefined;
+  const { readSharedBuffers } = await import("../session/shared-buffers.ts");
+  return readSharedBuffers(text);
 }
 
 function authentication({ superuser, password }: ServeOptions): WorkerConfiguration["authentication"] {

@@ -336,8 +336,11 @@ export interface EngineTransaction {
   /** Undoes everything since the savepoint, which stays. */
   rollbackTo(savepoint: number): void;
   release(savepoint: number): void;
-  /** 0 = committed; else a token, after which commitResult() returns or throws. The handle is dead afterwards. */
-  commit(): number;
+  /**
+   * 0 = committed; else a token, after which commitResult() returns or throws. The handle is dead afterwards. `asynchronous`:
+   * acknowledged once it is visible, durable within 200 ms.
+   */
+  commit(asynchronous: boolean): number;
   commitResult(): void;
   abort(): void;
   /** True once something was written or locked. */

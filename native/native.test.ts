@@ -201,7 +201,7 @@ describe("engine", () => {
   }
 
   async function commit(transaction: EngineTransaction): Promise<void> {
-    const token = transaction.commit();
+    const token = transaction.commit(false);
     if (token === 0) return;
     await finished(token);
     transaction.commitResult();
@@ -770,7 +770,7 @@ describe("a folder", () => {
         expect(found).toBe(expected);
         const three = column("bytes", ["a", "b", null]);
         transaction.insertRows(20_000, [three], 0, 3, new Uint32Array(3), new Int32Array(4));
-        const token = transaction.commit();
+        const token = transaction.commit(false);
         await finished(token);
         if (token > 0) transaction.commitResult();
         session.close();

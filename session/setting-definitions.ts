@@ -3,6 +3,7 @@
 //
 // Most of PostgreSQL's settings speak of machinery that is not here (autovacuum, WAL levels). They can be set and shown, as
 // pg_dump and drivers do, and change nothing; whatever would change a result is either honoured or refused.
+import { must } from "../common/assert.ts";
 import { generatedTable } from "../catalog/builtin/tables.ts";
 
 export type SettingType = "bool" | "integer" | "real" | "string" | "enum";
@@ -143,6 +144,14 @@ const OWN: readonly SettingDefinition[] = [
   define("ivfflat.iterative_scan", "enum", { enumValues: ["off", "relaxed_order"], initial: "off" }),
   define("ivfflat.max_probes", "integer", { min: 1, max: 32768, initial: "32768" }),
 ];
+
+/** Values the server was started with, by name, in canonical text. Once per thread, before the first session. */
+export function setServerSettings(values: ReadonlyMap<string, string>): void {
+  for (const [name, initial] of values) {
+    const definition = must(settingDefinition(name), "a setting of the server");
+    byName.set(name.toLowerCase(), { ...definition, initial });
+  }
+}
 
 const byName = new Map<string, SettingDefinition>();
 

@@ -37,7 +37,7 @@ async function writeFirstEntries(engine: Engine, superuser: string): Promise<voi
       const { key, value } = storedEntry(entry);
       transaction.catalogPut(key, value, false);
     }
-    const token = transaction.commit();
+    const token = transaction.commit(false);
     if (token !== 0) {
       await waits.wait(token);
       transaction.commitResult();

@@ -315,8 +315,8 @@ export class TransactionControl {
     const engine = this.#engine;
     // From here on the handle is dead whatever happens: a commit that fails has rolled back.
     this.#engine = undefined;
-    const token = engine?.commit() ?? 0;
     if (engine === undefined) return;
+    const token = engine.commit(this.#host.settings.get("synchronous_commit") === "off");
     if (token === 0) {
       this.#ended = engine;
       return;

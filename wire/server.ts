@@ -125,8 +125,8 @@ export class Server {
   }
 
   #spawn(): Worker {
-    const { authentication, tls } = this.#options;
-    return startWorker({ authentication, tls, activity: this.#activity });
+    const { authentication, tls, settings } = this.#options;
+    return startWorker({ authentication, tls, settings, activity: this.#activity });
   }
 
   /** Resolves when the worker is ready; from then on a death is answered by a new worker in the same seat. */

@@ -5,6 +5,8 @@ export interface WorkerConfiguration {
   readonly authentication:
     | { readonly kind: "trust" }
     | { readonly kind: "scram"; readonly superuser: string; readonly verifier: string };
+  /** Values of settings that the server was started with, by name. */
+  readonly settings: ReadonlyMap<string, string>;
   /** PEM texts; undefined = no TLS. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
 }

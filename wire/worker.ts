@@ -8,6 +8,7 @@ import { SqlError, SqlState } from "../common/error.ts";
 import { type ConnectRequest, connect, findRole } from "../session/connect.ts";
 import type { Database } from "../session/database.ts";
 import { attachDatabase } from "../session/attach.ts";
+import { setServerSettings } from "../session/setting-definitions.ts";
 import { parseVerifier } from "./auth/scram.ts";
 import { ADMIN_SHUTDOWN, Connection } from "./connection.ts";
 import type { ConnectionHost } from "./startup.ts";
@@ -112,4 +113,5 @@ function peerOf({ remoteAddress, remotePort }: Socket): ConnectRequest["peer"] {
 
 const port = must(parentPort, "this file runs as a worker thread");
 const configuration = workerData as WorkerConfiguration;
+setServerSettings(configuration.settings);
 WorkerServer.start(await attachDatabase(configuration.activity), port, configuration);

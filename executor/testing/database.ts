@@ -71,7 +71,7 @@ export class TestSession {
   async commit(): Promise<void> {
     const transaction = this.#open();
     this.transaction = undefined;
-    const token = transaction.commit();
+    const token = transaction.commit(false);
     if (token === 0) return;
     await wait(token);
     transaction.commitResult();

@@ -132,6 +132,19 @@ describe("omendb serve", () => {
     expect(await sleeping).toMatchObject({ code: "57014" });
   });
 
+  test("shows the shared_buffers it was started with, and refuses a size that is none", async () => {
+    const { url } = await serve(["--memory", "--shared-buffers", "256MB"]);
+    const client = await connect(url);
+    const { rows } = await client.query("SELECT current_setting('shared_buffers') AS size");
+    expect(rows).toEqual([{ size: "256MB" }]);
+    await client.query("RESET ALL");
+    expect((await client.query("SHOW shared_buffers")).rows).toEqual([{ shared_buffers: "256MB" }]);
+    await expect(client.query("SET shared_buffers = '1GB'")).rejects.toMatchObject({ code: "55P02" });
+    const refused = launch("bin/omendb.ts", ["serve", "--memory", "--port", "0", "--shared-buffers", "8kB"]);
+    expect(await refused.exit).toBe(1);
+    expect(refused.output.stderr).toContain('parameter "shared_buffers"');
+  });
+
   test("goes on when a worker dies: its locks are freed, its place is taken", async () => {
     const child = launch("test/server/worker-death-child.ts", []);
     expect(await child.exit, child.output.stderr).toBe(0);

@@ -61,7 +61,7 @@ export declare class EngineTransaction {
   savepoint(): number
   rollbackTo(savepoint: number): void
   release(savepoint: number): void
-  commit(): number
+  commit(asynchronous: boolean): number
   commitResult(): void
   abort(): void
   hasWrites(): boolean

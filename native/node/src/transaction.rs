@@ -148,8 +148,16 @@ impl EngineTransaction {
     }
 
     #[napi]
-    pub fn commit(&self, env: Env) -> napi::Result<u32> {
-        guard(env, || Ok(token(self.transaction.commit()?)))
+    pub fn commit(&self, env: Env, asynchronous: bool) -> napi::Result<u32> {
+        guard(env, || {
+            let transaction = &self.transaction;
+            let pending = if asynchronous {
+                transaction.commit_asynchronously()
+            } else {
+                transaction.commit()
+            };
+            Ok(token(pending?))
+        })
     }
 
     #[napi]

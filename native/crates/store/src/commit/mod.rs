@@ -8,7 +8,8 @@
 //!   applier          redo -> KV, off the commit path; checkpoints
 //! ```
 //!
-//! A snapshot never sees a commit that is not durable: `visible` moves only after the group's sync. Without a log
+//! A snapshot never sees a commit that is not durable: `visible` moves only after the group's sync. The exception is
+//! `synchronous_commit = off` (`durable::deferred`). Without a log
 //! (in-memory databases) the same steps run in the caller's thread. A panic between numbering and the end of publishing
 //! ends the process: shared structures may be half changed, and the log says what is true.
 
@@ -42,6 +43,8 @@ pub struct CommitRequest {
     pub session: Arc<Session>,
     pub channel: Arc<Channel>,
     pub token: Option<u32>,
+    /// May be acknowledged before it is durable.
+    pub asynchronous: bool,
     pub outcome: Arc<CommitOutcome>,
     pub locks: Vec<(crate::lock::LockTag, u8)>,
     /// SERIALIZABLE: has passed its last check.

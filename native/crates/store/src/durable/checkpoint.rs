@@ -64,8 +64,10 @@ struct Now {
     tables: Vec<Moment>,
 }
 
-fn now(engine: &Engine) -> Now {
+/// The log has every commit up to that moment.
+fn now(engine: &Engine, durable: &Durable) -> Result<Now> {
     let _no_commit = lock(&engine.sequencer);
+    durable.log_deferred(engine)?;
     let snapshot = engine.snapshots.take();
     let tables = engine.loaded_tables().into_iter().filter(|table| !table.temporary);
     let moment = |table: Arc<crate::table::Table>| {
@@ -76,7 +78,7 @@ fn now(engine: &Engine) -> Now {
         let changed = table.changed_at.load(Ordering::Acquire);
         Moment { table, changed, vectors }
     };
-    Now { snapshot, tables: tables.map(moment).collect() }
+    Ok(Now { snapshot, tables: tables.map(moment).collect() })
 }
 
 impl Durable {
@@ -138,7 +140,7 @@ impl Durable {
                 Err(error) => return Err(error),
             }
         }
-        let now = now(engine);
+        let now = now(engine, self)?;
         let commit = now.snapshot.number;
         self.logged_at_checkpoint
             .store(self.logged_bytes.load(Ordering::Acquire), Ordering::Release);

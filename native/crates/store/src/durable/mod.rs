@@ -8,6 +8,7 @@
 pub(crate) mod apply;
 mod capture;
 mod checkpoint;
+mod deferred;
 mod derived;
 mod format;
 mod load;
@@ -35,6 +36,7 @@ use crate::session::Channel;
 use crate::sync::lock;
 
 use checkpoint::Checkpointer;
+use deferred::Deferred;
 pub(crate) use load::load_table;
 pub(crate) use open::open;
 use replay::{Pending, Record};
@@ -114,6 +116,7 @@ pub(crate) struct Durable {
     work: Sender<Work>,
     failure: Mutex<Option<StoreError>>,
     space: Space,
+    deferred: Deferred,
     threads: Mutex<Option<Threads>>,
     /// Bytes logged since the engine was opened, and what they were at the last checkpoint.
     logged_bytes: AtomicU64,
@@ -149,6 +152,7 @@ impl Durable {
             work,
             failure: Mutex::new(None),
             space: Space::default(),
+            deferred: Deferred::default(),
             threads: Mutex::default(),
             logged_bytes,
             logged_at_checkpoint: AtomicU64::new(0),
@@ -251,11 +255,24 @@ impl Durable {
     fn run_commits(&self, engine: &Arc<Engine>) {
         let _guard = AbortOnPanic("the commit sequence");
         while let Some(group) = self.next_group() {
-            self.commit_group(engine, group);
+            // Concurrent commits do not depend on each other: those that need not wait for the log go first.
+            let (deferred, waiting): (Vec<_>, Vec<_>) =
+                group.into_iter().partition(CommitRequest::may_be_deferred);
+            if !deferred.is_empty() {
+                self.commit_deferred(engine, deferred);
+            }
+            if !waiting.is_empty() {
+                self.commit_group(engine, waiting);
+            }
+            self.log_deferred_if_due(engine);
+        }
+        let _last = lock(&engine.sequencer);
+        if let Err(error) = self.log_deferred(engine) {
+            eprintln!("commits with synchronous_commit = off could not be logged: {error}");
         }
     }
 
-    /// Everything queued, or None after `stop`.
+    /// Everything queued, nothing when deferred commits have to be logged, or None after `stop`.
     fn next_group(&self) -> Option<Vec<CommitRequest>> {
         let mut queue = lock(&self.queue);
         loop {
@@ -265,15 +282,32 @@ impl Durable {
             if queue.stopped {
                 return None;
             }
-            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            let Some(due) = self.deferred.due_in() else {
+                queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            if due.is_zero() {
+                return Some(Vec::new());
+            }
+            let waited = self.changed.wait_timeout(queue, due);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Why no commit can be taken now.
+    fn refusal(&self) -> Option<StoreError> {
+        self.failure().or_else(|| self.space.refusal(&*self.disk))
+    }
+
+    fn refuse(engine: &Engine, group: Vec<CommitRequest>, error: &StoreError) {
+        for request in group {
+            engine.finish_commit(request, Err(error.clone()));
         }
     }
 
     fn commit_group(&self, engine: &Arc<Engine>, group: Vec<CommitRequest>) {
-        if let Some(error) = self.failure().or_else(|| self.space.refusal(&*self.disk)) {
-            for request in group {
-                engine.finish_commit(request, Err(error.clone()));
-            }
+        if let Some(error) = self.refusal() {
+            Self::refuse(engine, group, &error);
             return;
         }
         let mut last = lock(&engine.sequencer);
@@ -293,7 +327,7 @@ impl Durable {
             }
             number += 1;
             let mut redo = Writer::default();
-            if numbered.is_empty() {
+            if numbered.is_empty() && self.deferred.is_empty() {
                 Self::encode_counters(engine, &mut redo);
             }
             request.encode_definitions(&mut redo, engine);
@@ -301,10 +335,7 @@ impl Durable {
             request.encode_rows(&mut redo);
             numbered.push(Numbered { commit: number, request, redo: redo.bytes, definitions });
         }
-        let (durable, result) = self.log_group(&numbered);
-        if durable == 0 && result.is_err() {
-            Self::reserve_again(engine);
-        }
+        let (durable, result) = self.log_behind_deferred(engine, &numbered);
         for (i, numbered) in numbered.into_iter().enumerate() {
             let Numbered { commit, mut request, definitions, .. } = numbered;
             if i >= durable {
@@ -372,13 +403,13 @@ impl Durable {
         }
     }
 
-    /// Logs the group, with one write and one sync unless it does not fit a segment. Returns how many commits from the
+    /// Logs commits with their redo, with one write and one sync unless they do not fit a segment. Returns how many from the
     /// front are durable, and why not all. Temporary commits have no redo and need no record.
     ///
     /// A full disk ends the commits that met it. Any other failure ends the process: what is on disk is unknown, and
     /// neither "committed" nor "rolled back" would be true.
-    fn log_group(&self, numbered: &[Numbered]) -> (usize, std::result::Result<(), DiskError>) {
-        let (durable, result) = self.try_log_group(numbered);
+    fn log_group(&self, commits: &[(u64, &[u8])]) -> (usize, std::result::Result<(), DiskError>) {
+        let (durable, result) = self.try_log_group(commits);
         if let Err(error) = &result {
             self.note_full(&StoreError::new(error.sqlstate(), error.context.clone()));
         }
@@ -391,29 +422,28 @@ impl Durable {
         (durable, result)
     }
 
-    fn try_log_group(&self, numbered: &[Numbered]) -> (usize, std::result::Result<(), DiskError>) {
+    fn try_log_group(
+        &self,
+        commits: &[(u64, &[u8])],
+    ) -> (usize, std::result::Result<(), DiskError>) {
         let mut log = lock(&self.log);
         let log = log.as_mut().expect("the log is open while commits run");
         let limit = log.group_limit();
         // (position in the group, record)
         let mut payloads: Vec<(usize, u8, Cow<'_, [u8]>)> = Vec::new();
-        for (i, Numbered { commit, redo, .. }) in numbered.iter().enumerate() {
+        for (i, &(commit, redo)) in commits.iter().enumerate() {
             if redo.len() > BULK_BYTES.min(limit / 2) {
-                match self.write_side_file(*commit, redo) {
+                match self.write_side_file(commit, redo) {
                     Ok(name) => payloads.push((i, KIND_BULK, name.into())),
                     Err(error) => return (0, Err(error)),
                 }
             } else if !redo.is_empty() {
-                payloads.push((i, KIND_REDO, redo.as_slice().into()));
+                payloads.push((i, KIND_REDO, redo.into()));
             }
         }
         let records: Vec<LogRecord<'_>> = payloads
             .iter()
-            .map(|(i, kind, payload)| LogRecord {
-                commit: numbered[*i].commit,
-                kind: *kind,
-                payload,
-            })
+            .map(|(i, kind, payload)| LogRecord { commit: commits[*i].0, kind: *kind, payload })
             .collect();
         let mut done = 0;
         while done < records.len() {
@@ -429,7 +459,7 @@ impl Durable {
             self.logged_bytes.fetch_add(bytes, Ordering::AcqRel);
             done += take;
         }
-        (numbered.len(), Ok(()))
+        (commits.len(), Ok(()))
     }
 
     /// Writes redo too large for the log; returns the record that names it.

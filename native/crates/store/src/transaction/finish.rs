@@ -30,6 +30,16 @@ impl CommitOutcome {
 impl Transaction {
     /// Commits. `Wait`: the channel will deliver the token, then `commit_result` answers. The handle is dead afterwards.
     pub fn commit(&self) -> Result<Pending> {
+        self.hand_over(false)
+    }
+
+    /// As `commit`, but done as soon as others see it: a crash within the next 200 ms may undo it, together with all that
+    /// was committed this way after it and nothing that `commit` has acknowledged.
+    pub fn commit_asynchronously(&self) -> Result<Pending> {
+        self.hand_over(true)
+    }
+
+    fn hand_over(&self, asynchronous: bool) -> Result<Pending> {
         let mut state = self.open_state()?;
         Self::stop_build(&mut state);
         self.engine.locks.abandon_wait(&self.session.owner);
@@ -60,6 +70,7 @@ impl Transaction {
             session: Arc::clone(&self.session),
             channel: Arc::clone(&self.session.owner.channel),
             token: None,
+            asynchronous,
             outcome: Arc::clone(&self.outcome),
             locks: std::mem::take(&mut state.locks),
             serializable,

@@ -280,6 +280,14 @@ impl Tx {
         }
     }
 
+    /// With `synchronous_commit = off`.
+    pub fn commit_asynchronously(&self) {
+        if let Pending::Wait(token) = self.handle.commit_asynchronously().expect("it commits") {
+            self.tokens.wait(token);
+            self.handle.commit_result().expect("the commit succeeds");
+        }
+    }
+
     pub fn commit(&self) {
         self.try_commit().expect("the commit succeeds");
     }
