@@ -15,6 +15,8 @@
 // Row ids (rid) are dense u32 per relation, given at INSERT, stable over UPDATE, never reused while a snapshot can see them.
 // Bitmaps hold one bit per rid, least significant bit first: bit rid & 7 of byte rid >> 3.
 
+import type { KeyKind as ValueKeyKind } from "../common/types/type.ts";
+
 /** How a column is stored; several SQL types share one (see `common/types`). */
 export type StorageKind = "bool" | "i32" | "i64" | "f64" | "bytes" | "vector";
 
@@ -22,18 +24,7 @@ export type StorageKind = "bool" | "i32" | "i64" | "f64" | "bytes" | "vector";
  * How an index column is ordered, where the storage kind alone does not say. A `guard` is no part of the key: a bool column
  * after the key columns of a btree; rows where it is not true have no entry (a partial index).
  */
-export type KeyKind =
-  | "bool"
-  | "int"
-  | "float"
-  | "bytes"
-  | "numeric"
-  | "interval"
-  | "bits"
-  | "vector"
-  | "halfvec"
-  | "sparsevec"
-  | "guard";
+export type KeyKind = ValueKeyKind | "guard";
 
 /**
  * One column of up to `capacity` rows, owned by JavaScript and reused between calls.

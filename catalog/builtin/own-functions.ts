@@ -1,5 +1,6 @@
 // The product's own rows of pg_proc and pg_aggregate: pgvector's functions, and those of BM25 and rank fusion. own-objects.ts
 // says why they are here and what oids they get. Bodies are found by prosrc, pgvector's C names (catalog/functions).
+import { must } from "../../common/assert.ts";
 import { Oid } from "../../common/types/oid.ts";
 import type { OwnRow } from "./generated-table.ts";
 
@@ -43,9 +44,8 @@ function fn(
 
 /** The oid of one of the functions below. */
 export function functionOid(name: string, args: readonly number[]): number {
-  const oid = functionOids.get(`${name}(${args.join(",")})`);
-  if (oid === undefined) throw new Error(`no function ${name}(${args.join(",")}) among the own functions`);
-  return oid;
+  const signature = `${name}(${args.join(",")})`;
+  return must(functionOids.get(signature), `${signature} among the own functions`);
 }
 
 const AGGREGATE = { prokind: "a", proisstrict: false, prolang: LANGUAGE_INTERNAL };

@@ -1,5 +1,5 @@
 // pg_get_indexdef: an index as the statement that makes it, in PostgreSQL's words.
-import { must } from "../../common/assert.ts";
+import { assert, must } from "../../common/assert.ts";
 import { defaultOperatorClass } from "../builtin/operator-classes.ts";
 import { type IndexColumn, type IndexEntry, storedAttnum, type TableEntry } from "../entries.ts";
 import { quoteIdentifier } from "../../common/identifier.ts";
@@ -112,6 +112,6 @@ function columnOf(table: TableEntry, column: IndexColumn): TableEntry["columns"]
 
 export function tableOf(scope: NameScope, index: IndexEntry): TableEntry {
   const ref = must(scope.catalog.relationByOid(index.tableOid), "the table of an index");
-  if (ref.kind !== "table") throw new Error(`index ${index.name} belongs to no table`);
+  assert(ref.kind === "table", "an index belongs to a table");
   return ref.table;
 }

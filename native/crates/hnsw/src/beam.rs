@@ -12,19 +12,7 @@ pub(crate) struct Beam<'a, P> {
     pub level: u8,
     /// Whether nodes that hang off a linked node with an equal vector are answers too; insertions want linked ones only.
     pub twins: bool,
-    pub stop: Stop,
-}
-
-/// When a beam ends before its candidates run out.
-#[derive(Clone, Copy)]
-pub(crate) struct Stop {
     pub budget: SearchBudget,
-    /// Ends once the next candidate is more than `slack` times as far as the `k`-th best.
-    pub slack: Option<(usize, f32)>,
-}
-
-impl Stop {
-    pub const NEVER: Self = Self { budget: SearchBudget::UNLIMITED, slack: None };
 }
 
 impl<P: Space> Beam<'_, P> {
@@ -46,15 +34,9 @@ impl<P: Space> Beam<'_, P> {
         }
         let mut wanted = [0; BLOCK];
         while let Some(nearest) = scratch.nearest.take() {
-            if stats.distances >= self.stop.budget.max_distance_computations {
+            if stats.distances >= self.budget.max_distance_computations {
                 stats.budget_exceeded = true;
                 break;
-            }
-            if let Some((k, slack)) = self.stop.slack {
-                let kth = scratch.nearest.get(k - 1);
-                if kth.is_some_and(|kth| nearest.distance() > kth.distance() * slack) {
-                    break;
-                }
             }
             stats.hops += 1;
             let mut count = 0;

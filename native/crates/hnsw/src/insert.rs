@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering;
 
 use omen_kernels::Metric;
 
+use crate::SearchBudget;
 use crate::VectorSource;
-use crate::beam::{Beam, Stop};
+use crate::beam::Beam;
 use crate::codes::{Codes, QueryScratch};
 use crate::graph::{HnswGraph, MAX_LEVEL, lock};
 use crate::scratch::{Candidate, SearchScratch};
@@ -175,7 +176,13 @@ impl HnswGraph {
         prune.sorted.clear();
         prune.sorted.push(nearest);
         for level in (0..=highest).rev() {
-            let beam = Beam { graph: self, space: walk, level, twins: false, stop: Stop::NEVER };
+            let beam = Beam {
+                graph: self,
+                space: walk,
+                level,
+                twins: false,
+                budget: SearchBudget::UNLIMITED,
+            };
             beam.run(&prune.sorted, self.params.ef_construction as usize, search, &mut stats);
             prune.sorted.clear();
             // A node that lost its links may still be found by links to it.

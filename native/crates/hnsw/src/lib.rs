@@ -140,16 +140,13 @@ pub struct SearchRequest {
     /// In a quantised index, how many times `k` of the traversal's best the stored vectors decide among; 0 leaves it to
     /// the kind of code.
     pub rerank: usize,
-    /// Ends an unfiltered search early, once the next candidate is more than this many times as far as the `k`-th best.
-    /// At least 1, and of use only where comparable distances are not negative.
-    pub slack: Option<f32>,
 }
 
 impl SearchRequest {
     /// `k` hits by a beam of `ef`, everything else as usual.
     pub fn new(k: usize, ef: usize) -> Self {
         let budget = SearchBudget::UNLIMITED;
-        Self { k, ef, budget, matches: None, rerank: 0, slack: None }
+        Self { k, ef, budget, matches: None, rerank: 0 }
     }
 }
 

@@ -6,7 +6,8 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::beam::{Beam, Stop};
+use crate::SearchBudget;
+use crate::beam::Beam;
 use crate::graph::HnswGraph;
 use crate::scratch::SearchScratch;
 use crate::{SearchStats, VectorSource};
@@ -63,8 +64,13 @@ impl HnswGraph {
             let mut stats = SearchStats::default();
             // From the entry itself: the way down from upper levels may end in the torn part.
             let start = self.descend(&exact, entry, 0, 0, &mut stats);
-            let beam =
-                Beam { graph: self, space: &exact, level: 0, twins: false, stop: Stop::NEVER };
+            let beam = Beam {
+                graph: self,
+                space: &exact,
+                level: 0,
+                twins: false,
+                budget: SearchBudget::UNLIMITED,
+            };
             beam.run(&[start], self.params.ef_construction as usize, &mut scratch, &mut stats);
             for near in scratch.nearest.iter().take(LINKS) {
                 self.force_link(near.node(), node);

@@ -111,12 +111,6 @@ impl Nearest {
         Some(taken)
     }
 
-    /// The candidate at a rank, the nearest being 0.
-    #[inline]
-    pub fn get(&self, rank: usize) -> Option<Candidate> {
-        self.entries.get(rank).map(|&entry| Self::unpack(entry))
-    }
-
     /// All candidates, nearest first.
     pub fn iter(&self) -> impl Iterator<Item = Candidate> {
         self.entries.iter().map(|&entry| Self::unpack(entry))

@@ -4,7 +4,7 @@
 //! that are nearly right, so the best of what such a beam found are measured again by their vectors: what comes out has
 //! exact distances whatever led there.
 
-use crate::beam::{Beam, Stop};
+use crate::beam::Beam;
 use crate::filtered::FilteredBeam;
 use crate::graph::HnswGraph;
 use crate::scratch::{Candidate, SearchScratch};
@@ -69,9 +69,7 @@ impl HnswGraph {
         let ef = request.ef.max(request.k);
         let start = self.descend(space, entry, self.level_of(entry), 0, stats);
         if F::ACCEPTS_ALL {
-            let slack = request.slack.map(|slack| (request.k, slack));
-            let stop = Stop { budget: request.budget, slack };
-            let beam = Beam { graph: self, space, level: 0, twins: true, stop };
+            let beam = Beam { graph: self, space, level: 0, twins: true, budget: request.budget };
             beam.run(&[start], ef, scratch, stats);
             let SearchScratch { nearest, shortlist, .. } = scratch;
             shortlist.extend(nearest.iter());
