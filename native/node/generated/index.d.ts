@@ -54,6 +54,38 @@ export declare class EngineSession {
 }
 
 export declare class EngineTransaction {
+  createRelation(relationId: number, columns: Array<ColumnSpec>, temporary: boolean): void
+  dropRelation(relationId: number): void
+  addColumn(relationId: number, column: ColumnSpec, initial: unknown): void
+  createIndex(spec: IndexSpec): number
+  indexResult(): void
+  dropIndex(indexId: number): void
+  createSequence(spec: SequenceSpec): void
+  dropSequence(sequenceId: number): void
+  sequenceNext(sequenceId: number): bigint
+  sequenceSet(sequenceId: number, value: bigint, isCalled: boolean): void
+  sequenceState(sequenceId: number): SequenceState
+  catalogPut(key: string, value: string | undefined | null, temporary: boolean): void
+  openScan(relationId: number, columns: unknown): ScanCursor
+  openIndexScan(indexId: number, range: unknown, backward: boolean): IndexCursor
+  /** The first rids of a walk without a cursor object, which costs more than a look-up of one row. */
+  indexRids(indexId: number, range: unknown, backward: boolean, rids: unknown): number
+  indexBitmap(indexId: number, range: unknown, bitmap: unknown): number
+  indexCount(indexId: number, range: unknown, limit: number): number
+  fetchRows(relationId: number, rids: unknown, from: number, count: number, newest: boolean, columns: unknown, buffers: unknown, found: unknown, needed: unknown): number
+  ridLimit(relationId: number): number
+  lookupKeys(indexId: number, columns: unknown, count: number, rids: unknown): void
+  checkDuplicates(indexId: number, rids: unknown, from: number, count: number, status: unknown): number
+  vectorSearch(indexId: number, query: unknown, k: number, ef: number, filter: unknown, filterCount: number, mode: number, maxDistances: number, rids: unknown, distances: unknown, stats: unknown): number
+  vectorDistances(relationId: number, column: number, form: string, dimensions: number, metric: string, rids: unknown, count: number, query: unknown, distances: unknown): void
+  textQuery(indexId: number, query: string): TextQuery
+  textSearch(indexId: number, query: TextQuery, k: number, filter: unknown, mode: number, rids: unknown, scores: unknown, stats: unknown): number
+  textBitmap(indexId: number, query: TextQuery, bitmap: unknown): number
+  textScore(query: TextQuery, texts: unknown, count: number, scores: unknown): void
+  insertRows(relationId: number, columns: unknown, from: number, count: number, rids: unknown, status: unknown): number
+  insertDecoded(relationId: number, decoder: CopyDecoder, fields: unknown, from: number, count: number, rids: unknown, status: unknown): number
+  updateRows(relationId: number, rids: unknown, changed: unknown, columns: unknown, from: number, count: number, status: unknown): number
+  deleteRows(relationId: number, rids: unknown, from: number, count: number): void
   /** The next transaction of the session under the handle of one that has ended: objects cost more than transactions. */
   renew(isolation: string, readOnly: boolean): void
   beginStatement(): void
@@ -68,38 +100,6 @@ export declare class EngineTransaction {
   safeSnapshot(): number
   lockRelation(objectId: number, mode: number, policy: number): number
   lockRows(relationId: number, rids: unknown, from: number, count: number, mode: number, policy: number, outcomes: unknown, status: unknown): number
-  openScan(relationId: number, columns: unknown): ScanCursor
-  openIndexScan(indexId: number, range: unknown, backward: boolean): IndexCursor
-  /** The first rids of a walk without a cursor object, which costs more than a look-up of one row. */
-  indexRids(indexId: number, range: unknown, backward: boolean, rids: unknown): number
-  indexBitmap(indexId: number, range: unknown, bitmap: unknown): number
-  indexCount(indexId: number, range: unknown, limit: number): number
-  fetchRows(relationId: number, rids: unknown, from: number, count: number, newest: boolean, columns: unknown, buffers: unknown, found: unknown, needed: unknown): number
-  ridLimit(relationId: number): number
-  lookupKeys(indexId: number, columns: unknown, count: number, rids: unknown): void
-  checkDuplicates(indexId: number, rids: unknown, from: number, count: number, status: unknown): number
-  insertRows(relationId: number, columns: unknown, from: number, count: number, rids: unknown, status: unknown): number
-  insertDecoded(relationId: number, decoder: CopyDecoder, fields: unknown, from: number, count: number, rids: unknown, status: unknown): number
-  updateRows(relationId: number, rids: unknown, changed: unknown, columns: unknown, from: number, count: number, status: unknown): number
-  deleteRows(relationId: number, rids: unknown, from: number, count: number): void
-  vectorSearch(indexId: number, query: unknown, k: number, ef: number, filter: unknown, filterCount: number, mode: number, maxDistances: number, rids: unknown, distances: unknown, stats: unknown): number
-  vectorDistances(relationId: number, column: number, form: string, dimensions: number, metric: string, rids: unknown, count: number, query: unknown, distances: unknown): void
-  textQuery(indexId: number, query: string): TextQuery
-  textSearch(indexId: number, query: TextQuery, k: number, filter: unknown, mode: number, rids: unknown, scores: unknown, stats: unknown): number
-  textBitmap(indexId: number, query: TextQuery, bitmap: unknown): number
-  textScore(query: TextQuery, texts: unknown, count: number, scores: unknown): void
-  createRelation(relationId: number, columns: Array<ColumnSpec>, temporary: boolean): void
-  dropRelation(relationId: number): void
-  addColumn(relationId: number, column: ColumnSpec, initial: unknown): void
-  createIndex(spec: IndexSpec): number
-  indexResult(): void
-  dropIndex(indexId: number): void
-  createSequence(spec: SequenceSpec): void
-  dropSequence(sequenceId: number): void
-  sequenceNext(sequenceId: number): bigint
-  sequenceSet(sequenceId: number, value: bigint, isCalled: boolean): void
-  sequenceState(sequenceId: number): SequenceState
-  catalogPut(key: string, value: string | undefined | null, temporary: boolean): void
 }
 
 export declare class IndexCursor {

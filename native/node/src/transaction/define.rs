@@ -1,0 +1,111 @@
+//! Definitions: relations, indexes, sequences and the catalogue's entries.
+
+use super::{EngineTransaction, token};
+use crate::columns::read_column;
+use crate::error::{Result, guard};
+use crate::lend::Lent;
+use crate::session::int8;
+use crate::spec;
+use napi::bindgen_prelude::BigInt;
+use napi::{Env, Unknown};
+use napi_derive::napi;
+
+#[napi]
+impl EngineTransaction {
+    #[napi]
+    pub fn create_relation(
+        &self,
+        env: Env,
+        relation_id: u32,
+        columns: Vec<spec::ColumnSpec>,
+        temporary: bool,
+    ) -> napi::Result<()> {
+        guard(env, || {
+            let columns = columns.iter().map(spec::column).collect::<Result<Vec<_>>>()?;
+            self.transaction.create_relation(relation_id, &columns, temporary)
+        })
+    }
+
+    #[napi]
+    pub fn drop_relation(&self, env: Env, relation_id: u32) -> napi::Result<()> {
+        guard(env, || self.transaction.drop_relation(relation_id))
+    }
+
+    #[napi]
+    pub fn add_column(
+        &self,
+        env: Env,
+        relation_id: u32,
+        column: spec::ColumnSpec,
+        initial: Unknown<'_>,
+    ) -> napi::Result<()> {
+        guard(env, || {
+            let lent = Lent::new(env);
+            let initial = read_column(&lent, initial)?;
+            self.transaction.add_column(relation_id, spec::column(&column)?, &initial)
+        })
+    }
+
+    #[napi]
+    pub fn create_index(&self, env: Env, spec: spec::IndexSpec) -> napi::Result<u32> {
+        guard(env, || Ok(token(self.transaction.create_index(spec::index(&spec)?)?)))
+    }
+
+    #[napi]
+    pub fn index_result(&self, env: Env) -> napi::Result<()> {
+        guard(env, || self.transaction.index_result())
+    }
+
+    #[napi]
+    pub fn drop_index(&self, env: Env, index_id: u32) -> napi::Result<()> {
+        guard(env, || self.transaction.drop_index(index_id))
+    }
+
+    #[napi]
+    pub fn create_sequence(&self, env: Env, spec: spec::SequenceSpec) -> napi::Result<()> {
+        guard(env, || self.transaction.create_sequence(spec::sequence(&spec)?))
+    }
+
+    #[napi]
+    pub fn drop_sequence(&self, env: Env, sequence_id: u32) -> napi::Result<()> {
+        guard(env, || self.transaction.drop_sequence(sequence_id))
+    }
+
+    #[napi]
+    pub fn sequence_next(&self, env: Env, sequence_id: u32) -> napi::Result<BigInt> {
+        guard(env, || Ok(BigInt::from(self.transaction.sequence_next(sequence_id)?)))
+    }
+
+    #[napi]
+    pub fn sequence_set(
+        &self,
+        env: Env,
+        sequence_id: u32,
+        value: BigInt,
+        is_called: bool,
+    ) -> napi::Result<()> {
+        guard(env, || self.transaction.sequence_set(sequence_id, int8(&value, "value")?, is_called))
+    }
+
+    #[napi]
+    pub fn sequence_state(&self, env: Env, sequence_id: u32) -> napi::Result<spec::SequenceState> {
+        guard(env, || {
+            let state = self.transaction.sequence_state(sequence_id)?;
+            Ok(spec::SequenceState {
+                last_value: BigInt::from(state.last_value),
+                is_called: state.is_called,
+            })
+        })
+    }
+
+    #[napi]
+    pub fn catalog_put(
+        &self,
+        env: Env,
+        key: String,
+        value: Option<String>,
+        temporary: bool,
+    ) -> napi::Result<()> {
+        guard(env, || self.transaction.catalog_put(&key, value.as_deref(), temporary))
+    }
+}
