@@ -45,12 +45,37 @@ program
     await demo(url);
   });
 
+program
+  .command("backup <dir>")
+  .description("write a consistent copy of a running database into a new folder of the server's machine")
+  .option("--url <url>", "the server, as a superuser (or OMENDB_URL)")
+  .action(async (folder: string, options: { url?: string }) => {
+    const { backup } = await import("./backup.ts");
+    await backup(folder, options.url);
+  });
+
+program
+  .command("restore <backup>")
+  .description("make a data folder from a backup, and check it")
+  .option("--data <dir>", "the new data folder", "./omendb-data")
+  .action(async (backup: string, options: { data: string }) => {
+    const { restore } = await import("./restore.ts");
+    restore(backup, options.data);
+  });
+
+program
+  .command("check <dir>")
+  .description(
+    "verify every checksum of a stopped data folder, and its indexes against rows; exit status 1 on damage",
+  )
+  .action(async (folder: string) => {
+    const { check } = await import("./check.ts");
+    if (!check(folder)) process.exitCode = 1;
+  });
+
 for (const [name, description] of [
   ["import", "import data from another system"],
-  ["backup", "write a consistent copy of a running database"],
-  ["restore", "make a data folder from a backup"],
   ["bench", "measure this machine"],
-  ["check", "verify the checksums and indexes of a data folder"],
 ] as const) {
   program
     .command(name, { hidden: true })

@@ -44,6 +44,8 @@ export interface SessionFunctions {
   advisoryUnlockAll(): void;
   /** Recall of a vector index (by oid) over a sample of its vectors; null when it has none. 42809, 22023. */
   vectorRecall(indexOid: number, sample: number): Promise<number | null>;
+  /** Writes a backup to a folder of the server; the commit number it is of. 42501 unless superuser. */
+  backup(folder: string): Promise<bigint>;
   /** Sleeps, woken by cancel (57014). */
   sleep(milliseconds: number): Promise<void>;
   cancelBackend(processId: number): boolean;

@@ -229,6 +229,10 @@ export interface Engine {
   buildProgress(): readonly BuildProgress[];
   /** Writes a checkpoint now (KV, vector segments, graph and text files, log recycling). Returns a wait token. */
   checkpoint(): number;
+  /** Copies the database as of one commit into the folder `path`, new or empty. Returns a wait token. 0A000 in memory. */
+  backup(path: string): number;
+  /** The commit number the copy is of, once the token is delivered; throws why there is none (58P02: not empty). */
+  backupResult(token: number): number;
   /** Flushes, writes a clean checkpoint and stops the pool. Every session must be closed. Returns a wait token. */
   shutdown(): number;
 }
@@ -504,9 +508,18 @@ export interface EngineTransaction {
 }
 
 /** What the addon exports. */
+/** What a check looked at under one heading, and a line for each thing that is wrong. */
+export interface CheckedPart {
+  readonly name: string;
+  readonly count: number;
+  readonly problems: readonly string[];
+}
+
 export interface EngineBinding {
   /** Opens the process's only engine: throws when one is open, 55006 when another process holds the folder. */
   readonly openEngine: (options: EngineOptions) => Engine;
+  /** Verifies every sum of the data folder `path`, then its indexes against rows. Blocks; 55006 while a server has it. */
+  readonly checkDatabase: (path: string) => readonly CheckedPart[];
   /** The engine opened by another thread of this process. */
   readonly attachEngine: () => Engine;
   /** Duplicates a file descriptor (socket hand-off between threads). */

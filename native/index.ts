@@ -33,6 +33,15 @@ function addonPath(): string {
 
 const binding = require(addonPath()) as EngineBinding;
 
-export const { openEngine, attachEngine, dup, createCopyDecoder, distance, simdName, compileRegex } = binding;
+export const {
+  openEngine,
+  attachEngine,
+  checkDatabase,
+  dup,
+  createCopyDecoder,
+  distance,
+  simdName,
+  compileRegex,
+} = binding;
 
 export * from "./engine.ts";

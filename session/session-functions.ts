@@ -137,6 +137,15 @@ export class SessionFunctionsOf implements SessionFunctions {
   vectorRecall(indexOid: number, sample: number): Promise<number | null> {
     return vectorRecall(this.#core, indexOid, sample);
   }
+  async backup(folder: string): Promise<bigint> {
+    const core = this.#core;
+    if (core.catalog().roleByName(core.user)?.isSuperuser !== true)
+      throw new SqlError(SqlState.insufficientPrivilege, "must be superuser to back up the database");
+    const { engine, waits } = core.database;
+    const token = engine.backup(folder);
+    await waits.wait(token);
+    return BigInt(engine.backupResult(token));
+  }
   sleep(milliseconds: number): Promise<void> {
     return this.#core.interrupts.sleep(milliseconds);
   }

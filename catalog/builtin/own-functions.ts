@@ -148,6 +148,8 @@ export const OWN_FUNCTIONS: readonly OwnRow[] = [
     proargnames: "{index,sample}",
     proargdefaults: '["100"]',
   }),
+  // What `omendb backup` calls: a copy of the database in a new folder of the server; the commit number it is of.
+  fn("database_backup", [text], Oid.int8, "database_backup", { provolatile: "v", proargnames: "{folder}" }),
 ];
 
 export const OWN_AGGREGATES: readonly OwnRow[] = (

@@ -175,6 +175,10 @@ export const systemFunctions: BodyTable = {
     kind: "async",
     row: (args, call) => call.context.session.vectorRecall(args[0] as number, args[1] as number),
   },
+  database_backup: {
+    kind: "async",
+    row: async (args, call) => int64Datum(await call.context.session.backup(args[0] as string)),
+  },
   pg_sleep: { kind: "async", row: (args, call) => sleepSeconds(args[0] as number, call) },
   "sql:pg_sleep_for:1186": {
     kind: "async",

@@ -44,6 +44,7 @@ export function testContext(timeZone = "America/New_York"): FunctionContext {
       advisoryUnlock: () => true,
       advisoryUnlockAll: () => undefined,
       vectorRecall: () => Promise.resolve(1),
+      backup: () => Promise.resolve(1n),
       sleep: () => Promise.resolve(),
       cancelBackend: () => false,
       terminateBackend: () => false,

@@ -6,7 +6,7 @@ use crate::session::EngineSession;
 use napi::Env;
 use napi::bindgen_prelude::{Function, Object, Uint32Array};
 use napi_derive::napi;
-use omen_disk::{DirLock, Disk, DiskError, FjallKv, OsDisk};
+use omen_disk::{DirLock, Disk, DiskError, FjallKv, Kv, OsDisk};
 use omen_store::{EngineOptions, Notifier, Pending, Storage, StoreError, sqlstate};
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,6 +60,39 @@ pub fn open_engine(env: Env, options: Object<'_>) -> napi::Result<Engine> {
         let engine = omen_store::Engine::open(options)?;
         *slot = Some(Open { engine: Arc::clone(&engine), _folder: folder });
         Ok(Engine { shared: engine, courier: None, channel: None })
+    })
+}
+
+/// A folder, with its store, that nothing is in yet.
+fn empty_folder(path: &str) -> omen_store::Result<(Arc<dyn Disk>, Arc<dyn Kv>)> {
+    let disk = OsDisk::open(path).map_err(|error| disk_failed(&error))?;
+    if !disk.list("").map_err(|error| disk_failed(&error))?.is_empty() {
+        let message = format!("directory \"{path}\" exists but is not empty");
+        return Err(StoreError::new("58P02", message));
+    }
+    let kv = FjallKv::open(&std::path::Path::new(path).join("kv"));
+    Ok((Arc::new(disk), Arc::new(kv.map_err(|error| disk_failed(&error))?)))
+}
+
+#[napi(object)]
+pub struct CheckedPart {
+    pub name: String,
+    pub count: f64,
+    pub problems: Vec<String>,
+}
+
+#[napi]
+pub fn check_database(env: Env, path: String) -> napi::Result<Vec<CheckedPart>> {
+    guard(env, || {
+        let (storage, _folder) = open_storage(Some(&path))?;
+        let Storage::Durable { disk, kv } = storage else { return Ok(Vec::new()) };
+        let parts = omen_store::check(&disk, &kv).into_iter();
+        let part = |part: omen_store::CheckedPart| CheckedPart {
+            name: part.name.to_owned(),
+            count: part.count as f64,
+            problems: part.problems,
+        };
+        Ok(parts.map(part).collect())
     })
 }
 
@@ -303,6 +336,20 @@ impl Engine {
             let channel = self.channel.as_ref().ok_or_else(|| misuse("the channel is closed"))?;
             Ok(token(self.shared.checkpoint(channel)))
         })
+    }
+
+    #[napi]
+    pub fn backup(&self, env: Env, path: String) -> napi::Result<u32> {
+        guard(env, || {
+            self.courier()?;
+            let channel = self.channel.as_ref().ok_or_else(|| misuse("the channel is closed"))?;
+            Ok(token(self.shared.backup(channel, Box::new(move || empty_folder(&path)))?))
+        })
+    }
+
+    #[napi]
+    pub fn backup_result(&self, env: Env, token: u32) -> napi::Result<f64> {
+        guard(env, || Ok(self.shared.backup_result(token)? as f64))
     }
 
     #[napi]

@@ -225,6 +225,22 @@ impl VectorSegments {
         Ok(synced)
     }
 
+    /// Checks headers and lengths of the segments that hold the vectors below `high_water` of the column `name`, and
+    /// changes nothing. Returns how many there are; Corrupt names the first bad one.
+    pub fn check(
+        disk: &dyn Disk,
+        name: &str,
+        options: VectorOptions,
+        high_water: u32,
+    ) -> Result<u64> {
+        let layout = Layout::new(options.dim, options.segment_rows);
+        let needed = high_water.div_ceil(layout.rows as u32);
+        for number in 0..needed {
+            Segment::open(disk, &format!("vec/{name}/{number:08}.seg"), layout, number)?;
+        }
+        Ok(u64::from(needed))
+    }
+
     /// Bytes of the files.
     pub fn disk_bytes(&self) -> u64 {
         self.segments.iter().count() as u64 * self.layout.file_bytes()

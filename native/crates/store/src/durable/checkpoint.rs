@@ -100,6 +100,7 @@ impl Durable {
                     }
                 }
                 Work::Checkpoint(waiter) => self.checkpoint_for(engine, &mut state, waiter),
+                Work::Backup(request) => self.backup_for(engine, &mut state, request),
                 Work::Stop => break,
             }
         }

@@ -180,7 +180,7 @@ impl TextState {
     }
 }
 
-fn decode_text(bytes: &[u8], params: TextIndexParams) -> Result<Option<(Bm25Index, u64)>> {
+pub fn decode_text(bytes: &[u8], params: TextIndexParams) -> Result<Option<(Bm25Index, u64)>> {
     let Some((body, sum)) = bytes.split_last_chunk::<4>() else { return Ok(None) };
     if checksum(0, body) != u32::from_le_bytes(*sum) {
         return Ok(None);

@@ -55,6 +55,16 @@ pub fn check(disk: &dyn Disk, is_database: bool) -> Result<()> {
     Ok(file.sync_data()?)
 }
 
+/// Whether the file says this version, without writing anything.
+pub fn verify(disk: &dyn Disk) -> Result<()> {
+    if disk.exists(PATH)? {
+        return check(disk, true);
+    }
+    Err(StoreError::corrupt(format!(
+        "file \"{PATH}\" is missing: no database, or an unfinished backup"
+    )))
+}
+
 fn incompatible(version: u32) -> StoreError {
     let detail = format!(
         "The data directory was written in format version {version}, this server reads and writes version {VERSION}."

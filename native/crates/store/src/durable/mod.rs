@@ -6,7 +6,9 @@
 //! each table takes its part of it when it is loaded (`load`, `replay`). See `apply` for the keys.
 
 pub(crate) mod apply;
+mod backup;
 mod capture;
+mod check;
 mod checkpoint;
 mod deferred;
 mod derived;
@@ -35,6 +37,8 @@ use crate::pool::AbortOnPanic;
 use crate::session::Channel;
 use crate::sync::lock;
 
+pub use backup::OpenTarget;
+pub use check::{CheckedPart, check, check_files};
 use checkpoint::Checkpointer;
 use deferred::Deferred;
 pub(crate) use load::load_table;
@@ -83,6 +87,7 @@ pub(crate) enum Work {
         redo: Vec<u8>,
     },
     Checkpoint(Option<(Arc<Channel>, u32)>),
+    Backup(backup::Request),
     Stop,
 }
 
@@ -127,6 +132,7 @@ pub(crate) struct Durable {
     pending: Mutex<Pending>,
     /// The last commit when the engine was opened.
     opened_at: u64,
+    backups: backup::Outcomes,
 }
 
 impl Durable {
@@ -160,6 +166,7 @@ impl Durable {
             checkpoint_queued: AtomicBool::new(false),
             pending: Mutex::new(pending),
             opened_at,
+            backups: backup::Outcomes::default(),
         };
         (durable, receiver)
     }
@@ -248,8 +255,12 @@ impl Durable {
     }
 
     pub fn request_checkpoint(&self, waiter: Option<(Arc<Channel>, u32)>) {
+        self.send(Work::Checkpoint(waiter));
+    }
+
+    fn send(&self, work: Work) {
         // A closed queue means the engine has ended, and with it whoever waited.
-        let _ = self.work.send(Work::Checkpoint(waiter));
+        let _ = self.work.send(work);
     }
 
     fn run_commits(&self, engine: &Arc<Engine>) {

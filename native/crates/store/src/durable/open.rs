@@ -174,7 +174,7 @@ fn remove_leftovers(durable: &Durable, engine: &Engine, last_commit: u64) -> Res
 }
 
 /// Names in a folder; none if it does not exist.
-fn list(disk: &dyn Disk, dir: &str) -> Result<Vec<String>> {
+pub fn list(disk: &dyn Disk, dir: &str) -> Result<Vec<String>> {
     match disk.list(dir) {
         Err(error) if error.kind == DiskErrorKind::NotFound => Ok(Vec::new()),
         names => Ok(names?),

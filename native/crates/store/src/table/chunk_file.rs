@@ -53,12 +53,18 @@ impl fmt::Debug for ChunkFile {
     }
 }
 
-fn dir(relation: u32) -> String {
+/// Folder of a relation's chunk files.
+pub fn dir(relation: u32) -> String {
     format!("{ROWS_DIR}/{relation}")
 }
 
+/// A chunk file's name in that folder.
+pub fn name(number: u32) -> String {
+    format!("{number:08}.chunks")
+}
+
 fn path(relation: u32, number: u32) -> String {
-    format!("{}/{number:08}.chunks", dir(relation))
+    format!("{}/{}", dir(relation), name(number))
 }
 
 fn header(relation: u32, number: u32) -> [u8; HEADER_BYTES] {

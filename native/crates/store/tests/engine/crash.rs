@@ -125,7 +125,17 @@ fn every_crash_state_of_rows_in_files_does_too() {
     enumerate(2000, 12);
 }
 
-fn enumerate(buffer_bytes: u64, seed: u64) {
+/// Several times the states, each torn and reordered another way.
+#[test]
+#[ignore = "minutes: more than 20,000 states"]
+fn twenty_thousand_crash_states() {
+    let states: usize = (0..16).map(|i| enumerate([0, 2000][i % 2], 100 + i as u64)).sum();
+    println!("{states} crash states: 0 lost commits, 0 wrong rows, 0 indexes that disagree");
+    assert!(states >= 20_000, "{states} states");
+}
+
+/// Opens every state; returns how many there were.
+fn enumerate(buffer_bytes: u64, seed: u64) -> usize {
     let disk = FaultyDisk::new();
     let history = workload(&disk, buffer_bytes);
     let (mut states, mut unacknowledged) = (0, 0);
@@ -140,6 +150,7 @@ fn enumerate(buffer_bytes: u64, seed: u64) {
     }
     println!("{states} crash states with {buffer_bytes} buffer bytes");
     assert!(states > 100 && unacknowledged > 0, "{states} states");
+    states
 }
 
 /// The enumeration must be able to fail: on a disk that only pretends to sync it finds lost commits.

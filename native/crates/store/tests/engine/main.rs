@@ -1,8 +1,10 @@
 //! The engine through its public face. One binary: the parts share helpers, and it is linked once.
 
 mod asynchronous;
+mod backup;
 mod common;
 mod crash;
+mod damage;
 mod isolation;
 mod model;
 mod recovery;

@@ -1,0 +1,170 @@
+//! Every byte of every file of a small database, changed one at a time: the answer is an error or the right rows.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::backup::problems;
+use super::common::*;
+use super::recovery::{T, check_indexes, contents, create, row, specs, try_open, try_open_with};
+use omen_disk::{Disk, MemoryDisk};
+
+/// Path and bytes of every file.
+type Files = Vec<(String, Vec<u8>)>;
+
+fn collect(disk: &dyn Disk, dir: &str, files: &mut Files) {
+    for name in disk.list(dir).unwrap() {
+        let path = if dir.is_empty() { name } else { format!("{dir}/{name}") };
+        if disk.list(&path).is_ok() {
+            collect(disk, &path, files);
+            continue;
+        }
+        let file = disk.open(&path).unwrap();
+        let mut bytes = vec![0; file.len().unwrap() as usize];
+        file.read_at(0, &mut bytes).unwrap();
+        files.push((path, bytes));
+    }
+}
+
+/// Files of a database with rows in chunk files, in the stored tail and in the log, vectors, a graph and a text index;
+/// and its rows.
+fn database(is_clean: bool) -> (Files, Vec<Row>) {
+    let disk = Arc::new(MemoryDisk::new());
+    let db = try_open_with(Arc::clone(&disk) as Arc<dyn Disk>, 2000).unwrap();
+    create(&db);
+    let rids = db.run(|tx| tx.insert(T, &specs(), &(0..40).map(row).collect::<Vec<_>>()));
+    db.checkpoint();
+    db.run(|tx| {
+        tx.insert(T, &specs(), &[row(50), row(51)]);
+        tx.update(T, rids[3], &specs(), &[1, 2], row(100)[1..].to_vec());
+        tx.delete(T, rids[4]);
+    });
+    db.run(|tx| tx.insert(T, &specs(), &[row(60)]));
+    let rows = contents(&db);
+    if is_clean {
+        db.shutdown()
+    } else {
+        db.kill()
+    }
+    let mut files = Files::new();
+    collect(&*disk, "", &mut files);
+    (files, rows)
+}
+
+fn disk_of(files: &Files) -> MemoryDisk {
+    let disk = MemoryDisk::new();
+    for (path, bytes) in files {
+        if let Some((dir, _)) = path.rsplit_once('/') {
+            disk.create_dir(dir).unwrap();
+        }
+        disk.put(path, bytes).unwrap();
+    }
+    disk
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    /// The database does not open.
+    Refused,
+    /// It opens, and reading the table is an error.
+    Error,
+    /// All rows are there: rebuilt from others, or the byte means nothing.
+    Right,
+}
+
+fn outcome(files: &Files, expected: &[Row]) -> Outcome {
+    let db = match try_open(Arc::new(disk_of(files)) as Arc<dyn Disk>) {
+        Ok(db) => db,
+        Err(error) => {
+            let clear = error.sqlstate == "XX001" || error.message.contains("incompatible");
+            assert!(clear, "{error}");
+            return Outcome::Refused;
+        }
+    };
+    let read = || -> omen_store::Result<Vec<Row>> {
+        let tx = db.begin(omen_store::Isolation::ReadCommitted);
+        tx.statement();
+        let mut rows: Vec<Row> =
+            tx.try_scan(T, &specs())?.into_iter().map(|(_, row)| row).collect();
+        rows.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        Ok(rows)
+    };
+    let outcome = match read() {
+        Err(error) => {
+            assert_eq!(error.sqlstate, "XX001", "{error}");
+            Outcome::Error
+        }
+        Ok(rows) => {
+            assert_eq!(rows, expected, "wrong rows");
+            check_indexes(&db);
+            Outcome::Right
+        }
+    };
+    db.kill();
+    outcome
+}
+
+/// The kind of a file: its folder, or its name.
+fn kind(path: &str) -> String {
+    let folder = path.split('/').next().unwrap_or(path);
+    match path {
+        "wal/acknowledged" => path.to_owned(),
+        _ if path.starts_with("wal/spare") => "wal/spare".to_owned(),
+        _ => folder.to_owned(),
+    }
+}
+
+/// Changes every `step`th byte, and of longer runs of zeros only every 1000th; prints the outcomes.
+fn flip(step: usize) {
+    for is_clean in [false, true] {
+        let (files, expected) = database(is_clean);
+        assert_eq!(problems(&(Arc::new(disk_of(&files)) as Arc<dyn Disk>)), [] as [String; 0]);
+        let mut table: BTreeMap<(String, Outcome), usize> = BTreeMap::new();
+        let (mut flips, mut zeros) = (0, 0);
+        for number in 0..files.len() {
+            let (path, bytes) = files[number].clone();
+            for at in 0..bytes.len() {
+                zeros = if bytes[at] == 0 { zeros + 1 } else { 0 };
+                if zeros > 32 && zeros % 1000 != 0 || zeros <= 32 && at % step != number % step {
+                    continue;
+                }
+                let mut damaged = files.clone();
+                damaged[number].1[at] ^= 1 << (at % 8);
+                let result = catch_unwind(AssertUnwindSafe(|| outcome(&damaged, &expected)));
+                let found = result.unwrap_or_else(|_| panic!("byte {at} of {path}"));
+                *table.entry((kind(&path), found)).or_default() += 1;
+                flips += 1;
+            }
+        }
+        println!("{flips} flips, clean end: {is_clean}");
+        for ((kind, outcome), count) in &table {
+            println!("  {kind:16} {outcome:?}: {count}");
+        }
+        assert!(flips > 500, "{flips} flips");
+    }
+}
+
+#[test]
+fn a_flipped_byte_is_an_error_or_harmless() {
+    flip(61);
+}
+
+#[test]
+#[ignore = "minutes: every byte"]
+fn every_flipped_byte_is_an_error_or_harmless() {
+    flip(1);
+}
+
+/// The check sees damage that a server would only meet when it reads there.
+#[test]
+fn the_check_names_damaged_files() {
+    let (files, _) = database(true);
+    for (path, what) in [("rows/", "chunk"), ("text/", "text/"), ("graph/", "graph/")] {
+        let mut damaged = files.clone();
+        let file = damaged.iter_mut().find(|(name, _)| name.starts_with(path)).unwrap();
+        let middle = file.1.iter().rposition(|byte| *byte != 0).unwrap();
+        file.1[middle] ^= 1;
+        let found = problems(&(Arc::new(disk_of(&damaged)) as Arc<dyn Disk>));
+        assert!(found.iter().any(|problem| problem.contains(what)), "{path}: {found:?}");
+    }
+}

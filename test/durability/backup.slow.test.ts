@@ -1,0 +1,92 @@
+// omendb backup, restore and check as a user runs them: a copy taken while clients write is the acknowledged history up to
+// a commit, passes the check, serves, and a damaged copy is found out.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Client } from "pg";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { root, startServer, type TestServer } from "../support/server.ts";
+
+let folder = "";
+let server: TestServer | undefined;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "omendb-backup-"));
+});
+afterEach(async () => {
+  await server?.kill();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function omendb(...args: string[]): { readonly status: number | null; readonly output: string } {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [join(root, "dist/bin/omendb.js"), ...args],
+    {
+      encoding: "utf8",
+    },
+  );
+  return { status, output: stdout + stderr };
+}
+
+async function connect(url: string): Promise<Client> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  return client;
+}
+
+describe("backup", () => {
+  it("copies a database under load, and the copy passes the check and serves", {
+    timeout: 60_000,
+  }, async () => {
+    const [data, copy, again] = [join(folder, "data"), join(folder, "copy"), join(folder, "again")];
+    server = await startServer(["--data", data]);
+    const client = await connect(server.url);
+    await client.query(
+      "CREATE TABLE t (id int PRIMARY KEY, body text, v vector(3));" +
+        "CREATE INDEX ON t USING hnsw (v vector_l2_ops);" +
+        "CREATE INDEX ON t USING bm25 (body)",
+    );
+    const insert = "INSERT INTO t VALUES ($1, 'red fish', '[1,2,3]')";
+    let written = 0;
+    for (; written < 200; written++) await client.query(insert, [written]);
+    const before = written;
+    const copier = await connect(server.url);
+    const answer = copier.query<{ commit: string }>("SELECT database_backup($1) AS commit", [copy]);
+    let isCopied = false;
+    void answer.finally(() => {
+      isCopied = true;
+    });
+    for (; !isCopied; written++) await client.query(insert, [written]);
+    expect(Number((await answer).rows[0]?.commit)).toBeGreaterThan(0);
+    await expect(copier.query("SELECT database_backup($1)", [copy])).rejects.toMatchObject({ code: "58P02" });
+    await Promise.all([copier.end(), client.end()]);
+    expect(omendb("check", data).output).toContain("in use");
+    await server.kill();
+
+    expect(omendb("restore", copy, "--data", again)).toMatchObject({ status: 0 });
+    server = await startServer(["--data", again]);
+    const reader = await connect(server.url);
+    const { rows } = await reader.query<{ id: number }>("SELECT id FROM t ORDER BY id");
+    // A prefix of what was written, with all that was acknowledged before the backup began.
+    expect(rows.map(({ id }) => id)).toEqual(rows.map((_, i) => i));
+    expect(rows.length).toBeGreaterThanOrEqual(before);
+    expect(rows.length).toBeLessThanOrEqual(written);
+    const found = await reader.query("SELECT id FROM t ORDER BY body <@> 'fish', id LIMIT 5");
+    expect(found.rows).toHaveLength(5);
+    await reader.end();
+    expect(await server.stop()).toBe(0);
+
+    const rowsFolder = join(copy, "vec");
+    const [column = ""] = readdirSync(rowsFolder);
+    const segment = join(rowsFolder, column, "00000000.seg");
+    const bytes = readFileSync(segment);
+    bytes[16] = (bytes[16] ?? 0) ^ 1;
+    writeFileSync(segment, bytes);
+    const report = omendb("check", copy);
+    expect(report.status).toBe(1);
+    expect(report.output).toContain("damaged");
+    expect(omendb("restore", copy, "--data", join(folder, "third")).status).toBe(1);
+  });
+});
