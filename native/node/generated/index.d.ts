@@ -36,6 +36,8 @@ export declare class Engine {
   indexStatistics(indexId: number): IndexStatistics
   buildProgress(): Array<BuildProgress>
   checkpoint(): number
+  backup(path: string): number
+  backupResult(token: number): number
   shutdown(): number
 }
 
@@ -136,6 +138,14 @@ export interface CatalogChange {
 export interface CatalogChanges {
   version: number
   changes: Array<CatalogChange>
+}
+
+export declare function checkDatabase(path: string): Array<CheckedPart>
+
+export interface CheckedPart {
+  name: string
+  count: number
+  problems: Array<string>
 }
 
 export interface ColumnSpec {

@@ -114,10 +114,11 @@ fn kind(path: &str) -> String {
     }
 }
 
-/// Changes every `step`th byte, and of longer runs of zeros only every 1000th; prints the outcomes.
-fn flip(step: usize) {
+/// Changes every `step`th byte, and of runs of zeros that are longer than 32 only every `zero_step`th: room that is
+/// reserved and not written. Prints the outcomes.
+fn flip(step: usize, zero_step: usize) {
     for is_clean in [false, true] {
-        let (files, expected) = database(is_clean);
+        let (mut files, expected) = database(is_clean);
         assert_eq!(problems(&(Arc::new(disk_of(&files)) as Arc<dyn Disk>)), [] as [String; 0]);
         let mut table: BTreeMap<(String, Outcome), usize> = BTreeMap::new();
         let (mut flips, mut zeros) = (0, 0);
@@ -125,12 +126,13 @@ fn flip(step: usize) {
             let (path, bytes) = files[number].clone();
             for at in 0..bytes.len() {
                 zeros = if bytes[at] == 0 { zeros + 1 } else { 0 };
-                if zeros > 32 && zeros % 1000 != 0 || zeros <= 32 && at % step != number % step {
+                if zeros > 32 && zeros % zero_step != 0 || zeros <= 32 && at % step != number % step
+                {
                     continue;
                 }
-                let mut damaged = files.clone();
-                damaged[number].1[at] ^= 1 << (at % 8);
-                let result = catch_unwind(AssertUnwindSafe(|| outcome(&damaged, &expected)));
+                files[number].1[at] ^= 1 << (at % 8);
+                let result = catch_unwind(AssertUnwindSafe(|| outcome(&files, &expected)));
+                files[number].1[at] ^= 1 << (at % 8);
                 let found = result.unwrap_or_else(|_| panic!("byte {at} of {path}"));
                 *table.entry((kind(&path), found)).or_default() += 1;
                 flips += 1;
@@ -140,19 +142,19 @@ fn flip(step: usize) {
         for ((kind, outcome), count) in &table {
             println!("  {kind:16} {outcome:?}: {count}");
         }
-        assert!(flips > 500, "{flips} flips");
+        assert!(flips > 100, "{flips} flips");
     }
 }
 
 #[test]
 fn a_flipped_byte_is_an_error_or_harmless() {
-    flip(61);
+    flip(293, 20_000);
 }
 
 #[test]
 #[ignore = "minutes: every byte"]
 fn every_flipped_byte_is_an_error_or_harmless() {
-    flip(1);
+    flip(1, 1000);
 }
 
 /// The check sees damage that a server would only meet when it reads there.
