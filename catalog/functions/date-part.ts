@@ -32,9 +32,9 @@ const milliseconds = (micros: number): Numeric => Numeric.of(BigInt(micros), 3);
 
 function timeField(unit: PartUnit, micros: number): Numeric | undefined {
   switch (unit) {
-    case "microseconds":
+    case "microsecond":
       return whole(micros % MICROS_PER_MINUTE);
-    case "milliseconds":
+    case "millisecond":
       return milliseconds(micros % MICROS_PER_MINUTE);
     case "second":
       return seconds(micros % MICROS_PER_MINUTE);
@@ -186,9 +186,9 @@ function intervalPart(name: string, value: Interval): Numeric {
   const parts = intervalParts(value);
   const secondMicros = parts.seconds * MICROS_PER_SECOND + parts.micros;
   switch (unit) {
-    case "microseconds":
+    case "microsecond":
       return whole(secondMicros);
-    case "milliseconds":
+    case "millisecond":
       return milliseconds(secondMicros);
     case "second":
       return seconds(secondMicros);

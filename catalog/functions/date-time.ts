@@ -28,6 +28,7 @@ import { DAY_NAMES, MONTH_NAMES } from "../../common/types/datetime-format.ts";
 import { applyIntervalModifier } from "../../common/types/interval-codec.ts";
 import { formatG } from "../../common/types/float.ts";
 import { formatInterval } from "../../common/types/interval-format.ts";
+import type { IntervalUnit } from "../../common/types/interval-text.ts";
 import { Interval, intervalOutOfRange } from "../../common/types/interval.ts";
 import { compareNumbers, int64Datum } from "../../common/types/scalar.ts";
 import {
@@ -42,7 +43,7 @@ import { roundMicros, roundTimestamp } from "../../common/types/timestamp.ts";
 import type { Datum } from "../../common/types/type.ts";
 import { type BodyTable, binary, nullary, ternary, unary, variadic } from "./body.ts";
 import { comparisonBodies } from "./comparison.ts";
-import { type TruncUnit, truncUnit } from "./date-unit.ts";
+import { truncUnit } from "./date-unit.ts";
 import type { FunctionCall } from "./function.ts";
 import {
   addToTimestamp,
@@ -158,7 +159,7 @@ function ageOfInstants(a: Timestamp, b: Timestamp, zone: Zone): Interval {
 }
 
 /** Start of the unit that holds (days, micros), as days and micros. */
-function truncateLocal(unit: TruncUnit, days: number, micros: number): { days: number; micros: number } {
+function truncateLocal(unit: IntervalUnit, days: number, micros: number): { days: number; micros: number } {
   const down = (step: number): { days: number; micros: number } => ({
     days,
     micros: micros - (micros % step),
@@ -169,9 +170,9 @@ function truncateLocal(unit: TruncUnit, days: number, micros: number): { days: n
     micros: 0,
   });
   switch (unit) {
-    case "microseconds":
+    case "microsecond":
       return { days, micros };
-    case "milliseconds":
+    case "millisecond":
       return down(1000);
     case "second":
       return down(MICROS_PER_SECOND);
@@ -221,8 +222,8 @@ function truncateTimestamptz(unitName: string, value: Timestamp, findZone: () =>
     unit === "hour" ||
     unit === "minute" ||
     unit === "second" ||
-    unit === "milliseconds" ||
-    unit === "microseconds";
+    unit === "millisecond" ||
+    unit === "microsecond";
   if (isSmall) return joinTimestamp(start.days, start.micros - local.offset * MICROS_PER_SECOND);
   return fromLocal(zone, start.days, start.micros);
 }
@@ -259,9 +260,9 @@ function truncateInterval(unitName: string, value: Interval): Interval {
       return micros(MICROS_PER_MINUTE);
     case "second":
       return micros(MICROS_PER_SECOND);
-    case "milliseconds":
+    case "millisecond":
       return micros(1000);
-    case "microseconds":
+    case "microsecond":
       return value;
   }
 }

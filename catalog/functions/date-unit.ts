@@ -1,23 +1,9 @@
 // Names of date and time units as date_trunc and extract take them, with PostgreSQL's synonyms and errors.
 import { SqlError, SqlState } from "../../common/error.ts";
+import { type IntervalUnit, intervalUnit } from "../../common/types/interval-text.ts";
 
-export type TruncUnit =
-  | "microseconds"
-  | "milliseconds"
-  | "second"
-  | "minute"
-  | "hour"
-  | "day"
-  | "week"
-  | "month"
-  | "quarter"
-  | "year"
-  | "decade"
-  | "century"
-  | "millennium";
-
-export type PartUnit =
-  | TruncUnit
+/** What extract() takes beyond the units of intervals. */
+type FieldUnit =
   | "dow"
   | "isodow"
   | "doy"
@@ -28,21 +14,10 @@ export type PartUnit =
   | "timezone_hour"
   | "timezone_minute";
 
-const UNITS: ReadonlyMap<string, PartUnit> = new Map(
+export type PartUnit = IntervalUnit | FieldUnit;
+
+const FIELDS: ReadonlyMap<string, FieldUnit> = new Map(
   Object.entries({
-    microseconds: "us usec usecs usecond useconds microsecond microseconds microsecon",
-    milliseconds: "ms msec msecs msecond mseconds millisecond milliseconds millisecon",
-    second: "s sec secs second seconds",
-    minute: "m min mins minute minutes",
-    hour: "h hr hrs hour hours",
-    day: "d day days",
-    week: "w week weeks",
-    month: "mon mons month months",
-    quarter: "qtr quarter",
-    year: "y yr yrs year years",
-    decade: "dec decs decade decades",
-    century: "c cent century centuries",
-    millennium: "mil mils millennia millennium",
     dow: "dow",
     isodow: "isodow",
     doy: "doy",
@@ -52,30 +27,14 @@ const UNITS: ReadonlyMap<string, PartUnit> = new Map(
     timezone: "timezone",
     timezone_hour: "timezone_hour timezone_h",
     timezone_minute: "timezone_minute timezone_m",
-  } satisfies Record<PartUnit, string>).flatMap(([unit, words]) =>
-    words.split(" ").map((word): [string, PartUnit] => [word, unit as PartUnit]),
+  } satisfies Record<FieldUnit, string>).flatMap(([unit, words]) =>
+    words.split(" ").map((word): [string, FieldUnit] => [word, unit as FieldUnit]),
   ),
 );
 
-const TRUNCATABLE: ReadonlySet<PartUnit> = new Set<PartUnit>([
-  "microseconds",
-  "milliseconds",
-  "second",
-  "minute",
-  "hour",
-  "day",
-  "week",
-  "month",
-  "quarter",
-  "year",
-  "decade",
-  "century",
-  "millennium",
-]);
-
 /** 22023 for an unknown name. */
 export function partUnit(name: string, typeName: string): PartUnit {
-  const unit = UNITS.get(name.toLowerCase());
+  const unit = intervalUnit(name) ?? FIELDS.get(name.toLowerCase());
   if (unit === undefined) {
     throw new SqlError(
       SqlState.invalidParameterValue,
@@ -93,8 +52,9 @@ export function unsupportedUnit(name: string, typeName: string): SqlError {
 }
 
 /** A unit that date_trunc can cut to; 0A000 for the others. */
-export function truncUnit(name: string, typeName: string): TruncUnit {
-  const unit = partUnit(name, typeName);
-  if (!TRUNCATABLE.has(unit)) throw unsupportedUnit(name, typeName);
-  return unit as TruncUnit;
+export function truncUnit(name: string, typeName: string): IntervalUnit {
+  const unit = intervalUnit(name);
+  if (unit !== undefined) return unit;
+  partUnit(name, typeName);
+  throw unsupportedUnit(name, typeName);
 }

@@ -4,7 +4,8 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { root, startServer, type TestServer } from "../support/server.ts";
-import { connect, play } from "./play.ts";
+import { connect } from "../support/client.ts";
+import { play } from "./play.ts";
 import { type Case, parseTranscript, printTranscript, type Transcript } from "./transcript.ts";
 
 const folder = join(root, "test/isolation");

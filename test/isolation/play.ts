@@ -4,7 +4,8 @@
 // all the time it needs. So a slow machine cannot make a right server fail. While recording, the reference's own
 // pg_stat_activity says who waits for a lock.
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client } from "pg";
+import type { Client } from "pg";
+import { connect } from "../support/client.ts";
 import { type Case, type Entry, WAITS } from "./transcript.ts";
 
 const LEVEL = /^(READ COMMITTED|REPEATABLE READ|SERIALIZABLE)/;
@@ -19,18 +20,6 @@ interface Session {
   running: Promise<string[]> | undefined;
   /** Set when `running` has its answer. */
   answer: string[] | undefined;
-}
-
-export async function connect(url: string, database: string): Promise<Client> {
-  const target = new URL(url);
-  target.pathname = `/${database}`;
-  const client = new Client({
-    connectionString: target.href,
-    types: { getTypeParser: () => (value: string) => value },
-  });
-  client.on("error", () => undefined);
-  await client.connect();
-  return client;
 }
 
 async function ask(client: Client, sql: string): Promise<string[]> {

@@ -3,8 +3,9 @@
 // answers are PostgreSQL's, never ours. Files under omendb/ hold what PostgreSQL has not and are never re-recorded.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { Client } from "pg";
+import type { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { connect } from "../support/client.ts";
 import { root, startServer, type TestServer } from "../support/server.ts";
 import { parseSlt, printRow, printSlt, type SltRecord } from "./format.ts";
 
@@ -13,18 +14,6 @@ const files = readdirSync(folder, { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".slt"))
   .toSorted();
 const reference = process.env["UPDATE"] === "1" ? process.env["REFERENCE"] : undefined;
-
-async function connect(url: string, database: string): Promise<Client> {
-  const target = new URL(url);
-  target.pathname = `/${database}`;
-  const client = new Client({
-    connectionString: target.href,
-    types: { getTypeParser: () => (value: string) => value },
-  });
-  client.on("error", () => undefined);
-  await client.connect();
-  return client;
-}
 
 type Outcome =
   | { readonly rows: readonly string[]; readonly count: number }
