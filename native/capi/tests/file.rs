@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Opened, Random, TempFile, last_error, options, search};
+use common::{Opened, Random, TempFile, floats, last_error, options, search};
 use omendb::{OMEN_COSINE, Options, Status};
 
 const DIM: usize = 12;
@@ -11,7 +11,7 @@ const SECTION: usize = 4096;
 
 /// 300 vectors with labels, three of them removed.
 fn example() -> (Opened, Vec<f32>) {
-    let vectors = Random(1).floats(300 * DIM);
+    let vectors = floats(&mut Random(1), 300 * DIM);
     let labels: Vec<u64> = (0..300).map(|row| row * 3).collect();
     let options = Options { metric: OMEN_COSINE, quantisation: 2, ..options(DIM as u32) };
     let index = Opened::create(&options).unwrap();

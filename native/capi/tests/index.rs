@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Opened, Random, last_error, options, search};
+use common::{Opened, Random, floats, last_error, options, search};
 use omen_kernels::{F16, Metric, distance, distance_bits, distance_f16};
 use omendb::{
     OMEN_BIT, OMEN_COSINE, OMEN_FLOAT16, OMEN_FLOAT32, OMEN_HAMMING, OMEN_INNER_PRODUCT,
@@ -49,8 +49,8 @@ fn every_element_type_metric_and_quantisation_finds_the_nearest() {
     const COUNT: usize = 1200;
     const DIM: usize = 40;
     let mut random = Random(1);
-    let floats = random.floats(COUNT * DIM);
-    let halves: Vec<F16> = floats.iter().map(|&value| F16::from_f32(value)).collect();
+    let rows = floats(&mut random, COUNT * DIM);
+    let halves: Vec<F16> = rows.iter().map(|&value| F16::from_f32(value)).collect();
     let bits: Vec<u64> = (0..COUNT).map(|_| random.next() >> (64 - DIM)).collect();
     for (code, metric) in METRICS {
         for element in [OMEN_FLOAT32, OMEN_FLOAT16, OMEN_BIT] {
@@ -73,17 +73,17 @@ fn every_element_type_metric_and_quantisation_finds_the_nearest() {
                     let (hits, truth) = match element {
                         OMEN_FLOAT32 => {
                             if query == 0 {
-                                index.add(&floats, DIM, None).unwrap();
+                                index.add(&rows, DIM, None).unwrap();
                             }
-                            let query: Vec<f32> = random.floats(DIM);
-                            let of = |row| distance(metric, &query, &floats[at(row)]);
+                            let query: Vec<f32> = floats(&mut random, DIM);
+                            let of = |row| distance(metric, &query, &rows[at(row)]);
                             (index.search(&query, &search), ranked((0..COUNT).map(of)))
                         }
                         OMEN_FLOAT16 => {
                             if query == 0 {
                                 index.add(&halves, DIM, None).unwrap();
                             }
-                            let query = random.floats(DIM);
+                            let query = floats(&mut random, DIM);
                             let query: Vec<F16> = query.into_iter().map(F16::from_f32).collect();
                             let of = |row| distance_f16(metric, &query, &halves[at(row)]);
                             (index.search(&query, &search), ranked((0..COUNT).map(of)))
@@ -114,7 +114,7 @@ fn filters_find_as_many_as_match_and_nothing_else() {
     const COUNT: u64 = 6000;
     const DIM: usize = 16;
     let mut random = Random(2);
-    let vectors = random.floats(COUNT as usize * DIM);
+    let vectors = floats(&mut random, COUNT as usize * DIM);
     // Labels that are positions, and labels far apart.
     for stride in [1, 9] {
         let labels: Vec<u64> = (0..COUNT).map(|position| position * stride).collect();
@@ -139,7 +139,7 @@ fn filters_find_as_many_as_match_and_nothing_else() {
             for known in [false, true] {
                 let mut found = 0.0;
                 for _ in 0..10 {
-                    let query = random.floats(DIM);
+                    let query = floats(&mut random, DIM);
                     let search = Search {
                         filter: filter.as_ptr(),
                         filter_bits: bits,
@@ -168,7 +168,7 @@ fn filters_find_as_many_as_match_and_nothing_else() {
 #[test]
 fn removed_vectors_are_gone_and_their_labels_free() {
     let mut random = Random(3);
-    let vectors = random.floats(500 * 8);
+    let vectors = floats(&mut random, 500 * 8);
     let labels: Vec<u64> = (1000..1500).collect();
     let index = Opened::create(&options(8)).unwrap();
     index.add(&vectors, 8, Some(&labels)).unwrap();
@@ -241,7 +241,7 @@ fn vectors_without_direction_are_kept_but_never_found() {
 fn searches_run_beside_a_writer() {
     const DIM: usize = 12;
     let mut random = Random(4);
-    let vectors = random.floats(2000 * DIM);
+    let vectors = floats(&mut random, 2000 * DIM);
     let index = Opened::create(&options(DIM as u32)).unwrap();
     index.add(&vectors[..1000 * DIM], DIM, None).unwrap();
     let written = AtomicBool::new(false);

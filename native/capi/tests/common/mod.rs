@@ -6,32 +6,15 @@ use std::ffi::{CStr, CString, c_void};
 use std::path::Path;
 use std::ptr::{null, null_mut};
 
+pub use omen_testing::Random;
 use omendb::{
     Index, OMEN_FLOAT32, OMEN_L2, Options, Search, Status, omen_index_add, omen_index_close,
     omen_index_count, omen_index_create, omen_index_load, omen_index_remove, omen_index_save,
     omen_index_search, omen_last_error,
 };
 
-/// SplitMix64: the same seed gives the same vectors.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in -1..1.
-    pub fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-
-    pub fn floats(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| self.unit()).collect()
-    }
+pub fn floats(random: &mut Random, count: usize) -> Vec<f32> {
+    (0..count).map(|_| random.unit()).collect()
 }
 
 pub fn options(dim: u32) -> Options {

@@ -5,7 +5,7 @@ mod common;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use common::{Random, params};
+use common::{Random, document, params};
 use omen_text::{AllDocs, TextIndex};
 
 #[test]
@@ -32,7 +32,7 @@ fn readers_see_every_finished_document_once() {
             .collect();
         let mut random = Random(3);
         for doc in 0..3_000 {
-            let text = format!("everywhere {}", random.document());
+            let text = format!("everywhere {}", document(&mut random));
             index.add(doc, &index.analyze(&text));
             finished.store(doc + 1, Ordering::Release);
             if doc % 50 == 49 {

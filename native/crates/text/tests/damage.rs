@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Random, params, search};
+use common::{Random, document, params, search};
 use omen_text::{Segment, SegmentError, TextIndex};
 
 const HEADER: usize = 64;
@@ -10,7 +10,7 @@ const HEADER: usize = 64;
 /// A small index with removals, as its checkpoint's bytes.
 fn files() -> (Vec<u8>, Vec<u8>) {
     let (mut random, index) = (Random(1), TextIndex::new(params()));
-    let texts: Vec<String> = (0..300).map(|_| random.document()).collect();
+    let texts: Vec<String> = (0..300).map(|_| document(&mut random)).collect();
     for (doc, text) in texts.iter().enumerate() {
         index.add(doc as u32, &index.analyze(text));
     }

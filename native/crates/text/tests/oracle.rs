@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{Random, exhaustive, params, search};
+use common::{Random, document, exhaustive, params, search, text};
 use omen_text::{AllDocs, AnalyzedDocument, TextIndex, TextSearchStats};
 
 /// An index and what it must be equal to.
@@ -30,7 +30,7 @@ impl Model {
     fn add(&mut self, random: &mut Random) {
         // Numbers ascend with gaps: some rows have no text.
         self.next += 1 + u32::from(random.below(10) == 0) * 7;
-        let document = self.index.analyze(&random.document());
+        let document = self.index.analyze(&document(random));
         assert_eq!(self.index.add(self.next, &document), document.length() > 0);
         assert!(!self.index.add(self.next, &document), "a replayed addition does nothing");
         self.documents.insert(self.next, document);
@@ -71,7 +71,7 @@ impl Model {
         assert_eq!((ours.docs, ours.total_length), (theirs.docs, theirs.total_length));
         for _ in 0..12 {
             let words = 1 + random.below(6);
-            let text = random.text(words);
+            let text = text(random, words);
             let k = [1, 3, 10, 1_000][random.below(4) as usize];
             let (query, again) = (self.index.query(&text), rebuilt.query(&text));
             let frequencies = |q: &omen_text::TextQuery| {
@@ -138,7 +138,7 @@ fn any_history_equals_the_rebuilt_index() {
 fn long_lists_are_pruned_without_changing_the_answer() {
     let mut random = Random(99);
     let index = TextIndex::new(params());
-    let documents: Vec<_> = (0..20_000).map(|_| index.analyze(&random.document())).collect();
+    let documents: Vec<_> = (0..20_000).map(|_| index.analyze(&document(&mut random))).collect();
     for (doc, document) in documents.iter().enumerate() {
         index.add(doc as u32, document);
         if doc == 14_999 {
@@ -149,7 +149,7 @@ fn long_lists_are_pruned_without_changing_the_answer() {
     let mut total = TextSearchStats::default();
     for words in [1, 2, 3, 5, 8] {
         for _ in 0..4 {
-            let query = index.query(&random.text(words));
+            let query = index.query(&text(&mut random, words));
             let mut hits = Vec::new();
             let stats = index.search(&query, 10, &AllDocs, &mut hits);
             assert_eq!(hits, exhaustive(&index, &query, 10, all()));
@@ -192,7 +192,7 @@ fn statistics_are_captured_once_per_query() {
 #[test]
 fn late_numbers_find_their_place() {
     let (mut random, index) = (Random(5), TextIndex::new(params()));
-    let documents: Vec<_> = (0..600).map(|_| index.analyze(&random.document())).collect();
+    let documents: Vec<_> = (0..600).map(|_| index.analyze(&document(&mut random))).collect();
     // Runs of nine, each backwards: commits that finish out of order.
     for run in (0..600).collect::<Vec<usize>>().chunks(9) {
         for &doc in run.iter().rev() {
@@ -205,7 +205,7 @@ fn late_numbers_find_their_place() {
             index.seal(1_300);
         }
         for words in 1..6 {
-            let query = index.query(&random.text(words));
+            let query = index.query(&text(&mut random, words));
             assert_eq!(
                 search(&index, &query, 20, &|_| true),
                 exhaustive(&index, &query, 20, all())

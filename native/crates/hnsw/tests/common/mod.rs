@@ -1,4 +1,4 @@
-//! Seeded data and exact answers for the tests of this crate.
+//! Data and exact answers for the tests of this crate.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -7,28 +7,7 @@ use omen_hnsw::{
     Hit, HnswGraph, HnswParams, InsertScratch, Metric, NodeFilter, SearchRequest, SearchScratch,
     SearchStats, VectorSource,
 };
-
-/// SplitMix64.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    /// About normal: the sum of twelve uniform numbers has variance one.
-    pub fn normal(&mut self) -> f32 {
-        (0..12).map(|_| (self.next() >> 40) as f32 / (1u64 << 24) as f32).sum::<f32>() - 6.0
-    }
-}
+pub use omen_testing::Random;
 
 pub struct Rows {
     pub dim: usize,

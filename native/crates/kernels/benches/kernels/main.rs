@@ -11,6 +11,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use omen_kernels::{Dense, F16, Kernel, Kernels, PLANES, Pool, Sparse, tables};
+use omen_testing::Random;
 use report::{Measurement, Report};
 use simsimd::{BinarySimilarity, SpatialSimilarity};
 
@@ -31,19 +32,6 @@ fn time(mut call: impl FnMut()) -> f64 {
 
 /// The end of a result that was computed for its time.
 fn ignore<T>(_: T) {}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
 
 fn vector<T>(random: &mut Random, len: usize, of: impl Fn(u64) -> T) -> Vec<T> {
     (0..len).map(|_| of(random.next())).collect()

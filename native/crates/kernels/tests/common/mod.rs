@@ -3,24 +3,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use omen_kernels::F16;
-
-/// SplitMix64: the same seed gives the same vectors.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in -1..1.
-    pub fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-}
+pub use omen_testing::Random;
 
 /// An element of a vector that a kernel reads.
 pub trait Element: Copy + PartialEq + std::fmt::Debug + 'static {
