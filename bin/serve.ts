@@ -97,7 +97,7 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
       port: options.port,
       workers: options.workers,
       maxConnections: options.maxConnections,
-      settings: new Map(buffers === undefined ? [] : [["shared_buffers", buffers.setting]]),
+      settings: fixedSettings(buffers, options.maxConnections),
       authentication: authentication(options),
       tls: options.tls,
       onWorkerDeath: (error) => {
@@ -115,6 +115,17 @@ export async function startServer(options: ServeOptions): Promise<RunningServer>
     await stopEngine(engine);
     throw error;
   }
+}
+
+/** What SHOW answers for settings that are given when the server starts. */
+function fixedSettings(
+  buffers: SharedBuffers | undefined,
+  maxConnections: number | undefined,
+): ReadonlyMap<string, string> {
+  const settings = new Map<string, string>();
+  if (buffers !== undefined) settings.set("shared_buffers", buffers.setting);
+  if (maxConnections !== undefined) settings.set("max_connections", String(maxConnections));
+  return settings;
 }
 
 /** Loads the settings' definitions only when they are needed: a server's start waits for it. */

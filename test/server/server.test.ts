@@ -125,6 +125,7 @@ describe("omendb serve", () => {
     const running = await connect(url);
     const other = await connect(url);
     await expect(connect(url)).rejects.toMatchObject({ code: "53300" });
+    expect((await other.query("SHOW max_connections")).rows).toEqual([{ max_connections: "2" }]);
     const processId = (await running.query("SELECT pg_backend_pid() AS id")).rows[0] as { id: number };
     const sleeping = running.query("SELECT pg_sleep(20)").catch((error: unknown) => error);
     await new Promise((resolve) => setTimeout(resolve, 50));
