@@ -93,6 +93,7 @@ export interface EngineStatistics {
   builds(): readonly {
     readonly indexId: number;
     readonly relationId: number;
+    readonly processId: number;
     readonly phase: string;
     readonly done: number;
     readonly total: number;

@@ -192,9 +192,19 @@ export interface LockStatus {
 export interface BuildProgress {
   readonly indexId: number;
   readonly relationId: number;
+  /** The session that builds. */
+  readonly processId: number;
   readonly phase: string;
   readonly done: number;
   readonly total: number;
+}
+
+/** Memory that building a graph takes, vectors not included. */
+export interface IndexMemory {
+  /** The graph itself and what it is built with at least. */
+  readonly leastBytes: number;
+  /** Codes that live as long as the build. */
+  readonly codeBytes: number;
 }
 
 /** One committed catalogue change: `value` undefined = removed. */
@@ -493,8 +503,13 @@ export interface EngineTransaction {
   dropRelation(relationId: number): void;
   /** Appends a column; existing rows read `initial` (one row, may be NULL). */
   addColumn(relationId: number, column: ColumnSpec, initial: ColumnBuffer): void;
-  /** 0 = built; else a token, after which indexResult() returns or throws (23505 with the rid of a duplicate, 57014). */
-  createIndex(spec: IndexSpec): number;
+  /** What building this index over the rows committed by now takes; zeros where it is built without regard to memory. */
+  indexMemory(spec: IndexSpec): IndexMemory;
+  /**
+   * 0 = built; else a token, after which indexResult() returns or throws (23505 with the rid of a duplicate, 57014). A graph
+   * is built without the codes of IndexMemory, and slower, where `memoryBytes` has no room for both.
+   */
+  createIndex(spec: IndexSpec, memoryBytes: number): number;
   indexResult(): void;
   dropIndex(indexId: number): void;
   createSequence(spec: SequenceSpec): void;

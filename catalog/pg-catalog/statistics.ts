@@ -7,7 +7,7 @@ import type { CatalogSnapshot, VirtualContext } from "../catalog.ts";
 import { schemaName } from "../deparse/identifier.ts";
 import type { ColumnStatistics, IndexEntry, TableEntry } from "../entries.ts";
 import { PAGE_SIZE_BYTES } from "./classes.ts";
-import type { RelationRows, Row } from "./rows.ts";
+import type { RelationRows } from "./rows.ts";
 
 interface AnalyzedColumn {
   readonly table: TableEntry;
@@ -131,17 +131,23 @@ export const pgStatDatabase: RelationRows = {
   },
 };
 
-/** Index builds as the engine reports them: rows done and to do, in the engine's unit of work. */
+/**
+ * Index builds as the engine reports them: rows done and to do, in the engine's unit of work. Blocks stand in the same
+ * relation, because pgvector's documentation tells users to divide those.
+ */
 export const pgStatProgressCreateIndex: RelationRows = {
   lookups: [],
-  *rows({ catalog, functions, statistics }) {
-    const builds = new Map(statistics.builds().map((build) => [build.relationId, build]));
-    for (const table of userTables(catalog)) {
-      const build = builds.get(table.storageId);
-      if (build === undefined) continue;
+  *rows({ catalog, statistics }) {
+    const builds = statistics.builds();
+    if (builds.length === 0) return;
+    const tables = new Map(Array.from(userTables(catalog), (table) => [table.storageId, table]));
+    for (const build of builds) {
+      const table = tables.get(build.relationId);
+      if (table === undefined) continue;
       const index = catalog.indexesOf(table.oid).find((candidate) => candidate.storageId === build.indexId);
+      const pages = pagesOf(statistics, table);
       yield {
-        pid: functions.session.processId,
+        pid: build.processId,
         datid: catalog.database.oid,
         datname: catalog.database.name,
         relid: table.oid,
@@ -149,7 +155,8 @@ export const pgStatProgressCreateIndex: RelationRows = {
         index_relid: index?.oid ?? 0,
         command: "CREATE INDEX",
         phase: build.phase,
-        blocks_total: pagesOf({ catalog, functions, statistics }, table),
+        blocks_total: pages,
+        blocks_done: Math.floor(pages * Math.min(1, build.done / Math.max(1, build.total))),
         tuples_total: build.total,
         tuples_done: build.done,
       };
@@ -157,6 +164,6 @@ export const pgStatProgressCreateIndex: RelationRows = {
   },
 };
 
-function pagesOf({ statistics }: VirtualContext, table: TableEntry): Row[string] {
+function pagesOf(statistics: VirtualContext["statistics"], table: TableEntry): number {
   return Math.ceil(statistics.relationRows(table.storageId).sizeBytes / PAGE_SIZE_BYTES);
 }

@@ -230,7 +230,7 @@ export async function createIndex(
   };
   session.begin();
   const transaction = must(session.transaction, "a transaction");
-  const token = transaction.createIndex({
+  const spec: IndexSpec = {
     indexId: index.storageId,
     relationId: table.storageId,
     columns: [{ column: attnum - 1, keyKind: "int", descending: false, nullsFirst: false }],
@@ -240,7 +240,8 @@ export async function createIndex(
       ? { dimensions: must(table.columns[attnum - 1], "a column").type.typmod }
       : {}),
     ...more,
-  });
+  };
+  const token = transaction.createIndex(spec, Number.MAX_SAFE_INTEGER);
   if (token !== 0) {
     await wait(token);
     transaction.indexResult();

@@ -131,6 +131,7 @@ export function definitionContext(core: SessionCore): DefinitionContext {
       core.database.refresh();
     },
     notice: (notice) => core.notice(notice),
+    maintenanceMemoryBytes: () => core.settings.number("maintenance_work_mem") * 1024,
     evaluate: (expression) => evaluate(core, expression),
     findViolation: (tableOid, condition) => findViolation(core, tableOid, condition),
     fillColumns: (table, attnums) => fillColumns(core, table, attnums),

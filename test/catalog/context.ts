@@ -201,7 +201,7 @@ export function sampleContext(catalog: Snapshot, searchPath: readonly string[] =
     relationRows: () => ({ rowCount: 1000, sizeBytes: 81920 }),
     indexRows: () => ({ entryCount: 1000, sizeBytes: 16384 }),
     sequence: () => ({ lastValue: 7n, isCalled: true }),
-    builds: () => [{ indexId: 16391, relationId: 1, phase: "building", done: 10, total: 100 }],
+    builds: () => [{ indexId: 16391, relationId: 1, processId: 1, phase: "building", done: 10, total: 100 }],
   };
   const session = new Proxy(
     { processId: 1, currentUser: "postgres", sessionUser: "postgres", currentDatabase: "postgres" },

@@ -30,6 +30,8 @@ export interface DefinitionContext {
    */
   lockRelation(oid: number, mode: number): Promise<void>;
   notice(notice: Notice): void;
+  /** maintenance_work_mem. */
+  maintenanceMemoryBytes(): number;
   /** Value of an expression without columns, in this transaction. */
   evaluate(expression: BoundExpression): Promise<Datum>;
   /**

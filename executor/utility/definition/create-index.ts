@@ -14,6 +14,7 @@ import type { IndexColumnSpec, IndexSpec, Metric, Quantization } from "../../../
 import type { CreateIndexPlan } from "../../../planner/physical/definition.ts";
 import { columnSpec, packingOf } from "../../storage/column-spec.ts";
 import type { DefinitionContext } from "./context.ts";
+import { memoryNotice } from "./build-memory.ts";
 import { addHiddenColumns } from "./hidden-columns.ts";
 import { lockName } from "./name-lock.ts";
 import { chooseRelationName, relationExists } from "./names.ts";
@@ -137,7 +138,11 @@ export async function buildInEngine(
   index: IndexEntry,
 ): Promise<void> {
   try {
-    const token = context.transaction.createIndex(indexSpec(context, table, index));
+    const spec = indexSpec(context, table, index);
+    const allowedBytes = context.maintenanceMemoryBytes();
+    const notice = memoryNotice(context.transaction.indexMemory(spec), allowedBytes);
+    if (notice !== undefined) context.notice(notice);
+    const token = context.transaction.createIndex(spec, allowedBytes);
     if (token === 0) return;
     await context.wait(token);
     context.transaction.indexResult();

@@ -59,7 +59,8 @@ export declare class EngineTransaction {
   createRelation(relationId: number, columns: Array<ColumnSpec>, temporary: boolean): void
   dropRelation(relationId: number): void
   addColumn(relationId: number, column: ColumnSpec, initial: unknown): void
-  createIndex(spec: IndexSpec): number
+  indexMemory(spec: IndexSpec): IndexMemory
+  createIndex(spec: IndexSpec, memoryBytes: number): number
   indexResult(): void
   dropIndex(indexId: number): void
   createSequence(spec: SequenceSpec): void
@@ -125,6 +126,7 @@ export declare function attachEngine(): Engine
 export interface BuildProgress {
   indexId: number
   relationId: number
+  processId: number
   phase: string
   done: number
   total: number
@@ -185,6 +187,11 @@ export interface IndexColumnSpec {
   keyKind: string
   descending: boolean
   nullsFirst: boolean
+}
+
+export interface IndexMemory {
+  leastBytes: number
+  codeBytes: number
 }
 
 export interface IndexSpec {

@@ -178,6 +178,7 @@ pub struct IndexStatistics {
 pub struct BuildProgress {
     pub index_id: u32,
     pub relation_id: u32,
+    pub process_id: u32,
     pub phase: String,
     pub done: f64,
     pub total: f64,
@@ -321,6 +322,7 @@ impl Engine {
             let running = running.map(|build| BuildProgress {
                 index_id: build.index_id,
                 relation_id: build.relation_id,
+                process_id: build.process_id,
                 phase: build.phase.to_owned(),
                 done: build.done as f64,
                 total: build.total as f64,

@@ -106,9 +106,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     match option("builder", "batch") {
         "insert" => graph.build(nodes, &rows, threads, &progress, &cancel)?,
         "batch" => {
-            let code_memory_bytes = option("code_memory", "1000000000").parse()?;
+            let memory_bytes = option("memory", "10000000000").parse()?;
             let (progress, cancel) = (&progress, &cancel);
-            let options = BatchOptions { threads, code_memory_bytes, progress, cancel };
+            let options = BatchOptions { threads, memory_bytes, progress, cancel };
             graph.build_batches(nodes, &rows, |_| false, &options)?;
         }
         _ => return Err("builder".into()),

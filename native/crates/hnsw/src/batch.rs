@@ -25,6 +25,7 @@ use crate::build::Cancelled;
 use crate::codes::Codes;
 use crate::graph::{HnswGraph, lock, split_mix};
 use crate::insert::{InsertScratch, PruneScratch};
+use crate::need::{BuildMemory, guide};
 use crate::scratch::Candidate;
 use crate::search::measure;
 use crate::space::{ExactSpace, inverse_norm};
@@ -43,8 +44,9 @@ const SAMPLE: usize = 16_384;
 pub struct BatchOptions<'a> {
     /// At least one; the calling thread is one of them.
     pub threads: usize,
-    /// Memory for codes that live only as long as the build; without room for them traversals read the vectors.
-    pub code_memory_bytes: usize,
+    /// Memory for all of [`BuildMemory`]. Without room for the codes of the build traversals read the vectors; what it needs
+    /// at least it takes in any case.
+    pub memory_bytes: u64,
     /// Counts finished nodes.
     pub progress: &'a AtomicU64,
     /// Looked at every few nodes.
@@ -143,16 +145,15 @@ impl HnswGraph {
         nodes: &[u32],
         options: &BatchOptions<'_>,
     ) -> Option<Codes> {
-        let HnswParams { quantisation, metric, seed, .. } = self.params;
-        let guided = matches!(quantisation, Quantisation::F16 | Quantisation::Sq8);
-        let room = nodes.len().saturating_mul(source.dim()) <= options.code_memory_bytes;
-        let numbers = nodes
-            .first()
-            .is_some_and(|&node| source.vector(node).to_floats(&mut vec![0.0; source.dim()]));
-        if guided || !room || !numbers || !Quantisation::Sq8.fits(metric) {
+        let HnswParams { metric, seed, .. } = self.params;
+        let kind = guide(&self.params, S::Vector::NUMBERS);
+        let needed =
+            BuildMemory::of(&self.params, source.dim(), S::Vector::NUMBERS, nodes.len() as u64);
+        let has_room = needed.total() <= options.memory_bytes;
+        if kind == Quantisation::None || nodes.is_empty() || !has_room {
             return None;
         }
-        Some(Codes::train(Quantisation::Sq8, metric, seed, source, &sample(nodes)))
+        Some(Codes::train(kind, metric, seed, source, &sample(nodes)))
     }
 }
 

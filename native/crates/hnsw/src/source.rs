@@ -45,9 +45,12 @@ pub trait VectorForm: Send + Sync {
     /// Asks the CPU for what a distance reads.
     fn prefetch(&self);
 
-    /// The vector as numbers, for quantisation. False when the form has no such thing; `out` is then unspecified.
-    /// Panics when `out` is not of the vector's dimension.
-    fn to_floats(&self, out: &mut [f32]) -> bool;
+    /// Whether such vectors are dense numbers, which can be quantised.
+    const NUMBERS: bool;
+
+    /// The vector as numbers, where it is: [`VectorForm::NUMBERS`]; panics otherwise, or when `out` is not of the
+    /// vector's dimension.
+    fn to_floats(&self, out: &mut [f32]);
 }
 
 /// Mixes words into one.
@@ -113,11 +116,12 @@ macro_rules! dense_form {
                 omen_kernels::prefetch(self);
             }
 
-            fn to_floats(&self, out: &mut [f32]) -> bool {
+            const NUMBERS: bool = true;
+
+            fn to_floats(&self, out: &mut [f32]) {
                 assert_eq!(self.len(), out.len(), "vectors of one dimension");
                 let float = $to_float;
                 out.iter_mut().zip(self).for_each(|(out, &element)| *out = float(element));
-                true
             }
         }
     };
@@ -164,7 +168,9 @@ impl VectorForm for [u64] {
         omen_kernels::prefetch(self);
     }
 
-    fn to_floats(&self, _: &mut [f32]) -> bool {
-        false
+    const NUMBERS: bool = false;
+
+    fn to_floats(&self, _: &mut [f32]) {
+        panic!("dense vectors")
     }
 }

@@ -82,8 +82,10 @@ impl VectorForm for SparseWords {
         omen_kernels::prefetch(&self.0);
     }
 
-    fn to_floats(&self, _: &mut [f32]) -> bool {
-        false
+    const NUMBERS: bool = false;
+
+    fn to_floats(&self, _: &mut [f32]) {
+        panic!("dense vectors")
     }
 }
 

@@ -9,10 +9,10 @@ use omen_hnsw::{
     AllNodes, BatchOptions, Cancelled, HnswGraph, HnswParams, Metric, Quantisation, VectorSource,
 };
 
-fn build_batches(rows: &Rows, params: HnswParams, threads: usize, room: usize) -> HnswGraph {
+fn build_batches(rows: &Rows, params: HnswParams, threads: usize, room: u64) -> HnswGraph {
     let graph = HnswGraph::new(params);
     let (progress, cancel) = (&AtomicU64::new(0), &AtomicBool::new(false));
-    let options = BatchOptions { threads, code_memory_bytes: room, progress, cancel };
+    let options = BatchOptions { threads, memory_bytes: room, progress, cancel };
     graph.build_batches(0..rows.len(), rows, |_| false, &options).expect("nobody cancels");
     let done = progress.load(std::sync::atomic::Ordering::Relaxed);
     assert_eq!((graph.len(), done), (rows.len(), u64::from(rows.len())));
@@ -28,12 +28,12 @@ fn bytes_of(graph: &HnswGraph) -> Vec<u8> {
 #[test]
 fn batches_are_as_good_as_single_insertions() {
     for (metric, quantisation, room) in [
-        (Metric::L2, Quantisation::None, usize::MAX),
+        (Metric::L2, Quantisation::None, u64::MAX),
         (Metric::L2, Quantisation::None, 0),
         (Metric::Cosine, Quantisation::Sq8, 0),
-        (Metric::InnerProduct, Quantisation::None, usize::MAX),
+        (Metric::InnerProduct, Quantisation::None, u64::MAX),
         (Metric::L2, Quantisation::F16, 0),
-        (Metric::L1, Quantisation::None, usize::MAX),
+        (Metric::L1, Quantisation::None, u64::MAX),
     ] {
         let (rows, queries) = Rows::clustered(4_060, 24, 71).split(4_000);
         let shape = HnswParams { quantisation, ..params(metric) };
@@ -55,7 +55,7 @@ fn any_number_of_threads_gives_the_same_graph() {
     }
     let bytes = |threads| {
         let shape = HnswParams { quantisation: Quantisation::Sq8, ..params(Metric::Cosine) };
-        bytes_of(&build_batches(&rows, shape, threads, usize::MAX))
+        bytes_of(&build_batches(&rows, shape, threads, u64::MAX))
     };
     let one = bytes(1);
     assert!(one == bytes(2) && one == bytes(5));
@@ -71,7 +71,7 @@ fn sorted_rows_and_copies_are_found() {
     for node in 0..600 {
         rows.floats.copy_within(0..12, (3_000 + node) * 12);
     }
-    let graph = build_batches(&rows, params(Metric::L2), 2, usize::MAX);
+    let graph = build_batches(&rows, params(Metric::L2), 2, u64::MAX);
     let (_, queries) = Rows::clustered(4_060, 12, 73).split(4_000);
     let actual = recall(&graph, &rows, &queries, (10, 60), &AllNodes);
     assert!(actual >= 0.97, "recall {actual}");
@@ -92,12 +92,12 @@ fn small_empty_and_undefined_inputs_build() {
             rows.floats[..80].fill(0.0);
         }
         let shape = HnswParams { quantisation: Quantisation::Rabitq, ..params(Metric::Cosine) };
-        let graph = build_batches(&rows, shape, 3, usize::MAX);
+        let graph = build_batches(&rows, shape, 3, u64::MAX);
         let (hits, _) = search(&graph, &rows, &[1.0; 8], (50, 50), &AllNodes);
         assert_eq!(hits.len(), if count == 20 { 10 } else { count });
     }
     let rows = Rows { dim: 4, floats: vec![0.0; 400] };
-    let graph = build_batches(&rows, params(Metric::Cosine), 2, usize::MAX);
+    let graph = build_batches(&rows, params(Metric::Cosine), 2, u64::MAX);
     assert!(search(&graph, &rows, &[1.0; 4], (5, 5), &AllNodes).0.is_empty());
 }
 
@@ -107,7 +107,7 @@ fn skipped_nodes_are_left_out_and_cancelling_stops() {
     let graph = HnswGraph::new(params(Metric::L2));
     let (progress, cancel) = (AtomicU64::new(0), AtomicBool::new(false));
     let mut options =
-        BatchOptions { threads: 2, code_memory_bytes: 0, progress: &progress, cancel: &cancel };
+        BatchOptions { threads: 2, memory_bytes: 0, progress: &progress, cancel: &cancel };
     let odd = |node: u32| node % 2 == 1;
     graph.build_batches(0..2_000, &rows, odd, &options).expect("nobody cancels");
     let (hits, _) = search(&graph, &rows, rows.vector(3), (1_500, 1_500), &AllNodes);

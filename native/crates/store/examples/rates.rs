@@ -101,7 +101,8 @@ fn main() {
         nulls_first: false,
     }];
     let method = IndexMethod::Btree { unique: true, nulls_not_distinct: false };
-    tx.create_index(IndexSpec { index_id: PK, relation_id: T, method, columns }).unwrap();
+    let spec = IndexSpec { index_id: PK, relation_id: T, method, columns };
+    tx.create_index(spec, u64::MAX).unwrap();
     tokens.wait(tx.commit().unwrap());
 
     let start = Instant::now();

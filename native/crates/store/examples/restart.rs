@@ -127,7 +127,8 @@ fn build(folder: &Path, rows: usize, vectors: usize) {
     let index = |index_id, relation_id, method, column| {
         let key_kind = KeyKind::Int;
         let column = IndexColumnSpec { column, key_kind, descending: false, nulls_first: false };
-        tx.create_index(IndexSpec { index_id, relation_id, method, columns: vec![column] }).unwrap()
+        let spec = IndexSpec { index_id, relation_id, method, columns: vec![column] };
+        tx.create_index(spec, u64::MAX).unwrap()
     };
     let unique = IndexMethod::Btree { unique: true, nulls_not_distinct: false };
     tokens.wait(index(ROWS_KEY, ROWS, unique, 0));

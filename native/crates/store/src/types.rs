@@ -249,6 +249,8 @@ pub struct IndexStatistics {
 pub struct BuildProgress {
     pub index_id: u32,
     pub relation_id: u32,
+    /// The session that builds.
+    pub process_id: u32,
     pub phase: &'static str,
     pub done: u64,
     pub total: u64,

@@ -10,6 +10,12 @@ use napi::bindgen_prelude::BigInt;
 use napi::{Env, Unknown};
 use napi_derive::napi;
 
+#[napi(object)]
+pub struct IndexMemory {
+    pub least_bytes: f64,
+    pub code_bytes: f64,
+}
+
 #[napi]
 impl EngineTransaction {
     #[napi]
@@ -47,8 +53,25 @@ impl EngineTransaction {
     }
 
     #[napi]
-    pub fn create_index(&self, env: Env, spec: spec::IndexSpec) -> napi::Result<u32> {
-        guard(env, || Ok(token(self.transaction.create_index(spec::index(&spec)?)?)))
+    pub fn index_memory(&self, env: Env, spec: spec::IndexSpec) -> napi::Result<IndexMemory> {
+        guard(env, || {
+            let needed = self.transaction.index_memory(&spec::index(&spec)?)?;
+            Ok(needed.map_or(IndexMemory { least_bytes: 0.0, code_bytes: 0.0 }, |needed| {
+                IndexMemory { least_bytes: needed.least as f64, code_bytes: needed.codes as f64 }
+            }))
+        })
+    }
+
+    #[napi]
+    pub fn create_index(
+        &self,
+        env: Env,
+        spec: spec::IndexSpec,
+        memory_bytes: f64,
+    ) -> napi::Result<u32> {
+        guard(env, || {
+            Ok(token(self.transaction.create_index(spec::index(&spec)?, memory_bytes as u64)?))
+        })
     }
 
     #[napi]

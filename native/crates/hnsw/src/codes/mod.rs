@@ -21,7 +21,7 @@ use crate::pool::Pool;
 use crate::space::{BLOCK, Space, inverse_norm};
 use crate::{VectorForm, VectorSource};
 pub(crate) use half::HalfSpace;
-pub(crate) use rabitq::{FACTOR_BYTES, Rabitq, RabitqQuery, RabitqSpace};
+pub(crate) use rabitq::{Rabitq, RabitqQuery, RabitqSpace};
 pub(crate) use sq8::{Sq8, Sq8Query, Sq8Space};
 
 /// What an index keeps of each vector for its traversals; SQL's `WITH (quantization = ...)`.
@@ -48,6 +48,21 @@ impl Quantisation {
                 matches!(metric, Metric::L2 | Metric::InnerProduct | Metric::Cosine)
             }
         }
+    }
+
+    /// Whether such codes are near enough to the vectors to build a graph by.
+    pub(crate) fn can_guide_building(self) -> bool {
+        matches!(self, Self::F16 | Self::Sq8)
+    }
+}
+
+/// Bytes of one code of `dim` dimensions; whole words.
+pub(crate) fn code_bytes(quantisation: Quantisation, dim: usize) -> usize {
+    match quantisation {
+        Quantisation::None => 0,
+        Quantisation::F16 => (2 * dim).next_multiple_of(4),
+        Quantisation::Sq8 => dim.next_multiple_of(4),
+        Quantisation::Rabitq => rabitq::row_bytes(dim),
     }
 }
 
@@ -93,7 +108,7 @@ impl Codes {
 
     /// Codes of `dim` dimensions in the pool that `pool` makes for rows of so many bytes.
     pub fn new(codec: Codec, metric: Metric, dim: usize, pool: impl FnOnce(usize) -> Pool) -> Self {
-        let bytes = codec.row_bytes(dim);
+        let bytes = code_bytes(codec.quantisation(), dim);
         Self { codec, dim, metric, pool: pool(bytes) }
     }
 
@@ -135,23 +150,23 @@ impl Codes {
 
     /// Whether these codes are near enough to the vectors to build a graph by.
     pub fn can_guide_building(&self) -> bool {
-        !matches!(self.codec, Codec::Rabitq(_))
+        self.codec.quantisation().can_guide_building()
     }
 }
 
 impl Codec {
-    fn row_bytes(&self, dim: usize) -> usize {
+    fn quantisation(&self) -> Quantisation {
         match self {
-            Self::Half => (2 * dim).next_multiple_of(4),
-            Self::Sq8(_) => dim.next_multiple_of(4),
-            Self::Rabitq(_) => rabitq::row_bytes(dim),
+            Self::Half => Quantisation::F16,
+            Self::Sq8(_) => Quantisation::Sq8,
+            Self::Rabitq(_) => Quantisation::Rabitq,
         }
     }
 }
 
 /// The vector as floats; under cosine of length one, so that a dot product is all a distance needs.
 fn floats_of<V: VectorForm + ?Sized>(metric: Metric, vector: &V, out: &mut [f32]) {
-    assert!(vector.to_floats(out), "codes of vectors that are numbers");
+    vector.to_floats(out);
     if metric == Metric::Cosine {
         let scale = inverse_norm(vector);
         for value in out {

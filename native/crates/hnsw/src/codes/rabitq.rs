@@ -17,7 +17,7 @@ use omen_kernels::{Metric, PLANES, kernels, pack_bits, pack_planes, words};
 use crate::pool::Pool;
 use crate::space::{BLOCK, or_infinite};
 
-pub(crate) const FACTOR_BYTES: usize = 16;
+const FACTOR_BYTES: usize = 16;
 const LEVELS: f32 = ((1 << PLANES) - 1) as f32;
 /// Rounds of sign flips and transforms; three leave nothing of the axes, and one more costs little.
 const ROUNDS: usize = 4;

@@ -27,8 +27,9 @@ mod write;
 
 use std::io;
 
-use omen_kernels::{Metric, words};
+use omen_kernels::Metric;
 
+use crate::codes::code_bytes;
 use crate::{EF_CONSTRUCTION_RANGE, HnswParams, M_RANGE, MAX_NODE, Quantisation};
 
 const MAGIC: [u8; 8] = *b"OMENHNSW";
@@ -177,14 +178,7 @@ impl Header {
 
     /// Bytes of one code.
     fn code_bytes(&self) -> usize {
-        let dim = self.dim as usize;
-        match self.params.quantisation {
-            _ if dim == 0 => 0,
-            Quantisation::None => 0,
-            Quantisation::F16 => (2 * dim).next_multiple_of(WORD),
-            Quantisation::Sq8 => dim.next_multiple_of(WORD),
-            Quantisation::Rabitq => words(dim) * size_of::<u64>() + crate::codes::FACTOR_BYTES,
-        }
+        if self.dim == 0 { 0 } else { code_bytes(self.params.quantisation, self.dim as usize) }
     }
 
     fn layout(&self) -> Layout {

@@ -1,17 +1,19 @@
 //! A graph index over a vector column: a graph of vids, and a tail of vids not linked yet.
 //!
-//! Commits append to the column and return; the pool links new vids into the graph in order. Until a vid is linked every
-//! search looks at it exactly, so a committed row is found at once. Visibility is the column's entry table, tested inside
+//! An index over rows that exist is built as a whole, in batches. Later commits append to the column and return; the pool
+//! links new vids into the graph in order. Until a vid is linked every search looks at it exactly, so a committed row is
+//! found at once. Visibility is the column's entry table, tested inside
 //! the traversal. A vid nobody can see any more when its turn comes is left out of the graph for good.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use omen_hnsw::{
-    F16, HnswGraph, HnswParams, InsertScratch, Quantisation, SearchScratch, SparseWords,
+    BatchOptions, BuildMemory, Cancelled, F16, HnswGraph, HnswParams, InsertScratch, Quantisation,
+    SearchScratch, SparseWords,
 };
 
-use crate::error::{Result, StoreError};
+use crate::error::StoreError;
 use crate::sync::lock;
 use crate::table::form::{FormRows, InWords, has_metric, words};
 use crate::table::vectors::VectorColumn;
@@ -19,6 +21,11 @@ use crate::types::{Form, GraphSpec, IndexStatistics};
 
 /// Vids a search scans exactly before commits that bring more have to wait for the graph.
 pub const MAX_TAIL: u32 = 16_384;
+
+/// Vids for which an empty graph is built at once, during which they all stay in the tail.
+const BATCH_TAIL: u32 = 4096;
+/// Memory for that: PostgreSQL's default of `maintenance_work_mem`.
+const BACKGROUND_BYTES: u64 = 64 << 20;
 
 /// Scratches kept: about as many as threads search at once.
 const MAX_IDLE_SCRATCHES: usize = 8;
@@ -39,7 +46,11 @@ pub struct HnswIndex {
 
 impl HnswIndex {
     /// An empty index. Errors when the column's rows are not what `spec` says, or codes or metric do not go with it.
-    pub fn new(column: u16, vectors: Arc<VectorColumn>, spec: GraphSpec) -> Result<Self> {
+    pub fn new(
+        column: u16,
+        vectors: Arc<VectorColumn>,
+        spec: GraphSpec,
+    ) -> Result<Self, StoreError> {
         let has_codes = spec.quantisation == Quantisation::None
             || (matches!(spec.form, Form::F32 | Form::F16) && spec.quantisation.fits(spec.metric));
         let in_range = omen_hnsw::M_RANGE.contains(&spec.m)
@@ -92,8 +103,46 @@ impl HnswIndex {
         self.vectors.published.load(Ordering::Acquire).saturating_sub(self.graph.len())
     }
 
-    /// Links published vids on `threads` threads until none is left or `cancel` is set. One caller at a time.
+    /// What building the graph of the vids published so far takes.
+    pub fn build_memory(&self) -> BuildMemory {
+        let nodes = u64::from(self.vectors.published.load(Ordering::Acquire));
+        let numbers = matches!(self.spec.form, Form::F32 | Form::F16);
+        BuildMemory::of(self.graph.params(), self.spec.dim as usize, numbers, nodes)
+    }
+
+    /// Builds the graph of the vids published so far at once, on `options.threads` threads; the same rows give the same
+    /// graph on any number of them. Nothing was linked yet and nobody links meanwhile. After a cancel the graph is to be
+    /// dropped.
+    pub fn build(&self, oldest: u64, options: &BatchOptions<'_>) -> Result<(), Cancelled> {
+        match self.spec.form {
+            Form::F32 => self.build_as::<[f32]>(oldest, options),
+            Form::F16 => self.build_as::<[F16]>(oldest, options),
+            Form::Bits => self.build_as::<[u64]>(oldest, options),
+            Form::Sparse => self.build_as::<SparseWords>(oldest, options),
+        }
+    }
+
+    fn build_as<V: InWords + ?Sized>(
+        &self,
+        oldest: u64,
+        options: &BatchOptions<'_>,
+    ) -> Result<(), Cancelled> {
+        let end = self.vectors.published.load(Ordering::Acquire);
+        let entries = self.vectors.entries.view();
+        let is_dead = |vid| entries.dead(vid, oldest);
+        self.graph.build_batches(0..end, &self.rows::<V>(), is_dead, options)
+    }
+
+    /// Links published vids on `threads` threads until none is left or `cancel` is set: the engine ends then. An empty graph
+    /// with many to come is built at once. One caller at a time.
     pub fn link(&self, threads: usize, oldest: u64, progress: &AtomicU64, cancel: &AtomicBool) {
+        if self.graph.is_empty() && self.tail() >= BATCH_TAIL {
+            let options =
+                BatchOptions { threads, memory_bytes: BACKGROUND_BYTES, progress, cancel };
+            // Cancelled, nothing counts as linked, and the checkpoint of the end writes an empty graph.
+            let _ = self.build(oldest, &options);
+            return;
+        }
         match self.spec.form {
             Form::F32 => self.link_as::<[f32]>(threads, oldest, progress, cancel),
             Form::F16 => self.link_as::<[F16]>(threads, oldest, progress, cancel),

@@ -7,6 +7,8 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use omen_hnsw::{BatchOptions, BuildMemory, Cancelled};
+
 use super::{CatalogWrite, Definition, State, Transaction, Undo};
 use crate::column::ColumnRef;
 use crate::error::{Result, StoreError, sqlstate};
@@ -31,6 +33,8 @@ pub struct Build {
     pub cancel: AtomicBool,
     pub done: AtomicU64,
     pub total: AtomicU64,
+    /// What the build may take, see [`Transaction::create_index`].
+    memory_bytes: u64,
     phase: Mutex<&'static str>,
     result: Mutex<Option<Result<()>>>,
     session: Arc<Session>,
@@ -45,6 +49,7 @@ impl Build {
         BuildProgress {
             index_id: self.index.spec.index_id,
             relation_id: self.index.spec.relation_id,
+            process_id: self.session.process_id(),
             phase: *lock(&self.phase),
             done: self.done.load(Ordering::Relaxed),
             total: self.total.load(Ordering::Relaxed),
@@ -86,11 +91,15 @@ impl Build {
                 Ok(())
             }
             IndexKind::Hnsw(hnsw) => {
-                *lock(&self.phase) = "loading tuples";
+                *lock(&self.phase) = "building index: loading tuples";
                 self.total.store(u64::from(hnsw.tail()), Ordering::Relaxed);
-                // Only a cancel stops a link from within; the interrupt flag is turned into one by a glance per run.
-                hnsw.link(threads, oldest, &self.done, &self.cancel);
-                self.check_cancel()
+                let Build { memory_bytes, done: progress, cancel, .. } = self;
+                let options =
+                    BatchOptions { threads, memory_bytes: *memory_bytes, progress, cancel };
+                // Why it was cancelled the session knows best.
+                let built = hnsw.build(oldest, &options);
+                self.check_cancel()?;
+                built.map_err(|Cancelled| StoreError::interrupted(1))
             }
             IndexKind::Bm25(bm25) => {
                 self.total.store(read(&self.table.data).live, Ordering::Relaxed);
@@ -189,26 +198,28 @@ impl Transaction {
         Ok(())
     }
 
-    /// Builds an index. `Wait`: in the pool; after the token `index_result` answers.
-    pub fn create_index(&self, spec: IndexSpec) -> Result<Pending> {
+    /// What [`Self::create_index`] takes to build a graph over the rows committed by now; None for indexes that are built
+    /// without regard to memory.
+    pub fn index_memory(&self, spec: &IndexSpec) -> Result<Option<BuildMemory>> {
+        let mut state = self.open_state()?;
+        self.private(&mut state, spec.relation_id)?;
+        Ok(match self.empty_index(&state, spec)? {
+            IndexKind::Hnsw(hnsw) => Some(hnsw.build_memory()),
+            IndexKind::Btree(_) | IndexKind::Bm25(_) => None,
+        })
+    }
+
+    /// Builds an index. `Wait`: in the pool; after the token `index_result` answers. A graph is built slower, by its
+    /// vectors alone, where `memory_bytes` is less than [`Self::index_memory`]; what it takes at least it takes anyway.
+    pub fn create_index(&self, spec: IndexSpec, memory_bytes: u64) -> Result<Pending> {
         let mut state = self.open_state()?;
         if state.build.is_some() {
             return Err(StoreError::internal("an index build of this transaction is under way"));
         }
         let relation_id = spec.relation_id;
         self.private(&mut state, relation_id)?;
-        let private = state.private(relation_id);
-        let table = Arc::clone(&private.table);
-        let width = private.columns.len();
-        if spec.columns.is_empty() || spec.columns.iter().any(|c| c.column as usize >= width) {
-            return Err(StoreError::internal("index column outside the relation"));
-        }
-        // A column this transaction has added has no segments in the table yet.
-        let column = spec.columns[0].column;
-        let vectors = table.vectors(column as usize).or_else(|| {
-            crate::commit::publish::added_vectors(&state.definitions, relation_id, column as usize)
-        });
-        let kind = crate::engine::index_kind(&spec, vectors)?;
+        let kind = self.empty_index(&state, &spec)?;
+        let table = Arc::clone(&state.private(relation_id).table);
         let index = Arc::new(Index { spec, kind });
         let index_id = index.spec.index_id;
         self.engine.add_index(&index)?;
@@ -221,6 +232,7 @@ impl Transaction {
             cancel: AtomicBool::new(false),
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
+            memory_bytes,
             phase: Mutex::new("initializing"),
             result: Mutex::new(None),
             session: Arc::clone(&self.session),
@@ -249,6 +261,21 @@ impl Transaction {
             build.session.owner.channel.deliver(&[build.token]);
         });
         Ok(Pending::Wait(token))
+    }
+
+    /// An index without entries over a relation whose private table there is.
+    fn empty_index(&self, state: &State, spec: &IndexSpec) -> Result<IndexKind> {
+        let private = &state.tables[&spec.relation_id];
+        let width = private.columns.len();
+        if spec.columns.is_empty() || spec.columns.iter().any(|c| c.column as usize >= width) {
+            return Err(StoreError::internal("index column outside the relation"));
+        }
+        // A column this transaction has added has no segments in the table yet.
+        let column = spec.columns[0].column as usize;
+        let vectors = private.table.vectors(column).or_else(|| {
+            crate::commit::publish::added_vectors(&state.definitions, spec.relation_id, column)
+        });
+        crate::engine::index_kind(spec, vectors)
     }
 
     /// The result of a build whose token was delivered. Errors: 23505 with the row id of a duplicate, 57014.
