@@ -98,6 +98,13 @@ export interface EngineStatistics {
     readonly done: number;
     readonly total: number;
   }[];
+  /** Backups being written, in bytes of the copy; `total` 0 until it is known. */
+  backups(): readonly {
+    readonly processId: number;
+    readonly phase: string;
+    readonly done: number;
+    readonly total: number;
+  }[];
 }
 
 /** A table of pg_catalog or information_schema that is computed. */

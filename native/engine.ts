@@ -189,6 +189,14 @@ export interface LockStatus {
   readonly waitStart?: number;
 }
 
+/** A backup, with bytes of the copy; `processId` is of the session that asked for it. */
+export interface BackupProgress {
+  readonly processId: number;
+  readonly phase: string;
+  readonly done: number;
+  readonly total: number;
+}
+
 export interface BuildProgress {
   readonly indexId: number;
   readonly relationId: number;
@@ -239,10 +247,8 @@ export interface Engine {
   buildProgress(): readonly BuildProgress[];
   /** Writes a checkpoint now (KV, vector segments, graph and text files, log recycling). Returns a wait token. */
   checkpoint(): number;
-  /** Copies the database as of one commit into the folder `path`, new or empty. Returns a wait token. 0A000 in memory. */
-  backup(path: string): number;
-  /** The commit number the copy is of, once the token is delivered; throws why there is none (58P02: not empty). */
-  backupResult(token: number): number;
+  /** Backups that are asked for or being written. */
+  backupProgress(): readonly BackupProgress[];
   /** Flushes, writes a clean checkpoint and stops the pool. Every session must be closed. Returns a wait token. */
   shutdown(): number;
 }
@@ -274,6 +280,13 @@ export interface EngineSession {
    * repeated call throws 40P01.
    */
   checkDeadlock(): boolean;
+  /**
+   * Copies the database as of one commit into the folder `path`, new or empty. Returns a wait token; an interrupt of the
+   * session ends the copy. 0A000 in memory.
+   */
+  backup(path: string): number;
+  /** The commit number the copy is of, once the token is delivered; throws why there is none (58P02: not empty). */
+  backupResult(token: number): number;
   /** At most one open transaction per session. */
   begin(isolation: Isolation, readOnly: boolean): EngineTransaction;
   /** Aborts what is open, releases locks, drops temporary relations and their catalogue entries. */
@@ -522,7 +535,6 @@ export interface EngineTransaction {
   catalogPut(key: string, value: string | undefined, temporary: boolean): void;
 }
 
-/** What the addon exports. */
 /** What a check looked at under one heading, and a line for each thing that is wrong. */
 export interface CheckedPart {
   readonly name: string;
@@ -530,6 +542,7 @@ export interface CheckedPart {
   readonly problems: readonly string[];
 }
 
+/** What the addon exports. */
 export interface EngineBinding {
   /** Opens the process's only engine: throws when one is open, 55006 when another process holds the folder. */
   readonly openEngine: (options: EngineOptions) => Engine;

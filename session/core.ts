@@ -360,5 +360,6 @@ function engineStatistics(core: SessionCore): EngineStatistics {
     indexRows: (storageId) => engine.indexStatistics(storageId),
     sequence: (storageId) => core.transactions.engine().sequenceState(storageId),
     builds: () => engine.buildProgress(),
+    backups: () => engine.backupProgress(),
   };
 }

@@ -1,5 +1,6 @@
 // The FunctionContext of one session: what function bodies may ask of it (common/function-context.ts).
 import { randomBytes } from "node:crypto";
+import { isAbsolute } from "node:path";
 import { SqlError, SqlState } from "../common/error.ts";
 import type { FunctionContext, SessionFunctions } from "../common/function-context.ts";
 import type { SequenceEntry } from "../catalog/entries.ts";
@@ -141,10 +142,11 @@ export class SessionFunctionsOf implements SessionFunctions {
     const core = this.#core;
     if (core.catalog().roleByName(core.user)?.isSuperuser !== true)
       throw new SqlError(SqlState.insufficientPrivilege, "must be superuser to back up the database");
-    const { engine, waits } = core.database;
-    const token = engine.backup(folder);
-    await waits.wait(token);
-    return BigInt(engine.backupResult(token));
+    if (!isAbsolute(folder))
+      throw new SqlError(SqlState.invalidName, "relative path not allowed for backup stored on server");
+    const token = core.engineSession.backup(folder);
+    await core.database.waits.wait(token);
+    return BigInt(core.engineSession.backupResult(token));
   }
   sleep(milliseconds: number): Promise<void> {
     return this.#core.interrupts.sleep(milliseconds);

@@ -14,6 +14,7 @@ import { pgAuthid, pgDatabase, pgGroup, pgRoles, pgShadow, pgUser } from "./shar
 import {
   pgStatDatabase,
   pgStatistic,
+  pgStatProgressBasebackup,
   pgStatProgressCreateIndex,
   pgStats,
   pgStatUserIndexes,
@@ -61,6 +62,7 @@ export const pgCatalogRows: ReadonlyMap<string, RelationRows> = new Map([
   ["pg_stat_all_indexes", pgStatUserIndexes],
   ["pg_stat_all_tables", pgStatUserTables],
   ["pg_stat_database", pgStatDatabase],
+  ["pg_stat_progress_basebackup", pgStatProgressBasebackup],
   ["pg_stat_progress_create_index", pgStatProgressCreateIndex],
   ["pg_stat_user_indexes", pgStatUserIndexes],
   ["pg_stat_user_tables", pgStatUserTables],

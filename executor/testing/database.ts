@@ -104,6 +104,7 @@ export class TestSession {
           indexRows: (id) => engine().indexStatistics(id),
           sequence: (id) => transaction.sequenceState(id),
           builds: () => engine().buildProgress(),
+          backups: () => engine().backupProgress(),
         },
         ...more,
       }),

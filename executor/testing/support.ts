@@ -229,6 +229,7 @@ export function options(more: Partial<ExecutionOptions> = {}): ExecutionOptions 
       indexRows: () => ({ entryCount: 0, sizeBytes: 0 }),
       sequence: () => ({ lastValue: 1n, isCalled: false }),
       builds: () => [],
+      backups: () => [],
     },
     settings: { exact: false, efSearch: undefined, enableIndexscan: true, workMemBytes: 4 << 20 },
     checkInterrupt: () => {},

@@ -44,6 +44,7 @@ export class CatalogEngine {
     catalogVersion: () => this.#log.length,
     catalogChanges: (version) => ({ version: this.#log.length, changes: this.#log.slice(version) }),
     buildProgress: () => [],
+    backupProgress: () => [],
     checkpoint: () => 0,
   });
 

@@ -202,6 +202,7 @@ export function sampleContext(catalog: Snapshot, searchPath: readonly string[] =
     indexRows: () => ({ entryCount: 1000, sizeBytes: 16384 }),
     sequence: () => ({ lastValue: 7n, isCalled: true }),
     builds: () => [{ indexId: 16391, relationId: 1, processId: 1, phase: "building", done: 10, total: 100 }],
+    backups: () => [{ processId: 7, phase: "streaming database files", done: 10, total: 100 }],
   };
   const session = new Proxy(
     { processId: 1, currentUser: "postgres", sessionUser: "postgres", currentDatabase: "postgres" },

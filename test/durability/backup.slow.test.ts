@@ -1,7 +1,7 @@
 // omendb backup, restore and check as a user runs them: a copy taken while clients write is the acknowledged history up to
 // a commit, passes the check, serves, and a damaged copy is found out.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
@@ -54,13 +54,26 @@ describe("backup", () => {
     const before = written;
     const copier = await connect(server.url);
     const answer = copier.query<{ commit: string }>("SELECT database_backup($1) AS commit", [copy]);
-    let isCopied = false;
+    const copying = { isOver: false };
     void answer.finally(() => {
-      isCopied = true;
+      copying.isOver = true;
     });
-    for (; !isCopied; written++) await client.query(insert, [written]);
+    for (; !copying.isOver; written++) await client.query(insert, [written]);
     expect(Number((await answer).rows[0]?.commit)).toBeGreaterThan(0);
     await expect(copier.query("SELECT database_backup($1)", [copy])).rejects.toMatchObject({ code: "58P02" });
+    // A cancelled backup leaves nothing behind.
+    const { pid } = (await copier.query<{ pid: number }>("SELECT pg_backend_pid() AS pid")).rows[0] ?? {
+      pid: 0,
+    };
+    const cancelled = join(folder, "cancelled");
+    const outcome = copier
+      .query("SELECT database_backup($1)", [cancelled])
+      .then(() => "done")
+      .catch((error: unknown) => (error as { code: string }).code);
+    await client.query("SELECT pg_cancel_backend($1)", [pid]);
+    const isCancelled = (await outcome) === "57014";
+    // The copy of a small database may be quicker than the cancel.
+    expect(existsSync(cancelled)).toBe(!isCancelled);
     await Promise.all([copier.end(), client.end()]);
     expect(omendb("check", data).output).toContain("in use");
     await server.kill();

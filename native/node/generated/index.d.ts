@@ -36,12 +36,13 @@ export declare class Engine {
   indexStatistics(indexId: number): IndexStatistics
   buildProgress(): Array<BuildProgress>
   checkpoint(): number
-  backup(path: string): number
-  backupResult(token: number): number
+  backupProgress(): Array<BackupProgress>
   shutdown(): number
 }
 
 export declare class EngineSession {
+  backup(path: string): number
+  backupResult(token: number): number
   get processId(): number
   get secretKey(): number
   /** Polled once per batch, so it does nothing but read a flag. */
@@ -122,6 +123,13 @@ export declare class TextQuery {
 }
 
 export declare function attachEngine(): Engine
+
+export interface BackupProgress {
+  processId: number
+  phase: string
+  done: number
+  total: number
+}
 
 export interface BuildProgress {
   indexId: number

@@ -6,7 +6,7 @@ use crate::session::EngineSession;
 use napi::Env;
 use napi::bindgen_prelude::{Function, Object, Uint32Array};
 use napi_derive::napi;
-use omen_disk::{DirLock, Disk, DiskError, FjallKv, Kv, OsDisk};
+use omen_disk::{DirLock, Disk, DiskError, FjallKv, OsDisk};
 use omen_store::{EngineOptions, Notifier, Pending, Storage, StoreError, sqlstate};
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ fn open_slot() -> MutexGuard<'static, Option<Open>> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn disk_failed(error: &DiskError) -> StoreError {
+pub fn disk_failed(error: &DiskError) -> StoreError {
     let mut failed = StoreError::new(sqlstate::INTERNAL, error.to_string());
     failed.sqlstate = Cow::Borrowed(error.sqlstate());
     failed
@@ -61,17 +61,6 @@ pub fn open_engine(env: Env, options: Object<'_>) -> napi::Result<Engine> {
         *slot = Some(Open { engine: Arc::clone(&engine), _folder: folder });
         Ok(Engine { shared: engine, courier: None, channel: None })
     })
-}
-
-/// A folder, with its store, that nothing is in yet.
-fn empty_folder(path: &str) -> omen_store::Result<(Arc<dyn Disk>, Arc<dyn Kv>)> {
-    let disk = OsDisk::open(path).map_err(|error| disk_failed(&error))?;
-    if !disk.list("").map_err(|error| disk_failed(&error))?.is_empty() {
-        let message = format!("directory \"{path}\" exists but is not empty");
-        return Err(StoreError::new("58P02", message));
-    }
-    let kv = FjallKv::open(&std::path::Path::new(path).join("kv"));
-    Ok((Arc::new(disk), Arc::new(kv.map_err(|error| disk_failed(&error))?)))
 }
 
 #[napi(object)]
@@ -184,7 +173,15 @@ pub struct BuildProgress {
     pub total: f64,
 }
 
-fn token(pending: Pending) -> u32 {
+#[napi(object)]
+pub struct BackupProgress {
+    pub process_id: u32,
+    pub phase: String,
+    pub done: f64,
+    pub total: f64,
+}
+
+pub fn token(pending: Pending) -> u32 {
     match pending {
         Pending::Done => 0,
         Pending::Wait(token) => token,
@@ -341,17 +338,17 @@ impl Engine {
     }
 
     #[napi]
-    pub fn backup(&self, env: Env, path: String) -> napi::Result<u32> {
+    pub fn backup_progress(&self, env: Env) -> napi::Result<Vec<BackupProgress>> {
         guard(env, || {
-            self.courier()?;
-            let channel = self.channel.as_ref().ok_or_else(|| misuse("the channel is closed"))?;
-            Ok(token(self.shared.backup(channel, Box::new(move || empty_folder(&path)))?))
+            let running = self.shared.backup_progress().into_iter();
+            let running = running.map(|backup| BackupProgress {
+                process_id: backup.process_id,
+                phase: backup.phase.to_owned(),
+                done: backup.done as f64,
+                total: backup.total as f64,
+            });
+            Ok(running.collect())
         })
-    }
-
-    #[napi]
-    pub fn backup_result(&self, env: Env, token: u32) -> napi::Result<f64> {
-        guard(env, || Ok(self.shared.backup_result(token)? as f64))
     }
 
     #[napi]

@@ -13,6 +13,7 @@
 // It leaves the exports out of a test build, where nothing else uses what they call.
 #![cfg_attr(test, allow(dead_code, unused_imports))]
 
+mod backup;
 mod channel;
 mod columns;
 mod copy;

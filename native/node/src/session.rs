@@ -1,5 +1,7 @@
 //! A client's session.
 
+use crate::backup::empty_folder;
+use crate::engine::token;
 use crate::error::{Result, guard, misuse};
 use crate::transaction::EngineTransaction;
 use napi::Env;
@@ -65,6 +67,16 @@ fn class(class_id: i32) -> Option<i32> {
 
 #[napi]
 impl EngineSession {
+    #[napi]
+    pub fn backup(&self, env: Env, path: String) -> napi::Result<u32> {
+        guard(env, || Ok(token(self.session.backup(Box::new(move || empty_folder(&path)))?)))
+    }
+
+    #[napi]
+    pub fn backup_result(&self, env: Env, token: u32) -> napi::Result<f64> {
+        guard(env, || Ok(self.session.backup_result(token)? as f64))
+    }
+
     #[napi(getter)]
     pub fn process_id(&self) -> u32 {
         self.session.process_id()

@@ -42,6 +42,24 @@ impl Reached {
 }
 
 impl HnswGraph {
+    /// Which nodes below [`HnswGraph::len`] level 0 leads to from the entry, those with equal vectors included; for checks of
+    /// a graph that nobody changes meanwhile.
+    pub fn reachable(&self) -> Vec<bool> {
+        let nodes = self.len() as usize;
+        let mut reached = Reached { marks: vec![false; nodes], open: Vec::new() };
+        let Some(entry) = self.entry() else { return reached.marks };
+        reached.walk(self, entry);
+        for node in 0..nodes as u32 {
+            // A node that hangs in a chain has no links of its own.
+            let mut next = if reached.marks[node as usize] { self.next_twin(node) } else { None };
+            while let Some(twin) = next.filter(|&twin| !reached.marks[twin as usize]) {
+                reached.marks[twin as usize] = true;
+                next = self.next_twin(twin);
+            }
+        }
+        reached.marks
+    }
+
     /// Makes every linked node below `nodes` that is not removed one that level 0 leads to. Nothing else changes the graph meanwhile.
     pub(crate) fn reconnect<S: VectorSource>(
         &self,

@@ -53,7 +53,7 @@ mod types;
 mod value;
 
 pub use column::{ColumnMut, ColumnRef, KeyRange, ValuesMut, ValuesRef};
-pub use durable::{CheckedPart, OpenTarget, check, check_files};
+pub use durable::{BackupTarget, CheckedPart, OpenTarget, check};
 pub use engine::{Engine, EngineOptions, Storage};
 pub use error::{Result, StoreError, sqlstate};
 pub use lock::{LockStatus, LockTag};

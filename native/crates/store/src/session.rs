@@ -117,6 +117,11 @@ impl Session {
         }
     }
 
+    /// Tells the session's thread that what it waits for is there.
+    pub(crate) fn deliver(&self, token: u32) {
+        self.owner.channel.deliver(&[token]);
+    }
+
     pub(crate) fn check_interrupt(&self) -> Result<()> {
         match self.interrupt() {
             0 => Ok(()),

@@ -256,6 +256,15 @@ pub struct BuildProgress {
     pub total: u64,
 }
 
+/// A backup that is asked for or being written; `done` and `total` in bytes of the copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupProgress {
+    pub process_id: u32,
+    pub phase: &'static str,
+    pub done: u64,
+    pub total: u64,
+}
+
 /// One committed catalogue change; `value` None = removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogChange {

@@ -32,6 +32,11 @@ impl AnalyzedDocument {
         document
     }
 
+    /// The document that is this one term, as analysis gives it.
+    pub(crate) fn of_term(term: &str) -> Self {
+        Self { text: term.to_owned(), terms: vec![(term.len() as u32, 1)], length: 1 }
+    }
+
     /// Number of tokens, repeats included.
     pub fn length(&self) -> u32 {
         self.length

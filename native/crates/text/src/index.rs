@@ -144,9 +144,17 @@ impl TextIndex {
 
     /// Analyses a query and captures the statistics it is scored with, here and in [`TextQuery::score`].
     pub fn query(&self, text: &str) -> TextQuery {
-        let query = self.analyze(text);
+        self.query_of(&self.analyze(text))
+    }
+
+    /// The query for one term as it stands in the index: analysing it again could give another.
+    pub fn query_term(&self, term: &str) -> TextQuery {
+        self.query_of(&AnalyzedDocument::of_term(term))
+    }
+
+    fn query_of(&self, query: &AnalyzedDocument) -> TextQuery {
         let state = self.read();
-        TextQuery::new(&self.params, state.statistics(), &query, |term| state.docs_with(term))
+        TextQuery::new(&self.params, state.statistics(), query, |term| state.docs_with(term))
     }
 
     /// The score of any text under a query: to the bit what [`TextIndex::search`] gives a document of that text.

@@ -100,7 +100,9 @@ impl Durable {
                     }
                 }
                 Work::Checkpoint(waiter) => self.checkpoint_for(engine, &mut state, waiter),
-                Work::Backup(request) => self.backup_for(engine, &mut state, request),
+                Work::Backup(open, request) => {
+                    self.backup_for(engine, &mut state, open, &request);
+                }
                 Work::Stop => break,
             }
         }

@@ -37,8 +37,8 @@ use crate::pool::AbortOnPanic;
 use crate::session::Channel;
 use crate::sync::lock;
 
-pub use backup::OpenTarget;
-pub use check::{CheckedPart, check, check_files};
+pub use backup::{BackupTarget, OpenTarget};
+pub use check::{CheckedPart, check};
 use checkpoint::Checkpointer;
 use deferred::Deferred;
 pub(crate) use load::load_table;
@@ -87,7 +87,7 @@ pub(crate) enum Work {
         redo: Vec<u8>,
     },
     Checkpoint(Option<(Arc<Channel>, u32)>),
-    Backup(backup::Request),
+    Backup(OpenTarget, backup::Request),
     Stop,
 }
 
@@ -132,7 +132,7 @@ pub(crate) struct Durable {
     pending: Mutex<Pending>,
     /// The last commit when the engine was opened.
     opened_at: u64,
-    backups: backup::Outcomes,
+    backups: backup::Backups,
 }
 
 impl Durable {
@@ -166,7 +166,7 @@ impl Durable {
             checkpoint_queued: AtomicBool::new(false),
             pending: Mutex::new(pending),
             opened_at,
-            backups: backup::Outcomes::default(),
+            backups: backup::Backups::default(),
         };
         (durable, receiver)
     }

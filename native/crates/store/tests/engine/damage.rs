@@ -42,9 +42,9 @@ fn database(is_clean: bool) -> (Files, Vec<Row>) {
     db.run(|tx| tx.insert(T, &specs(), &[row(60)]));
     let rows = contents(&db);
     if is_clean {
-        db.shutdown()
+        db.shutdown();
     } else {
-        db.kill()
+        db.kill();
     }
     let mut files = Files::new();
     collect(&*disk, "", &mut files);
@@ -124,8 +124,8 @@ fn flip(step: usize, zero_step: usize) {
         let (mut flips, mut zeros) = (0, 0);
         for number in 0..files.len() {
             let (path, bytes) = files[number].clone();
-            for at in 0..bytes.len() {
-                zeros = if bytes[at] == 0 { zeros + 1 } else { 0 };
+            for (at, byte) in bytes.iter().enumerate() {
+                zeros = if *byte == 0 { zeros + 1 } else { 0 };
                 if zeros > 32 && zeros % zero_step != 0 || zeros <= 32 && at % step != number % step
                 {
                     continue;
