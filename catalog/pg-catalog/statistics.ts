@@ -131,12 +131,6 @@ export const pgStatDatabase: RelationRows = {
   },
 };
 
-<<<<<<< HEAD
-/**
- * Index builds as the engine reports them: rows done and to do, in the engine's unit of work. Blocks stand in the same
- * relation, because pgvector's documentation tells users to divide those.
- */
-=======
 /** Backups as the engine reports them. All files lie in one folder, which is one tablespace to PostgreSQL. */
 export const pgStatProgressBasebackup: RelationRows = {
   lookups: [],
@@ -154,8 +148,10 @@ export const pgStatProgressBasebackup: RelationRows = {
   },
 };
 
-/** Index builds as the engine reports them: rows done and to do, in the engine's unit of work. */
->>>>>>> f983baf (A backup belongs to a session: a cancel ends it, a failure takes its files away, pg_stat_progress_basebackup and a bar show it; omendb check holds graphs and every posting against the rows)
+/**
+ * Index builds as the engine reports them: rows done and to do, in the engine's unit of work. Blocks stand in the same
+ * relation, because pgvector's documentation tells users to divide those.
+ */
 export const pgStatProgressCreateIndex: RelationRows = {
   lookups: [],
   *rows({ catalog, statistics }) {
