@@ -10,7 +10,8 @@
 // (EngineSession.checkDeadlock, after deadlock_timeout). A cancelled or deadlocked wait is delivered too; the
 // repeated call then throws 57014 or 40P01. 0 always means "done at once".
 //
-// Errors: thrown `Error` objects whose `code` is the SQLSTATE; constraint failures name `relationId`/`indexId`.
+// Errors: thrown `Error` objects whose `code` is the SQLSTATE; constraint failures name `relationId`, `indexId`
+// and, where an index cannot be built, the `rid` of a duplicate.
 //
 // Row ids (rid) are dense u32 per relation, given at INSERT, stable over UPDATE, never reused while a snapshot can see them.
 // Bitmaps hold one bit per rid, least significant bit first: bit rid & 7 of byte rid >> 3.

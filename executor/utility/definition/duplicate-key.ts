@@ -59,6 +59,8 @@ function duplicateDetail(
   if (rid === undefined) return undefined;
   const attnums = index.columns.map(storedAttnum);
   const types = attnums.map((attnum) => columnType(table, attnum));
+  // The duplicate may be younger than the statement, which has waited for its writer.
+  context.transaction.beginCheck();
   const row = readRow(
     context.transaction,
     table.storageId,

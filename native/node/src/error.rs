@@ -31,7 +31,8 @@ enum Property<'a> {
     Number(f64),
 }
 
-/// Throws `error` as an `Error` object: `code` is the SQLSTATE; `detail`, `hint`, `relationId`, `indexId` where set.
+/// Throws `error` as an `Error` object: `code` is the SQLSTATE; `detail`, `hint`, `relationId`, `indexId`, `rid` where
+/// set.
 fn throw(env: Env, error: &StoreError) -> napi::Error {
     let id = |id: Option<u32>| id.map(|id| Property::Number(f64::from(id)));
     let properties = [
@@ -39,6 +40,7 @@ fn throw(env: Env, error: &StoreError) -> napi::Error {
         (c"hint", error.hint.as_deref().map(Property::Text)),
         (c"relationId", id(error.relation_id)),
         (c"indexId", id(error.index_id)),
+        (c"rid", id(error.rid)),
     ];
     throw_object(env, &error.sqlstate, &error.message, properties)
 }
@@ -54,11 +56,11 @@ pub fn throw_copy(env: Env, error: &CopyError) -> napi::Error {
     throw_object(env, error.sqlstate, &error.message, properties)
 }
 
-fn throw_object(
+fn throw_object<const N: usize>(
     env: Env,
     code: &str,
     message: &str,
-    properties: [(&CStr, Option<Property<'_>>); 4],
+    properties: [(&CStr, Option<Property<'_>>); N],
 ) -> napi::Error {
     let raw = env.raw();
     // SAFETY: `raw` is the environment of the call under way, on its thread. Handles made here live until the call

@@ -39,6 +39,8 @@ pub struct StoreError {
     pub hint: Option<String>,
     pub relation_id: Option<u32>,
     pub index_id: Option<u32>,
+    /// The row that is in the way.
+    pub rid: Option<u32>,
 }
 
 impl StoreError {
@@ -50,6 +52,7 @@ impl StoreError {
             hint: None,
             relation_id: None,
             index_id: None,
+            rid: None,
         }
     }
 
@@ -70,6 +73,11 @@ impl StoreError {
 
     pub fn index(mut self, index_id: u32) -> Self {
         self.index_id = Some(index_id);
+        self
+    }
+
+    pub fn row(mut self, rid: u32) -> Self {
+        self.rid = Some(rid);
         self
     }
 

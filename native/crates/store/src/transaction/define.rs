@@ -114,7 +114,7 @@ impl Build {
 
 fn duplicate_key(spec: &IndexSpec, rid: u32) -> StoreError {
     StoreError::new(sqlstate::UNIQUE_VIOLATION, "could not create unique index")
-        .detail(format!("row id {rid}"))
+        .row(rid)
         .relation(spec.relation_id)
         .index(spec.index_id)
 }
