@@ -139,6 +139,7 @@ fn lock_status(status: omen_store::LockStatus) -> LockStatus {
         LockTag::Relation(id) => ("relation", id, 0),
         LockTag::Row { relation, rid } => ("row", relation, rid),
         LockTag::Key { index, hash } => ("key", index, hash as u32),
+        LockTag::Keys { index, process_id } => ("key", index, process_id),
         LockTag::Advisory { class: Some(class), key } => ("advisory", class as u32, key as u32),
         LockTag::Advisory { class: None, key } => {
             ("advisory", ((key as u64) >> 32) as u32, key as u32)

@@ -34,11 +34,6 @@ pub fn is_empty(range: &ByteRange) -> bool {
     matches!((&range.low, &range.high), (Some(low), Some(high)) if low >= high)
 }
 
-/// No entry has this key or a larger one: what an ascending load finds, without a search.
-pub fn ends_before(entries: &BTreeSet<Entry>, key: &[u8]) -> bool {
-    entries.last().is_none_or(|last| last.bytes() < key)
-}
-
 impl BtreeIndex {
     pub fn insert_all(&self, entries: Vec<Entry>) {
         if entries.len() <= INSERT_RUN || self.len() > 0 {
@@ -57,9 +52,9 @@ impl BtreeIndex {
         }
     }
 
-    /// See the function.
+    /// No entry has this key or a larger one: what an ascending load finds, without a search.
     pub fn ends_before(&self, key: &[u8]) -> bool {
-        ends_before(&read(&self.entries), key)
+        read(&self.entries).last().is_none_or(|last| last.bytes() < key)
     }
 
     fn insert_runs(&self, entries: impl IntoIterator<Item = Entry>) {

@@ -12,6 +12,7 @@
 //! (a month is 30 days, a day 24 hours); bit strings and vectors in `elements`. A descending column has its payload inverted; the NULL tag is not.
 
 mod elements;
+pub mod set;
 
 use std::cmp::Ordering;
 
@@ -157,6 +158,15 @@ fn successor(mut prefix: Vec<u8>) -> Option<Vec<u8>> {
 pub struct ByteRange {
     pub low: Option<Vec<u8>>,
     pub high: Option<Vec<u8>>,
+}
+
+impl ByteRange {
+    /// Where the entries with exactly this key lie, and those of longer keys that begin with it.
+    pub fn of_key(key: &[u8]) -> Self {
+        let mut high = key.to_vec();
+        high.extend([0xFF; 5]);
+        Self { low: Some(key.to_vec()), high: Some(high) }
+    }
 }
 
 /// One side of a range in bytes: the encoded bound, and where its last column begins.

@@ -9,9 +9,12 @@
 //! deadlock). This is PostgreSQL's `ProcSleep`. Deadlocks are looked for when a waiter asks (`check_deadlock`, after its
 //! `deadlock_timeout`): whoever asks while the circle stands is the victim.
 //!
+//! Loads claim their keys without a lock each (`claims`).
+//!
 //! Lock order inside: `detect` -> `owners` -> one shard -> nothing; an owner's `wait` cell is never held while taking
-//! another lock.
+//! another lock; the locks of `claims` are taken with none of these held.
 
+pub mod claims;
 mod modes;
 mod status;
 mod table;
@@ -25,6 +28,8 @@ use crate::error::{Result, StoreError, sqlstate};
 use crate::session::Channel;
 use crate::sync::{lock, read, write};
 use crate::types::LockPolicy;
+
+use claims::Claims;
 
 pub use modes::{MODE_EXCLUSIVE, MODE_SHARE};
 pub use status::LockStatus;
@@ -42,6 +47,11 @@ pub enum LockTag {
     Key {
         index: u32,
         hash: u64,
+    },
+    /// Every key of an index that the load of a session claims (`claims`).
+    Keys {
+        index: u32,
+        process_id: u32,
     },
     /// `class` None: the one-key space.
     Advisory {
@@ -100,15 +110,18 @@ pub struct LockManager {
     /// One search for a circle at a time; held also where a wait begins, so that the search sees whole waits.
     detect: Mutex<()>,
     next_token: Arc<AtomicU32>,
+    pub claims: Arc<Claims>,
 }
 
 impl LockManager {
     pub fn new(next_token: Arc<AtomicU32>) -> Self {
+        let claims = Arc::new(Claims::default());
         Self {
-            shards: (0..SHARDS).map(|_| Mutex::new(Shard::default())).collect(),
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(Arc::clone(&claims)))).collect(),
             owners: RwLock::new(HashMap::new()),
             detect: Mutex::new(()),
             next_token,
+            claims,
         }
     }
 
@@ -254,6 +267,9 @@ impl LockManager {
     pub fn release_all(&self, process_id: u32, locks: impl IntoIterator<Item = (LockTag, u8)>) {
         let mut granted = Vec::new();
         for (tag, mode) in locks {
+            if let LockTag::Keys { index, .. } = tag {
+                self.claims.release(process_id, index);
+            }
             granted.extend(lock(self.shard(tag)).release(process_id, tag, mode));
         }
         self.deliver(granted);
@@ -325,7 +341,9 @@ fn describe(path: &[(u32, LockTag, u8, Vec<u32>)], start: u32) -> String {
         let object = match tag {
             LockTag::Relation(id) => format!("relation {id}"),
             // A row or key wait is a wait for the end of its holder's transaction.
-            LockTag::Row { .. } | LockTag::Key { .. } => format!("transaction {blocker}"),
+            LockTag::Row { .. } | LockTag::Key { .. } | LockTag::Keys { .. } => {
+                format!("transaction {blocker}")
+            }
             LockTag::Advisory { class: None, key } => {
                 format!("advisory lock [{},{}]", (*key as u64) >> 32, *key as u32)
             }

@@ -62,7 +62,7 @@ pub fn mode_name(tag: LockTag, mode: u8) -> &'static str {
         "AccessExclusiveLock",
     ];
     match tag {
-        LockTag::Row { .. } | LockTag::Key { .. } => "ShareLock",
+        LockTag::Row { .. } | LockTag::Key { .. } | LockTag::Keys { .. } => "ShareLock",
         _ => NAMES[mode as usize],
     }
 }

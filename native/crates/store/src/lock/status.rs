@@ -26,7 +26,8 @@ impl LockManager {
         let mut with_rows = HashSet::new();
         for shard in &self.shards {
             for (tag, process_id, mode, granted) in lock(shard).entries() {
-                let is_row = matches!(tag, LockTag::Row { .. } | LockTag::Key { .. });
+                use LockTag::{Key, Keys, Row};
+                let is_row = matches!(tag, Row { .. } | Key { .. } | Keys { .. });
                 if !is_row || !granted || with_rows.insert(process_id) {
                     found.push(LockStatus { tag, process_id, mode, granted, wait_start: None });
                 }

@@ -1,8 +1,10 @@
 //! One shard of the lock table: per object its holders and its queue.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use super::LockTag;
+use super::claims::Claims;
 use super::modes::{conflicts, covers};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +34,10 @@ struct Lock {
     queue: VecDeque<Waiter>,
 }
 
-#[derive(Debug, Default)]
 pub struct Shard {
     locks: HashMap<LockTag, Lock>,
+    /// Hears of locks on keys.
+    claims: Arc<Claims>,
 }
 
 impl Lock {
@@ -90,12 +93,19 @@ impl Lock {
 }
 
 impl Shard {
+    pub fn new(claims: Arc<Claims>) -> Self {
+        Self { locks: HashMap::new(), claims }
+    }
+
     pub fn try_grant(&mut self, process_id: u32, tag: LockTag, mode: u8, counted: bool) -> Grant {
         if let Some(lock) = self.locks.get_mut(&tag) {
             lock.try_grant(process_id, tag, mode, counted)
         } else {
             let holders = vec![Holder { process_id, mode, count: 1 }];
             self.locks.insert(tag, Lock { holders, queue: VecDeque::new() });
+            if let LockTag::Key { index, .. } = tag {
+                self.claims.key_locked(index);
+            }
             Grant::Granted
         }
     }
@@ -146,6 +156,9 @@ impl Shard {
         let granted = if lock.queue.is_empty() { Vec::new() } else { lock.grant_waiters(tag) };
         if lock.holders.is_empty() && lock.queue.is_empty() {
             self.locks.remove(&tag);
+            if let LockTag::Key { index, .. } = tag {
+                self.claims.key_unlocked(index);
+            }
         }
         granted
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 use omen_hnsw::{BatchOptions, BuildMemory, Cancelled};
 
@@ -13,7 +13,8 @@ use super::{CatalogWrite, Definition, State, Transaction, Undo};
 use crate::column::ColumnRef;
 use crate::error::{Result, StoreError, sqlstate};
 use crate::index::{Index, IndexKind, collect_entries, fill_text};
-use crate::key::{Entry, is_absent};
+use crate::key::set::KeySet;
+use crate::key::{ByteRange, Entry, is_absent};
 use crate::lock::next_token;
 use crate::sequence::Sequence;
 use crate::session::Session;
@@ -296,7 +297,7 @@ impl Transaction {
         let private = state.private(index.spec.relation_id);
         if index.btree().is_some() {
             let (unique, nulls_not_distinct) = index.uniqueness();
-            let mut own = std::collections::BTreeSet::new();
+            let mut own = KeySet::default();
             let mut key = Vec::new();
             for row in (0..private.row_count()).filter(|&row| private.is_live(row)) {
                 let has_null = private.key(row, &index.spec.columns, &mut key)?;
@@ -310,7 +311,7 @@ impl Transaction {
                 }
                 own.insert(Entry::new(&key, rid));
             }
-            private.keys.insert(index.spec.index_id, own);
+            private.keys.insert(index.spec.index_id, Arc::new(RwLock::new(own)));
         }
         build.table.attach_index(Arc::clone(index));
         Ok(())
@@ -419,17 +420,14 @@ impl Transaction {
 fn own_or_committed(
     private: &super::PrivateTable,
     index: &Index,
-    own: &std::collections::BTreeSet<Entry>,
+    own: &KeySet,
     key: &[u8],
     rid: u32,
 ) -> bool {
-    let mut high = key.to_vec();
-    high.extend([0xFF; 5]);
-    let range = crate::key::ByteRange { low: Some(key.to_vec()), high: Some(high) };
-    let in_own = own.range::<[u8], _>(crate::index::btree::bounds(&range));
-    if in_own.into_iter().any(|e| e.key() == key && e.rid() != rid) {
+    if own.with_key(key).any(|e| e.rid() != rid) {
         return true;
     }
+    let range = ByteRange::of_key(key);
     let mut entries = Vec::new();
     index.btree().expect("a btree index").read_run(&range, false, usize::MAX, &mut entries);
     let left_alone = |e: &Entry| private.newest(e.rid()) == super::Newest::Committed;

@@ -177,15 +177,7 @@ fn table_change(mut private: PrivateTable) -> Result<TableChange> {
     let mut documents = Vec::new();
     for index in indexes.iter() {
         if index.btree().is_some() {
-            let set = private.keys.remove(&index.spec.index_id).unwrap_or_default();
-            let (mut new, mut of_replaced) = (Vec::new(), Vec::new());
-            let mut key = Vec::new();
-            for entry in set {
-                if !is_current(&private, index, &entry, &mut key)? {
-                    continue;
-                }
-                if private.is_own(entry.rid()) { new.push(entry) } else { of_replaced.push(entry) }
-            }
+            let (new, of_replaced) = current_entries(&mut private, index)?;
             keys.push(KeyChange { index: Arc::clone(index), new, replaced: of_replaced });
         } else if index.bm25().is_some() {
             documents.push(document_change(&mut private, index, &replaced, &deleted)?);
@@ -217,6 +209,30 @@ fn table_change(mut private: PrivateTable) -> Result<TableChange> {
         keys,
         documents,
     ))
+}
+
+/// The own entries of newest versions: of new rows, and of replaced ones. A load's claim keeps the set they are copied from
+/// until they are published.
+fn current_entries(
+    private: &mut PrivateTable,
+    index: &crate::index::Index,
+) -> Result<(Vec<Entry>, Vec<Entry>)> {
+    let (mut new, mut replaced) = (Vec::new(), Vec::new());
+    let Some(keys) = private.keys.remove(&index.spec.index_id) else { return Ok((new, replaced)) };
+    let keys = read(&keys);
+    let all_new = private.is_all_new();
+    new.reserve(keys.len());
+    let mut key = Vec::new();
+    keys.for_each(|entry| {
+        if all_new {
+            new.push(entry.clone());
+        } else if is_current(private, index, entry, &mut key)? {
+            let own = private.is_own(entry.rid());
+            if own { &mut new } else { &mut replaced }.push(entry.clone());
+        }
+        Ok::<_, StoreError>(())
+    })?;
+    Ok((new, replaced))
 }
 
 /// Whether an own entry is that of its row's newest version.

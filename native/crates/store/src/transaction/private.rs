@@ -5,13 +5,15 @@
 //! not see its own writes. Committed rows that the transaction changed are in `touched`, hidden from every command after
 //! the first that touched them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use omen_text::AnalyzedDocument;
 
 use crate::error::Result;
+use crate::key::set::SharedKeys;
 use crate::key::{Entry, encode_key};
+use crate::sync::write;
 use crate::table::rows::Rows;
 use crate::table::{Columns, Table, chunk_value, empty_rows};
 use crate::types::IndexColumnSpec;
@@ -58,7 +60,7 @@ pub struct PrivateTable {
     touched: HashMap<u32, Touched>,
     pub vectors: Vec<PrivateVectors>,
     /// Own entries of btree indexes, of all versions.
-    pub keys: HashMap<u32, BTreeSet<Entry>>,
+    pub keys: HashMap<u32, SharedKeys>,
     /// Own documents of bm25 indexes by row, tokenised when written; None where the text is NULL.
     pub documents: HashMap<u32, Vec<Option<AnalyzedDocument>>>,
 }
@@ -87,12 +89,27 @@ impl PrivateTable {
         self.rids.len() as u32
     }
 
+    /// The own entries of an index.
+    pub fn keys_of(&mut self, index_id: u32) -> &SharedKeys {
+        self.keys.entry(index_id).or_default()
+    }
+
+    /// Notes the entry of a row that this transaction writes.
+    pub fn add_key(&mut self, index_id: u32, entry: Entry) {
+        write(self.keys_of(index_id)).insert(entry);
+    }
+
     pub fn has_changes(&self) -> bool {
         !self.rids.is_empty() || !self.touched.is_empty()
     }
 
     pub fn has_touched(&self) -> bool {
         !self.touched.is_empty()
+    }
+
+    /// Every row is an insert that stands as it was written.
+    pub fn is_all_new(&self) -> bool {
+        self.touched.is_empty() && self.ended.iter().all(|&command| command == LIVE)
     }
 
     fn locate(&self, row: u32) -> (&Rows, usize) {
@@ -268,7 +285,8 @@ impl PrivateTable {
         let mut key = Vec::new();
         let mut other = Vec::new();
         for (index_id, columns) in indexes {
-            for row in len..self.row_count() {
+            // Backward: what came last goes first, which is cheap.
+            for row in (len..self.row_count()).rev() {
                 self.key(row, columns, &mut key)?;
                 let rid = self.rids[row as usize];
                 let mut still = false;
@@ -276,8 +294,8 @@ impl PrivateTable {
                     self.key(earlier, columns, &mut other)?;
                     still |= other == key;
                 }
-                if !still && let Some(set) = self.keys.get_mut(index_id) {
-                    set.remove(Entry::new(&key, rid).bytes());
+                if !still && let Some(keys) = self.keys.get(index_id) {
+                    write(keys).remove(&Entry::new(&key, rid));
                 }
             }
         }

@@ -4,12 +4,11 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::private::Newest;
-use super::write::key_range;
 use super::{PrivateTable, State, Transaction};
 use crate::column::KeyRange;
 use crate::error::{Result, StoreError};
 use crate::index::Index;
-use crate::index::btree::{bounds, is_empty};
+use crate::index::btree::is_empty;
 use crate::key::{ByteRange, Entry, byte_range};
 use crate::snapshot::Snapshot;
 use crate::sync::{lock, read};
@@ -106,7 +105,7 @@ impl Transaction {
         key: &[u8],
     ) -> Result<Option<u32>> {
         let (table, index) = self.btree(index_id)?;
-        let mut walk = Self::walk_over(state, table, index, Some(key_range(key)), false);
+        let mut walk = Self::walk_over(state, table, index, Some(ByteRange::of_key(key)), false);
         while walk.advance(self, state)? {
             if let Some(&rid) = walk.found.first() {
                 return Ok(Some(rid));
@@ -144,8 +143,7 @@ impl Transaction {
         let Some(range) = byte_range(&index.spec.columns, range)? else { return Ok(0) };
         let committed = index.btree().map_or(0, |b| b.count(&range, limit));
         let own = state.tables.get(&table.relation_id).and_then(|p| p.keys.get(&index_id));
-        let own = own.filter(|_| !is_empty(&range));
-        let own = own.map_or(0, |set| set.range::<[u8], _>(bounds(&range)).take(limit).count());
+        let own = own.map_or(0, |keys| read(keys).count(&range, limit));
         Ok((committed + own).min(limit))
     }
 }
@@ -197,17 +195,10 @@ impl Walk {
         };
         transaction.note_range_read(state, &table, &self.index, &covered)?;
         let own = private.and_then(|p| p.keys.get(&self.index.spec.index_id));
-        let own: Vec<Entry> = match own {
-            Some(set) if !is_empty(&covered) => {
-                let range = set.range::<[u8], _>(bounds(&covered));
-                if self.backward {
-                    range.rev().cloned().collect()
-                } else {
-                    range.cloned().collect()
-                }
-            }
-            _ => Vec::new(),
-        };
+        let mut own = own.map_or_else(Vec::new, |keys| read(keys).range(&covered));
+        if self.backward {
+            own.reverse();
+        }
         let run = std::mem::take(&mut self.run);
         let mut key = Vec::new();
         for entry in merge(&run, &own, self.backward) {

@@ -2,7 +2,7 @@
 //!
 //! A unique key being added or removed is locked (by hash) until the transaction ends, so whoever wants it waits for the
 //! outcome, as PostgreSQL's insertion waits for the other transaction; when the lock is ours, a committed live row with
-//! the key is a conflict, and the lock goes back at once.
+//! the key is a conflict, and the lock goes back at once. Rows that come in numbers claim their keys together (`claim`).
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
@@ -12,9 +12,8 @@ use super::{PrivateTable, State, Transaction, Undo};
 use crate::column::ColumnRef;
 use crate::error::{Result, StoreError};
 use crate::index::Index;
-use crate::index::btree::ends_before;
 use crate::key::{ByteRange, Entry, MAX_KEY_BYTES, encode_key, is_absent};
-use crate::lock::{LockTag, MODE_EXCLUSIVE, Outcome};
+use crate::lock::{LockTag, MODE_EXCLUSIVE, MODE_SHARE, Outcome};
 use crate::sync::read;
 use crate::table::rows::{MAX_VALUE_BYTES, check_columns};
 use crate::table::slot_value;
@@ -53,8 +52,10 @@ impl Transaction {
         private.table.allocate_rids(rids)?;
         let table = Arc::clone(&private.table);
         let indexes = table.indexes();
-        let (mut done, mut stop, mut failure) = (0, WriteStop::Done, None);
-        for (i, &rid) in rids.iter().enumerate() {
+        let claimed = self.claim_keys(&mut state, relation_id, &indexes, columns, from, rids);
+        let claimed = claimed.inspect_err(|_| table.free_rids(rids.iter().rev().copied()))?;
+        let (mut done, mut stop, mut failure) = (claimed, WriteStop::Done, None);
+        for (i, &rid) in rids.iter().enumerate().skip(claimed) {
             match self.insert_keys(&mut state, relation_id, &indexes, columns, from + i, rid, i) {
                 Ok(None) => done += 1,
                 Ok(Some(why)) => {
@@ -116,7 +117,7 @@ impl Transaction {
         }
         let private = state.private(relation_id);
         for (index_id, key) in keys {
-            private.keys.entry(index_id).or_default().insert(Entry::new(&key, rid));
+            private.add_key(index_id, Entry::new(&key, rid));
         }
         Ok(None)
     }
@@ -136,10 +137,27 @@ impl Transaction {
             return Ok(Unique::Free);
         }
         let tag = key_tag(index, key);
-        let outcome = self.take_lock(state, tag, MODE_EXCLUSIVE, LockPolicy::Wait)?;
-        if let Outcome::Wait(token) = outcome {
-            return Ok(Unique::Wait(token));
-        }
+        let outcome = loop {
+            let outcome = self.take_lock(state, tag, MODE_EXCLUSIVE, LockPolicy::Wait)?;
+            if let Outcome::Wait(token) = outcome {
+                return Ok(Unique::Wait(token));
+            }
+            let (index_id, own_id) = (index.spec.index_id, self.session.process_id());
+            let Some(load) = self.engine.locks.claims.claimant(own_id, index_id, key) else {
+                break outcome;
+            };
+            if outcome == Outcome::Granted {
+                // The load may want this key again before it ends, and must not find us in its way.
+                state.locks.pop();
+                self.engine.locks.release(own_id, tag, MODE_EXCLUSIVE);
+            }
+            let claim = LockTag::Keys { index: index_id, process_id: load };
+            match self.session.acquire(claim, MODE_SHARE, LockPolicy::Wait, false)? {
+                Outcome::Wait(token) => return Ok(Unique::Wait(token)),
+                // It has ended meanwhile: a lock to wait by, not to keep.
+                _ => self.engine.locks.release(own_id, claim, MODE_SHARE),
+            }
+        };
         let private = state.private(relation_id);
         let taken = match own_conflict(private, index, key, own_rid)? {
             Some(rid) => Some(rid),
@@ -248,7 +266,7 @@ impl Transaction {
         }
         let private = state.private(relation_id);
         for (index_id, key) in keys {
-            private.keys.entry(index_id).or_default().insert(Entry::new(&key, rid));
+            private.add_key(index_id, Entry::new(&key, rid));
         }
         let indexes = private.table.indexes();
         analyze_rows(private, &indexes, rows_before);
@@ -344,7 +362,7 @@ fn cell_entries(
 }
 
 /// The key of a row the caller gave.
-fn row_key(
+pub(super) fn row_key(
     index: &Index,
     columns: &[ColumnRef<'_>],
     row: usize,
@@ -366,7 +384,7 @@ fn row_key(
 }
 
 /// Refuses values a chunk cannot hold.
-fn check_sizes(columns: &[ColumnRef<'_>], row: usize) -> Result<()> {
+pub(super) fn check_sizes(columns: &[ColumnRef<'_>], row: usize) -> Result<()> {
     for column in columns {
         if let crate::column::ValuesRef::Bytes { offsets, .. } = column.values
             && (offsets[row + 1] - offsets[row]) as usize > MAX_VALUE_BYTES
@@ -468,27 +486,17 @@ fn changed_row(
     Ok(cells)
 }
 
-/// The range of entries with exactly this key.
-pub(super) fn key_range(key: &[u8]) -> ByteRange {
-    let mut high = key.to_vec();
-    high.extend([0xFF; 5]);
-    ByteRange { low: Some(key.to_vec()), high: Some(high) }
-}
-
 pub(super) fn own_conflict(
     private: &PrivateTable,
     index: &Index,
     key: &[u8],
     own_rid: Option<u32>,
 ) -> Result<Option<u32>> {
-    let Some(set) = private.keys.get(&index.spec.index_id) else { return Ok(None) };
-    if ends_before(set, key) {
-        return Ok(None);
-    }
-    let range = key_range(key);
+    let Some(keys) = private.keys.get(&index.spec.index_id) else { return Ok(None) };
+    let keys = read(keys);
     let mut other = Vec::new();
-    for entry in set.range::<[u8], _>(crate::index::btree::bounds(&range)) {
-        if entry.key() != key || own_rid == Some(entry.rid()) {
+    for entry in keys.with_key(key) {
+        if own_rid == Some(entry.rid()) {
             continue;
         }
         match private.newest(entry.rid()) {
@@ -518,7 +526,7 @@ pub(super) fn committed_conflict(
     }
     let data = read(&private.table.data);
     let mut entries = Vec::new();
-    btree.read_run(&key_range(key), false, usize::MAX, &mut entries);
+    btree.read_run(&ByteRange::of_key(key), false, usize::MAX, &mut entries);
     let mut other = Vec::new();
     for entry in entries.iter().filter(|e| e.key() == key) {
         let rid = entry.rid();

@@ -6,6 +6,7 @@ mod common;
 mod crash;
 mod damage;
 mod isolation;
+mod loads;
 mod model;
 mod recovery;
 mod rows;
