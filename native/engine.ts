@@ -594,8 +594,8 @@ export interface CopyDecoder {
   rowCount(): number;
   /** Takes up to `max` rows into fresh columns (fields of kind text and raw as bytes columns). */
   take(max: number): DecodedRows;
-  /** Sets up to `max` rows aside for insertDecoded, in place of those set aside before; gives how many. */
-  stage(max: number): number;
+  /** Sets all ready rows aside for insertDecoded, in place of those set aside before; gives how many. */
+  stage(): number;
   /** Whether a staged row has NULL in the field. */
   stagedNull(field: number): boolean;
   /** The staged rows as take() gives rows; they stay staged. */

@@ -148,12 +148,12 @@ export class CopyIn {
   }
 
   #writeStaged(fields: Uint16Array): MaybePromise<void> {
-    const count = this.#decoder.stage(this.#context.batchRows);
+    const count = this.#decoder.stage();
     const { table, constraints } = this.#target;
     // Which row and what else is wrong with it is found where the values are at hand.
     if (constraints.notNull.some((attnum) => this.#decoder.stagedNull(fields[attnum - 1] as number)))
       return this.#writeRows(this.#decoder.staged());
-    if (this.#rids.length < count) this.#rids = new Uint32Array(this.#context.batchRows);
+    if (this.#rids.length < count) this.#rids = new Uint32Array(count);
     const inserting = insertDecoded(table.storageId, this.#decoder, fields, count, this.#rids, this.#context);
     return chain(inserting, (conflict) => {
       if (conflict !== undefined) this.#throwStaged(fields, conflict);

@@ -16,7 +16,7 @@ export declare class CopyDecoder {
   finish(): void
   rowCount(): number
   take(max: number): object
-  stage(max: number): number
+  stage(): number
   stagedNull(field: number): boolean
   staged(): object
 }

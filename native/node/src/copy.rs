@@ -140,9 +140,9 @@ impl CopyDecoder {
     }
 
     #[napi]
-    pub fn stage(&mut self, env: Env, max: u32) -> napi::Result<u32> {
+    pub fn stage(&mut self, env: Env) -> napi::Result<u32> {
         guard(env, || {
-            self.staged = self.decoder.take(max as usize);
+            self.decoder.exchange(&mut self.staged);
             Ok(self.staged.count as u32)
         })
     }

@@ -54,6 +54,22 @@ impl Column {
         }
     }
 
+    /// Forgets the rows, and keeps the memory for others.
+    pub(crate) fn clear(&mut self) {
+        self.nulls.clear();
+        match &mut self.values {
+            Values::Bool(values) => values.clear(),
+            Values::I32(values) => values.clear(),
+            Values::I64(values) => values.clear(),
+            Values::F64(values) => values.clear(),
+            Values::Vector { values, .. } => values.clear(),
+            Values::Bytes { offsets, bytes } => {
+                offsets.truncate(1);
+                bytes.clear();
+            }
+        }
+    }
+
     /// Bytes the values take, for the caller's decision when to take them.
     pub(crate) fn byte_len(&self) -> usize {
         match &self.values {

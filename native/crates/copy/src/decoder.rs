@@ -136,6 +136,19 @@ impl Decoder {
         Rows { count, line, columns }
     }
 
+    /// As `take` for all rows. Their memory is exchanged for that of `rows`, whose own rows are forgotten: a load works with
+    /// two sets of buffers.
+    pub fn exchange(&mut self, rows: &mut Rows) {
+        if rows.columns.len() != self.columns.len() {
+            rows.columns = self.options.fields.iter().map(|f| Column::new(f.kind)).collect();
+        }
+        rows.columns.iter_mut().for_each(Column::clear);
+        std::mem::swap(&mut rows.columns, &mut self.columns);
+        rows.count = self.row_lines.len();
+        rows.line = self.row_lines.first().copied().unwrap_or(self.line + 1);
+        self.row_lines.clear();
+    }
+
     fn fail(&mut self, error: CopyError) -> Result<()> {
         self.state = State::Failed;
         self.pending = Vec::new();

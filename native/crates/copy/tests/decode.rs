@@ -39,8 +39,17 @@ fn decode(
     }
     decoder.finish()?;
     let mut found = Vec::new();
-    while decoder.row_count() > 0 {
-        let rows = decoder.take(3);
+    let mut rows = omen_copy::Rows { count: 0, line: 0, columns: Vec::new() };
+    // Both ways to take rows, in turn.
+    for turn in 0.. {
+        if decoder.row_count() == 0 {
+            break;
+        }
+        if turn % 2 == 0 {
+            rows = decoder.take(3);
+        } else {
+            decoder.exchange(&mut rows);
+        }
         for row in 0..rows.count {
             let cell = |column: &omen_copy::Column| {
                 (column.nulls[row] == 0).then(|| match &column.values {

@@ -2,6 +2,7 @@
 
 use crate::error::{DiskError, Result};
 use crc32c::crc32c;
+use std::borrow::Cow;
 
 const PAGE: usize = 4096;
 const ROW_ALIGN: usize = 64;
@@ -78,11 +79,21 @@ impl Layout {
     }
 }
 
-/// A row as it lies in the file: the numbers little-endian, then zeros up to the stride.
-pub fn encode_row(out: &mut Vec<u8>, vector: &[f32], stride: usize) {
-    let end = out.len() + stride;
-    for number in vector {
-        out.extend_from_slice(&number.to_le_bytes());
+/// Vectors as they lie in the file: the numbers little-endian, as in memory, then zeros up to the stride. Vectors that
+/// fill their stride are not copied.
+pub fn rows_of(vectors: &[f32], dim: usize, stride: usize) -> Cow<'_, [u8]> {
+    if dim * 4 == stride {
+        return Cow::Borrowed(bytes_of(vectors));
     }
-    out.resize(end, 0);
+    let mut rows = Vec::with_capacity(vectors.len() / dim * stride);
+    for vector in vectors.chunks_exact(dim) {
+        rows.extend_from_slice(bytes_of(vector));
+        rows.resize(rows.len().next_multiple_of(stride), 0);
+    }
+    Cow::Owned(rows)
+}
+
+fn bytes_of(numbers: &[f32]) -> &[u8] {
+    // SAFETY: an f32 has no padding and any of its bytes is a u8; segments are for little-endian machines (`segment`).
+    unsafe { std::slice::from_raw_parts(numbers.as_ptr().cast(), size_of_val(numbers)) }
 }

@@ -1,6 +1,6 @@
 //! One segment file with its mapping and the marks that say which slots are written.
 
-use super::format::{Layout, encode_row};
+use super::format::{Layout, rows_of};
 use crate::disk::{Disk, DiskFile, Mapping};
 use crate::error::{DiskError, Result};
 use crc32c::crc32c;
@@ -132,8 +132,7 @@ impl Segment {
     fn store(&self, first: usize, vectors: &[f32]) -> Result<()> {
         let Layout { dim, stride, .. } = self.layout;
         let count = vectors.len() / dim;
-        let mut rows = Vec::with_capacity(count * stride);
-        vectors.chunks_exact(dim).for_each(|vector| encode_row(&mut rows, vector, stride));
+        let rows = rows_of(vectors, dim, stride);
         let sums: Vec<u8> =
             rows.chunks_exact(stride).flat_map(|row| row_sum(row).to_le_bytes()).collect();
         let written = (self.file.write_at(self.layout.row_at(first) as u64, &rows))

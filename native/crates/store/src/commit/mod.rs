@@ -157,7 +157,7 @@ impl TableChange {
             let first_vid = column.next_vid.load(Ordering::Acquire);
             let own = std::mem::take(own);
             let dim = own.floats.len() / own.count as usize;
-            let (mut floats, mut owners) = (Vec::with_capacity(own.floats.len()), Vec::new());
+            let (mut order, mut owners) = (Vec::new(), Vec::new());
             for chunk in &mut self.chunks {
                 let live: Vec<usize> = chunk.live_positions().collect();
                 let Some(stored) = chunk.rows.columns.get_mut(position) else { continue };
@@ -166,8 +166,7 @@ impl TableChange {
                     if nulls.get(at).is_none_or(|&null| null == 0)
                         && cells[at] & PRIVATE_VECTOR != 0
                     {
-                        let from = (cells[at] & !PRIVATE_VECTOR) as usize * dim;
-                        floats.extend_from_slice(&own.floats[from..from + dim]);
+                        order.push(cells[at] & !PRIVATE_VECTOR);
                         cells[at] = first_vid + owners.len() as u32;
                         owners.push(chunk.rids[at]);
                     }
@@ -176,6 +175,7 @@ impl TableChange {
             let next = first_vid + owners.len() as u32;
             assert!(next < PRIVATE_VECTOR, "a column numbers fewer than 2^31 vectors");
             column.next_vid.store(next, Ordering::Release);
+            let floats = arranged(own.floats, dim, &order);
             self.numbered.push(NumberedVectors {
                 column: position as u16,
                 first_vid,
@@ -248,6 +248,19 @@ impl TableChange {
     fn value<'a>(&'a self, chunk: &'a ChunkChange, column: usize, position: usize) -> Value<'a> {
         chunk_value(&chunk.rows, &self.columns, column, position)
     }
+}
+
+/// The vectors at the numbers of `order`. A load's lie as they came, and stay where they are.
+fn arranged(floats: Vec<f32>, dim: usize, order: &[u32]) -> Vec<f32> {
+    if order.len() * dim == floats.len() && order.iter().zip(0..).all(|(&number, at)| number == at)
+    {
+        return floats;
+    }
+    let mut arranged = Vec::with_capacity(order.len() * dim);
+    for &number in order {
+        arranged.extend_from_slice(&floats[number as usize * dim..][..dim]);
+    }
+    arranged
 }
 
 impl CommitRequest {
