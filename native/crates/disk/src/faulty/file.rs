@@ -48,7 +48,7 @@ impl DiskFile for FaultyFile {
         if self.poisoned.load(Ordering::Acquire) {
             return Err(DiskError::poisoned(&self.name));
         }
-        if self.disk.record().faults.contains(&Fault::SyncLies) {
+        if self.disk.record().sync_lies(&self.name) {
             return Ok(());
         }
         let synced = self.disk.apply(Operation::SyncData { file: self.number }, |_| Ok(()));

@@ -30,6 +30,8 @@ pub enum Fault {
     NoSpaceAfter { bytes: u64 },
     /// `sync_data` reports success and does nothing: the disk that crash tests must catch.
     SyncLies,
+    /// As `SyncLies`, for the files of the log alone: group commit without its sync.
+    LogSyncLies,
 }
 
 /// A change, as far as a crash can undo it.
@@ -163,6 +165,12 @@ impl FaultyDisk {
 }
 
 impl Record {
+    /// Whether a sync of the file `name` is one that does nothing.
+    fn sync_lies(&self, name: &str) -> bool {
+        self.faults.contains(&Fault::SyncLies)
+            || (self.faults.contains(&Fault::LogSyncLies) && name.starts_with("wal/"))
+    }
+
     fn io_fault(&self) -> Option<DiskError> {
         let operation = self.operations.len();
         let hit = self.faults.contains(&Fault::IoAt { operation });

@@ -7,9 +7,9 @@ use omen_disk::{Disk, Fault, FaultyDisk, MemoryDisk, MemoryKv};
 use omen_store::*;
 
 pub const T: u32 = 20_000;
-const PK: u32 = 20_001;
-const GRAPH: u32 = 20_002;
-const WORDS: u32 = 20_003;
+pub const PK: u32 = 20_001;
+pub const GRAPH: u32 = 20_002;
+pub const WORDS: u32 = 20_003;
 const DIM: u32 = 4;
 
 pub fn specs() -> [ColumnSpec; 3] {
@@ -56,13 +56,25 @@ pub fn contents(db: &Db) -> Vec<Row> {
 
 /// Every index of the table gives what a scan gives.
 pub fn check_indexes(db: &Db) {
+    check_btree(db);
+    check_graph(db);
+    check_text(db);
+}
+
+pub fn check_btree(db: &Db) {
     db.run(|tx| {
         let mut rows = tx.scan(T, &specs());
         rows.sort_by(|a, b| a.1.partial_cmp(&b.1).unwrap());
         let by_key: Vec<u32> = rows.iter().map(|(rid, _)| *rid).collect();
         assert_eq!(tx.range(PK, INT, None, None), by_key, "btree");
+    });
+}
+
+pub fn check_graph(db: &Db) {
+    db.run(|tx| {
         let query = [0.5; DIM as usize];
-        let mut exact: Vec<(f64, u32)> = rows
+        let mut exact: Vec<(f64, u32)> = tx
+            .scan(T, &specs())
             .iter()
             .filter_map(|(rid, row)| match &row[2] {
                 Cell::Vector(v) => Some((omen_kernels::distance(Metric::L2, &query, v), *rid)),
@@ -78,8 +90,14 @@ pub fn check_indexes(db: &Db) {
             let found: Vec<(f64, u32)> = (0..n).map(|i| (distances[i], rids[i])).collect();
             assert_eq!(found, exact, "hnsw, {mode:?}");
         }
+    });
+}
+
+pub fn check_text(db: &Db) {
+    db.run(|tx| {
         let query = tx.handle.text_query(WORDS, "green").unwrap();
-        let green: Vec<u32> = rows
+        let green: Vec<u32> = tx
+            .scan(T, &specs())
             .iter()
             .filter(|(_, r)| matches!(&r[1], Cell::Text(s) if s.starts_with("green")))
             .map(|(rid, _)| *rid)
