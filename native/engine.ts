@@ -72,7 +72,7 @@ export type Metric = "l2" | "ip" | "cosine" | "l1" | "hamming" | "jaccard";
 export type VectorForm = "f32" | "f16" | "bits" | "sparse";
 
 /** What an hnsw index keeps of each vector for its traversals, beside the stored one that decides. */
-export type Quantization = "none" | "f16" | "sq8" | "rabitq";
+export type Quantization = "none" | "f16" | "sq8" | "rabitq" | "bq" | "pq";
 
 export interface IndexSpec {
   readonly indexId: number;

@@ -50,7 +50,7 @@ test("a build says when it needs more than maintenance_work_mem, and is right wi
     },
   ]);
   for (const index of ["enough", "little"]) {
-    const { rows } = await client.query(`SELECT recall FROM vector_recall('${index}', 20)`);
+    const { rows } = await client.query(`SELECT vector_recall('${index}', 20) AS recall`);
     expect(rows[0].recall).toBeGreaterThanOrEqual(0.95);
     await client.query(`DROP INDEX ${index}`);
   }

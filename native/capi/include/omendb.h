@@ -73,6 +73,16 @@
 #define OMEN_QUANTISATION_RABITQ 3
 
 /*
+ The same with one bit a dimension and nothing beside it; L2, inner product and cosine only.
+ */
+#define OMEN_QUANTISATION_BQ 4
+
+/*
+ The same with one byte for eight dimensions.
+ */
+#define OMEN_QUANTISATION_PQ 5
+
+/*
  How a call ended.
  */
 enum omen_status

@@ -61,6 +61,10 @@ pub const OMEN_QUANTISATION_F16: u32 = 1;
 pub const OMEN_QUANTISATION_SQ8: u32 = 2;
 /// The same with one bit a dimension (RaBitQ); L2, inner product and cosine only.
 pub const OMEN_QUANTISATION_RABITQ: u32 = 3;
+/// The same with one bit a dimension and nothing beside it; L2, inner product and cosine only.
+pub const OMEN_QUANTISATION_BQ: u32 = 4;
+/// The same with one byte for eight dimensions.
+pub const OMEN_QUANTISATION_PQ: u32 = 5;
 
 /// What an index is made with.
 #[repr(C)]
@@ -361,8 +365,14 @@ const METRICS: [Metric; 6] = [
     Metric::Jaccard,
 ];
 /// In the order of their codes.
-const QUANTISATIONS: [Quantisation; 4] =
-    [Quantisation::None, Quantisation::F16, Quantisation::Sq8, Quantisation::Rabitq];
+const QUANTISATIONS: [Quantisation; 6] = [
+    Quantisation::None,
+    Quantisation::F16,
+    Quantisation::Sq8,
+    Quantisation::Rabitq,
+    Quantisation::Bq,
+    Quantisation::Pq,
+];
 
 fn place<T: PartialEq>(all: &[T], one: &T) -> u32 {
     all.iter().position(|other| other == one).map_or(u32::MAX, |at| at as u32)

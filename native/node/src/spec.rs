@@ -94,6 +94,8 @@ fn quantisation(word: &str) -> Result<Quantisation> {
         "f16" => Quantisation::F16,
         "sq8" => Quantisation::Sq8,
         "rabitq" => Quantisation::Rabitq,
+        "bq" => Quantisation::Bq,
+        "pq" => Quantisation::Pq,
         other => return Err(misuse(format!("quantization {other}"))),
     })
 }

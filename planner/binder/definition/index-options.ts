@@ -20,7 +20,7 @@ const OPTIONS: Readonly<Record<IndexEntry["method"], Readonly<Record<string, Opt
   hnsw: {
     m: { kind: "int", min: 2, max: 100 },
     ef_construction: { kind: "int", min: 4, max: 1000 },
-    quantization: { kind: "enum", values: ["none", "f16", "sq8", "rabitq"] },
+    quantization: { kind: "enum", values: ["none", "f16", "sq8", "rabitq", "bq", "pq"] },
     rerank: { kind: "int", min: 0, max: 1000 },
   },
   ivfflat: { lists: { kind: "int", min: 1, max: 32_768 } },
@@ -82,6 +82,9 @@ function checkOption(name: string, text: string, range: OptionRange, position: n
   }
 }
 
+/** Codes that tell directions apart: L1 distances cannot be told from them. */
+const ANGULAR: ReadonlySet<string> = new Set(["rabitq", "bq"]);
+
 /** What options of an hnsw index must be to each other (pgvector's check, and ours), under an operator class. */
 export function checkGraphOptions(options: IndexOptions, opclass: string): void {
   const option = (name: string): string | undefined => options.find(([key]) => key === name)?.[1];
@@ -95,6 +98,7 @@ export function checkGraphOptions(options: IndexOptions, opclass: string): void 
   if (option("rerank") !== undefined && quantization === "none")
     throw new SqlError(SqlState.invalidParameterValue, 'option "rerank" needs a "quantization"');
   const isDense = !/^(bit|sparsevec)_/.test(opclass);
-  if (quantization !== "none" && (!isDense || (quantization === "rabitq" && opclass.endsWith("_l1_ops"))))
+  const isOfAngles = ANGULAR.has(quantization);
+  if (quantization !== "none" && (!isDense || (isOfAngles && opclass.endsWith("_l1_ops"))))
     throw notSupported(`quantization "${quantization}" under operator class "${opclass}"`);
 }

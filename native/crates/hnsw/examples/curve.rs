@@ -3,7 +3,7 @@
 //! `cargo run --release -p omen-hnsw --example curve -- <base> <query> <truth> key=value...`
 //!
 //! Files: `u32` rows, `u32` columns, then little-endian `f32` (truth: `u32`). Keys: `metric` (l2, ip, cosine), `m`,
-//! `ef_construction`, `threads`, `quantisation` (none, f16, sq8, rabitq), `builder` (insert, batch). The first line out
+//! `ef_construction`, `threads`, `quantisation` (none, f16, sq8, rabitq, bq, pq), `builder` (insert, batch). The first line out
 //! describes the build; then each `ef rerank` read from standard input is answered by a line with the recall at 10 and
 //! the CPU microseconds per query, one thread. All lines are JSON.
 
@@ -89,6 +89,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "f16" => Quantisation::F16,
         "sq8" => Quantisation::Sq8,
         "rabitq" => Quantisation::Rabitq,
+        "bq" => Quantisation::Bq,
+        "pq" => Quantisation::Pq,
         _ => return Err("quantisation".into()),
     };
     let graph = HnswGraph::new(HnswParams {

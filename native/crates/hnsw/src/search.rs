@@ -115,7 +115,7 @@ impl HnswGraph {
             Quantisation::None | Quantisation::F16 => k + 2,
             Quantisation::Sq8 => 2 * k + 8,
             // The estimate errs by several ranks: all the beam found.
-            Quantisation::Rabitq => usize::MAX,
+            Quantisation::Rabitq | Quantisation::Bq | Quantisation::Pq => usize::MAX,
         }
     }
 

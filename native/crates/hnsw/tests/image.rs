@@ -27,9 +27,14 @@ fn rows_with_copies(count: usize, seed: u64) -> Rows {
 #[test]
 fn a_graph_read_back_answers_the_same() {
     for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine] {
-        for quantisation in
-            [Quantisation::None, Quantisation::F16, Quantisation::Sq8, Quantisation::Rabitq]
-        {
+        for quantisation in [
+            Quantisation::None,
+            Quantisation::F16,
+            Quantisation::Sq8,
+            Quantisation::Rabitq,
+            Quantisation::Bq,
+            Quantisation::Pq,
+        ] {
             let mut rows = rows_with_copies(3_000, 51);
             rows.floats[12 * 100..12 * 101].fill(0.0);
             let graph = build(&rows, HnswParams { quantisation, ..params(metric) });
@@ -176,7 +181,13 @@ fn forged_checksums_give_errors_or_graphs_that_can_be_searched() {
     let queries = Rows::clustered(4, 12, 59);
     let mut random = Random(57);
     let (mut refused, mut taken) = (0, 0);
-    for quantisation in [Quantisation::None, Quantisation::Sq8, Quantisation::Rabitq] {
+    for quantisation in [
+        Quantisation::None,
+        Quantisation::Sq8,
+        Quantisation::Rabitq,
+        Quantisation::Bq,
+        Quantisation::Pq,
+    ] {
         let shape = HnswParams { quantisation, m: 4, ..params(Metric::Cosine) };
         let bytes = bytes_of(&build(&rows, shape), 1_200);
         let parts = sections(&bytes);

@@ -5,13 +5,17 @@
 //!   f16      2d bytes         half precision                          the query in f32
 //!   sq8      d bytes          7 bits a dimension around the mean      the query in 7 or 8 bits: integer kernels
 //!   rabitq   d/8 + 16 bytes   signs after a rotation, three factors   the query in 4 bits: bit planes
+//!   bq       d/8 bytes        signs around the mean                   the query as signs: bits that differ
+//!   pq       d/8 bytes        the nearest centroid of 8 dimensions    the query as tables of its distances to centroids
 //! ```
 //!
 //! A code is written once, before its node is published. A [`Codec`] is made from a sample and then rests: codes of later
 //! vectors of another distribution get coarser, which costs traversal steps and shows in recall, never in the distances
 //! that come out. Rebuilding the index trains anew.
 
+mod bq;
 mod half;
+mod pq;
 mod rabitq;
 mod sq8;
 
@@ -20,7 +24,9 @@ use omen_kernels::Metric;
 use crate::pool::Pool;
 use crate::space::{BLOCK, Space, inverse_norm};
 use crate::{VectorForm, VectorSource};
+pub(crate) use bq::{Bq, BqQuery, BqSpace};
 pub(crate) use half::HalfSpace;
+pub(crate) use pq::{CENTROIDS, Pq, PqQuery, PqSpace};
 pub(crate) use rabitq::{Rabitq, RabitqQuery, RabitqSpace};
 pub(crate) use sq8::{Sq8, Sq8Query, Sq8Space};
 
@@ -36,6 +42,10 @@ pub enum Quantisation {
     Sq8,
     /// One bit a dimension and three factors (RaBitQ, arXiv 2405.12497).
     Rabitq,
+    /// One bit a dimension.
+    Bq,
+    /// One byte for eight dimensions (product quantisation).
+    Pq,
 }
 
 impl Quantisation {
@@ -43,8 +53,10 @@ impl Quantisation {
     pub fn fits(self, metric: Metric) -> bool {
         match self {
             Self::None => true,
-            Self::F16 | Self::Sq8 => !matches!(metric, Metric::Hamming | Metric::Jaccard),
-            Self::Rabitq => {
+            Self::F16 | Self::Sq8 | Self::Pq => {
+                !matches!(metric, Metric::Hamming | Metric::Jaccard)
+            }
+            Self::Rabitq | Self::Bq => {
                 matches!(metric, Metric::L2 | Metric::InnerProduct | Metric::Cosine)
             }
         }
@@ -63,6 +75,8 @@ pub(crate) fn code_bytes(quantisation: Quantisation, dim: usize) -> usize {
         Quantisation::F16 => (2 * dim).next_multiple_of(4),
         Quantisation::Sq8 => dim.next_multiple_of(4),
         Quantisation::Rabitq => rabitq::row_bytes(dim),
+        Quantisation::Bq => bq::row_bytes(dim),
+        Quantisation::Pq => pq::row_bytes(dim),
     }
 }
 
@@ -71,6 +85,8 @@ pub(crate) enum Codec {
     Half,
     Sq8(Sq8),
     Rabitq(Rabitq),
+    Bq(Bq),
+    Pq(Pq),
 }
 
 /// Codes of one graph's nodes.
@@ -102,6 +118,8 @@ impl Codes {
             Quantisation::F16 => Codec::Half,
             Quantisation::Sq8 => Codec::Sq8(Sq8::train(dim, &floats)),
             Quantisation::Rabitq => Codec::Rabitq(Rabitq::train(dim, seed, &floats)),
+            Quantisation::Bq => Codec::Bq(Bq::train(dim, &floats)),
+            Quantisation::Pq => Codec::Pq(Pq::train(dim, seed, &floats)),
         };
         Self::new(codec, metric, dim, Pool::new)
     }
@@ -122,6 +140,8 @@ impl Codes {
             Codec::Half => half::encode(floats, row),
             Codec::Sq8(codec) => codec.encode(floats, row),
             Codec::Rabitq(codec) => codec.encode(floats, row),
+            Codec::Bq(codec) => codec.encode(floats, row),
+            Codec::Pq(codec) => codec.encode(floats, row),
         }
     }
 
@@ -131,7 +151,7 @@ impl Codes {
         vector: &V,
         scratch: &'a mut QueryScratch,
     ) -> CodeSpace<'a> {
-        let QueryScratch { floats, sq8, rabitq } = scratch;
+        let QueryScratch { floats, sq8, rabitq, bq, pq } = scratch;
         floats.resize(self.dim, 0.0);
         floats_of(self.metric, vector, floats);
         let pool = &self.pool;
@@ -144,6 +164,14 @@ impl Codes {
             Codec::Rabitq(codec) => {
                 codec.query(self.metric, floats, rabitq);
                 CodeSpace::Rabitq(RabitqSpace { query: rabitq, dim: self.dim, pool })
+            }
+            Codec::Bq(codec) => {
+                codec.query(floats, bq);
+                CodeSpace::Bq(BqSpace { query: bq, pool })
+            }
+            Codec::Pq(codec) => {
+                codec.query(self.metric, floats, pq);
+                CodeSpace::Pq(PqSpace { query: pq, pool })
             }
         }
     }
@@ -160,6 +188,8 @@ impl Codec {
             Self::Half => Quantisation::F16,
             Self::Sq8(_) => Quantisation::Sq8,
             Self::Rabitq(_) => Quantisation::Rabitq,
+            Self::Bq(_) => Quantisation::Bq,
+            Self::Pq(_) => Quantisation::Pq,
         }
     }
 }
@@ -175,12 +205,28 @@ fn floats_of<V: VectorForm + ?Sized>(metric: Metric, vector: &V, out: &mut [f32]
     }
 }
 
+/// The mean of rows of `dim` numbers, at least one; zero where it is no number.
+fn mean_of(dim: usize, rows: &[f32]) -> Vec<f32> {
+    let mut sums = vec![0.0f64; dim];
+    for row in rows.chunks(dim) {
+        sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value as f64);
+    }
+    let count = (rows.len() / dim) as f64;
+    sums.iter().map(|sum| finite((sum / count) as f32)).collect()
+}
+
+fn finite(value: f32) -> f32 {
+    if value.is_finite() { value } else { 0.0 }
+}
+
 /// Memory of one query at a time.
 #[derive(Default)]
 pub(crate) struct QueryScratch {
     pub floats: Vec<f32>,
     sq8: Sq8Query,
     rabitq: RabitqQuery,
+    bq: BqQuery,
+    pq: PqQuery,
 }
 
 /// One query among codes.
@@ -188,6 +234,8 @@ pub(crate) enum CodeSpace<'a> {
     Half(HalfSpace<'a>),
     Sq8(Sq8Space<'a>),
     Rabitq(RabitqSpace<'a>),
+    Bq(BqSpace<'a>),
+    Pq(PqSpace<'a>),
 }
 
 /// `which` kind of code it is is the same all through a graph: the branch costs nothing beside a block of distances.
@@ -207,6 +255,8 @@ impl Space for CodeSpace<'_> {
             Self::Half(space) => space.distances(nodes, out),
             Self::Sq8(space) => space.distances(nodes, out),
             Self::Rabitq(space) => space.distances(nodes, out),
+            Self::Bq(space) => space.distances(nodes, out),
+            Self::Pq(space) => space.distances(nodes, out),
         }
     }
 
@@ -215,7 +265,9 @@ impl Space for CodeSpace<'_> {
         match self {
             Self::Half(HalfSpace { pool, .. })
             | Self::Sq8(Sq8Space { pool, .. })
-            | Self::Rabitq(RabitqSpace { pool, .. }) => pool.prefetch(node),
+            | Self::Rabitq(RabitqSpace { pool, .. })
+            | Self::Bq(BqSpace { pool, .. })
+            | Self::Pq(PqSpace { pool, .. }) => pool.prefetch(node),
         }
     }
 }

@@ -14,6 +14,7 @@
 
 use omen_kernels::{Metric, PLANES, kernels, pack_bits, pack_planes, words};
 
+use super::mean_of;
 use crate::pool::Pool;
 use crate::space::{BLOCK, or_infinite};
 
@@ -52,13 +53,7 @@ pub(crate) struct RabitqQuery {
 impl Rabitq {
     /// From rows of `dim` numbers, at least one; the seed draws the rotation.
     pub fn train(dim: usize, seed: u64, rows: &[f32]) -> Self {
-        let mut sums = vec![0.0f64; dim];
-        for row in rows.chunks(dim) {
-            sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value as f64);
-        }
-        let count = (rows.len() / dim) as f64;
-        let mean = sums.iter().map(|sum| (sum / count) as f32);
-        Self::new(mean.map(|m| if m.is_finite() { m } else { 0.0 }).collect(), seed)
+        Self::new(mean_of(dim, rows), seed)
     }
 
     pub fn new(mean: Vec<f32>, seed: u64) -> Self {

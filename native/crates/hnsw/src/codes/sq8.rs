@@ -6,6 +6,7 @@
 
 use omen_kernels::{Metric, kernels};
 
+use super::mean_of;
 use crate::pool::Pool;
 use crate::space::BLOCK;
 
@@ -42,12 +43,7 @@ enum Kind {
 impl Sq8 {
     /// From rows of `dim` numbers, at least one.
     pub fn train(dim: usize, rows: &[f32]) -> Self {
-        let mut sums = vec![0.0f64; dim];
-        for row in rows.chunks(dim) {
-            sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value as f64);
-        }
-        let count = (rows.len() / dim) as f64;
-        let mean: Vec<f32> = sums.iter().map(|sum| finite((sum / count) as f32)).collect();
+        let mean = mean_of(dim, rows);
         let deviation =
             |row: &[f32]| row.iter().zip(&mean).map(|(x, m)| (x - m).abs()).collect::<Vec<f32>>();
         let mut deviations: Vec<f32> = rows.chunks(dim).flat_map(deviation).collect();
@@ -96,10 +92,6 @@ impl Sq8 {
             }
         }
     }
-}
-
-fn finite(value: f32) -> f32 {
-    if value.is_finite() { value } else { 0.0 }
 }
 
 pub(crate) struct Sq8Space<'a> {

@@ -29,7 +29,7 @@ use std::io;
 
 use omen_kernels::Metric;
 
-use crate::codes::code_bytes;
+use crate::codes::{CENTROIDS, code_bytes};
 use crate::{EF_CONSTRUCTION_RANGE, HnswParams, M_RANGE, MAX_NODE, Quantisation};
 
 const MAGIC: [u8; 8] = *b"OMENHNSW";
@@ -211,8 +211,8 @@ impl Layout {
 
 /// More than any vector type allows.
 const MAX_DIM: u32 = 1 << 20;
-/// Room for the means of that many dimensions.
-const MAX_CODEC_BYTES: u64 = 8 + 4 * MAX_DIM as u64;
+/// Room for the centroids of that many dimensions, the largest codec there is.
+const MAX_CODEC_BYTES: u64 = CENTROIDS as u64 * 4 * MAX_DIM as u64;
 
 fn metric_code(metric: Metric) -> u8 {
     match metric {
@@ -243,12 +243,20 @@ fn quantisation_code(quantisation: Quantisation) -> u8 {
         Quantisation::F16 => 1,
         Quantisation::Sq8 => 2,
         Quantisation::Rabitq => 3,
+        Quantisation::Bq => 4,
+        Quantisation::Pq => 5,
     }
 }
 
 fn quantisation_of(code: u8) -> Option<Quantisation> {
-    const ALL: [Quantisation; 4] =
-        [Quantisation::None, Quantisation::F16, Quantisation::Sq8, Quantisation::Rabitq];
+    const ALL: [Quantisation; 6] = [
+        Quantisation::None,
+        Quantisation::F16,
+        Quantisation::Sq8,
+        Quantisation::Rabitq,
+        Quantisation::Bq,
+        Quantisation::Pq,
+    ];
     ALL.into_iter().find(|&quantisation| quantisation_code(quantisation) == code)
 }
 

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use super::{ALIGNMENT, HEADER_FIELDS, Header, ImageError, SECTIONS, Section, TRAILER_BYTES, WORD};
-use crate::codes::{Codec, Codes, Rabitq, Sq8};
+use crate::codes::{Bq, CENTROIDS, Codec, Codes, Pq, Rabitq, Sq8};
 use crate::graph::{Counts, HnswGraph, Pools, level_of};
 use crate::memory::{Block, Memory};
 use crate::pool::Pool;
@@ -158,11 +158,13 @@ impl Image<'_> {
     fn codec(&self) -> Result<Option<Codec>, ImageError> {
         let corrupt = || ImageError::Corrupt("codec");
         let (bytes, dim) = (self.section(5), self.header.dim as usize);
-        let mean = |bytes: &[u8]| {
+        let floats = |bytes: &[u8], count: usize| {
             let floats = bytes.as_chunks::<WORD>().0.iter().map(|word| f32::from_le_bytes(*word));
-            let mean: Vec<f32> = floats.collect();
-            (bytes.len() == dim * WORD && mean.iter().all(|m| m.is_finite())).then_some(mean)
+            let floats: Vec<f32> = floats.collect();
+            let sound = bytes.len() == count * WORD && floats.iter().all(|m| m.is_finite());
+            sound.then_some(floats)
         };
+        let mean = |bytes: &[u8]| floats(bytes, dim);
         match self.header.params.quantisation {
             _ if dim == 0 => Ok(None),
             Quantisation::F16 if bytes.is_empty() => Ok(Some(Codec::Half)),
@@ -178,6 +180,11 @@ impl Image<'_> {
                 let (seed, rest) = bytes.split_first_chunk::<8>().ok_or_else(corrupt)?;
                 let mean = mean(rest).ok_or_else(corrupt)?;
                 Ok(Some(Codec::Rabitq(Rabitq::new(mean, u64::from_le_bytes(*seed)))))
+            }
+            Quantisation::Bq => Ok(Some(Codec::Bq(Bq { mean: mean(bytes).ok_or_else(corrupt)? }))),
+            Quantisation::Pq => {
+                let centroids = floats(bytes, dim * CENTROIDS).ok_or_else(corrupt)?;
+                Ok(Some(Codec::Pq(Pq::new(centroids.as_chunks().0.to_vec()))))
             }
         }
     }

@@ -162,5 +162,7 @@ fn codec_bytes(codec: &Codec) -> Vec<u8> {
         Codec::Half => Vec::new(),
         Codec::Sq8(codec) => [&codec.step.to_le_bytes()[..], &floats(&codec.mean)].concat(),
         Codec::Rabitq(codec) => [&codec.seed.to_le_bytes()[..], &floats(&codec.mean)].concat(),
+        Codec::Bq(codec) => floats(&codec.mean),
+        Codec::Pq(codec) => floats(codec.centroids.as_flattened()),
     }
 }

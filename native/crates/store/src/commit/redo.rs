@@ -183,6 +183,8 @@ impl Writer {
             Quantisation::F16 => 1,
             Quantisation::Sq8 => 2,
             Quantisation::Rabitq => 3,
+            Quantisation::Bq => 4,
+            Quantisation::Pq => 5,
         });
         self.u16(spec.rerank);
     }
@@ -396,6 +398,8 @@ impl<'a> Reader<'a> {
                 1 => Quantisation::F16,
                 2 => Quantisation::Sq8,
                 3 => Quantisation::Rabitq,
+                4 => Quantisation::Bq,
+                5 => Quantisation::Pq,
                 _ => return Err(damaged()),
             },
             rerank: self.u16()?,
