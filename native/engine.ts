@@ -224,8 +224,8 @@ export interface CatalogChange {
 
 /** One per process; the main thread opens it, workers attach to the same one. */
 export interface Engine {
-  /** A channel delivers finished wait tokens to one worker thread, in batches. */
-  openChannel(deliver: (tokens: Uint32Array) => void): Channel;
+  /** A channel delivers finished wait tokens to one worker thread, in batches; one that comes alone as a number. */
+  openChannel(deliver: (tokens: Uint32Array | number) => void): Channel;
   /** Registers a session: process id and cancel key live here so that any worker can serve a CancelRequest. */
   openSession(channel: Channel): EngineSession;
   /** Sets the cancel flag of a session and wakes its wait; false when no such session or the secret is wrong. */
@@ -553,6 +553,11 @@ export interface EngineBinding {
   readonly attachEngine: () => Engine;
   /** Duplicates a file descriptor (socket hand-off between threads). */
   readonly dup: (fd: number) => number;
+  /**
+   * Writes to a socket that does not block what the kernel takes at once of the first `count` bytes; returns how many. 0:
+   * nothing now, or the socket is broken, which its owner hears when it writes the rest.
+   */
+  readonly send: (fd: number, bytes: Uint8Array, count: number) => number;
   /** Incremental decoder of COPY data (see CopyDecoder). */
   readonly createCopyDecoder: (options: CopyDecoderOptions) => CopyDecoder;
   /** Exact distances of two embeddings with the kernels the index uses. */

@@ -38,6 +38,7 @@ export const {
   attachEngine,
   checkDatabase,
   dup,
+  send,
   createCopyDecoder,
   distance,
   simdName,

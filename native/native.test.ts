@@ -26,6 +26,11 @@ import {
 } from "./index.ts";
 
 /** The addon's file, for code that cannot import index.ts. */
+/** Delivered tokens: one that comes alone is a number. */
+function all(tokens: Uint32Array | number): Iterable<number> {
+  return typeof tokens === "number" ? [tokens] : tokens;
+}
+
 function addonPath(): string {
   const folder = fileURLToPath(new URL("./node/generated/", import.meta.url));
   return join(folder, readdirSync(folder).find((name) => name.endsWith(".node")) as string);
@@ -254,7 +259,7 @@ describe("engine", () => {
   beforeAll(async () => {
     engine = native.openEngine({ path: undefined, poolThreads: 1 });
     channel = engine.openChannel((tokens) => {
-      for (const token of tokens) {
+      for (const token of all(tokens)) {
         waiting.get(token)?.();
         waiting.delete(token);
       }
@@ -756,7 +761,7 @@ describe("a folder", () => {
         const engine = native.openEngine({ path, poolThreads: 1 });
         const waiting = new Map<number, () => void>();
         const channel = engine.openChannel((tokens) => {
-          for (const token of tokens) waiting.get(token)?.();
+          for (const token of all(tokens)) waiting.get(token)?.();
         });
         const finished = (token: number) =>
           token === 0 ? Promise.resolve() : new Promise<void>((resolve) => waiting.set(token, resolve));

@@ -22,6 +22,7 @@ import { SessionNotifications } from "./notifications.ts";
 import { cleanOnCommit, tablesOnCommit } from "./on-commit.ts";
 import { OwnCatalog } from "./own-catalog.ts";
 import type { Portal } from "./portal.ts";
+import { PortalTable } from "./portal-table.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
 import type { SessionClient } from "./result.ts";
 import { SessionFunctionsOf, makeFunctionContext, nowMicroseconds } from "./session-functions.ts";
@@ -62,7 +63,7 @@ export class SessionCore {
   readonly transactions: TransactionControl;
   readonly functions: FunctionContext;
   readonly statements = new Map<string, PreparedStatement>();
-  readonly portals = new Map<string, Portal>();
+  readonly portals = new PortalTable();
   /** Those that DECLARE made: they end with the savepoint they were made after. */
   readonly cursors = new WeakSet<Portal>();
   readonly statistics: EngineStatistics;
@@ -109,7 +110,7 @@ export class SessionCore {
       wait: (token) => database.waits.wait(token),
       notice: (notice) => this.notice(notice),
       beforeCommit: () => this.#beforeCommit(),
-      cursors: () => new Set(Array.from(this.portals.values()).filter((portal) => this.cursors.has(portal))),
+      cursors: () => new Set(this.portals.values().filter((portal) => this.cursors.has(portal))),
       closeCursorsExcept: (kept) => this.#closeCursorsExcept(kept),
       afterEnd: (committed) => this.#afterEnd(committed),
     });
@@ -249,7 +250,7 @@ export class SessionCore {
     const { size } = this.portals;
     if (size === 0 || (size === 1 && except !== undefined && this.portals.get(except.name) === except))
       return;
-    const open = Array.from(this.portals.values()).filter((portal) => portal !== except && portal.isOpen);
+    const open = this.portals.values().filter((portal) => portal !== except && portal.isOpen);
     if (open.length > 0) return holdAll(open);
   }
 
@@ -305,7 +306,7 @@ export class SessionCore {
   }
 
   #beforeCommit(): MaybePromise<void> {
-    const holdable = Array.from(this.portals.values()).filter((portal) => portal.isHoldable);
+    const holdable = this.portals.size === 0 ? NO_PORTALS : this.portals.values().filter(isHoldable);
     const temporary = this.temporarySchema === undefined ? [] : tablesOnCommit(this);
     if (this.constraints.hasWaiting || holdable.length > 0 || temporary.length > 0)
       return this.#settle(holdable, temporary);
@@ -329,6 +330,11 @@ export class SessionCore {
   #afterEnd(committed: boolean): void {
     this.notifications.end(committed);
     this.constraints.clear();
+    if (this.portals.size > 0) this.#closePortals(committed);
+    if (!committed) this.#forgetUndoneTemporarySchema();
+  }
+
+  #closePortals(committed: boolean): void {
     for (const [name, portal] of this.portals) {
       // Only what WITH HOLD kept at an earlier (or this) commit outlives a transaction.
       const isFromBefore = committed || portal.transaction !== this.transactions.identity;
@@ -336,7 +342,6 @@ export class SessionCore {
       portal.close();
       this.portals.delete(name);
     }
-    if (!committed) this.#forgetUndoneTemporarySchema();
   }
 
   #forgetUndoneTemporarySchema(): void {
@@ -344,6 +349,12 @@ export class SessionCore {
     if (schema !== undefined && this.catalog().schemaByName(schema.name) === undefined)
       this.temporarySchema = undefined;
   }
+}
+
+const NO_PORTALS: readonly Portal[] = [];
+
+function isHoldable(portal: Portal): boolean {
+  return portal.isHoldable;
 }
 
 async function holdAll(portals: readonly Portal[]): Promise<void> {

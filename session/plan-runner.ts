@@ -1,8 +1,9 @@
 // Runs planned statements: plan and locks from planning.ts, rows from the executor, tags as PostgreSQL words them.
+import type { Batch } from "../common/batch/vector.ts";
 import type { Datum } from "../common/types/type.ts";
 import type { NodeStatistics } from "../executor/context.ts";
 import { type ResultStream, executePlan } from "../executor/execution.ts";
-import { chain, type MaybePromise } from "../executor/maybe-promise.ts";
+import type { MaybePromise } from "../executor/maybe-promise.ts";
 import type { Node, RawStatement } from "../parser/tree.ts";
 import type { PlannedStatement } from "../planner/physical/plan.ts";
 import type { SessionCore } from "./core.ts";
@@ -17,14 +18,25 @@ export function isPlanned(node: Node): boolean {
 
 /** Plans, locks and opens a planned statement; one that gives no rows is run. */
 export function startPlan(core: SessionCore, portal: Portal, statement: RawStatement): MaybePromise<Started> {
-  return chain(lockedPlan(core, portal.statement, statement), (planned) => {
-    portal.statement.checkColumns(resultColumns(core, planned));
-    return chain(openPlan(core, planned, portal.parameters, portal), (stream) => started(planned, stream));
-  });
+  const planned = lockedPlan(core, portal.statement, statement);
+  if (planned instanceof Promise) return planned.then((locked) => openPortal(core, portal, locked));
+  return openPortal(core, portal, planned);
+}
+
+function openPortal(core: SessionCore, portal: Portal, planned: PlannedStatement): MaybePromise<Started> {
+  portal.statement.checkColumns(resultColumns(core, planned));
+  const stream = openPlan(core, planned, portal.parameters, portal);
+  if (stream instanceof Promise) return stream.then((opened) => started(planned, opened));
+  return started(planned, stream);
 }
 
 function started(planned: PlannedStatement, stream: ResultStream): MaybePromise<Started> {
-  if (stream.columns === undefined) return runToEnd(planned, stream);
+  if (stream.columns === undefined) {
+    const running = runToEnd(stream);
+    return running instanceof Promise
+      ? running.then(() => finished(planned, stream))
+      : finished(planned, stream);
+  }
   const isSelect = planned.commandType === "select";
   return {
     rows: stream,
@@ -34,10 +46,29 @@ function started(planned: PlannedStatement, stream: ResultStream): MaybePromise<
   };
 }
 
-async function runToEnd(planned: PlannedStatement, stream: ResultStream): Promise<Started> {
-  await drain(stream);
-  const tag = commandTag(planned, stream.rowsAffected);
-  return { rows: undefined, tag: () => tag, mustFinish: false };
+/** INSERT, UPDATE and DELETE without RETURNING give no batch: their first pull is all of it. */
+function runToEnd(stream: ResultStream): MaybePromise<void> {
+  let pulled: MaybePromise<Batch | undefined>;
+  try {
+    pulled = stream.next();
+  } catch (error) {
+    stream.close();
+    throw error;
+  }
+  if (pulled instanceof Promise) {
+    return pulled.then(
+      () => stream.close(),
+      (error: unknown) => {
+        stream.close();
+        throw error;
+      },
+    );
+  }
+  stream.close();
+}
+
+function finished(planned: PlannedStatement, stream: ResultStream): Started {
+  return { rows: undefined, tag: () => commandTag(planned, stream.rowsAffected), mustFinish: false };
 }
 
 /** Starts a plan as a statement of the transaction. Rows that other portals still have to give are kept first. */
@@ -50,13 +81,24 @@ export function openPlan(
 ): MaybePromise<ResultStream> {
   if (planned.rowLock !== undefined) core.refuseReadOnly(planned.rowLock);
   if (!planned.isReadOnly) core.refuseReadOnly(planned.commandType.toUpperCase());
-  return chain(core.holdPortals(portal), () =>
-    chain(core.transactions.safeSnapshot(), () => {
-      const options = core.executionOptions(parameters, instrument);
-      core.transactions.beginStatement();
-      return executePlan(planned, options);
-    }),
-  );
+  const holding = core.holdPortals(portal);
+  const waiting =
+    holding === undefined
+      ? core.transactions.safeSnapshot()
+      : holding.then(() => core.transactions.safeSnapshot());
+  if (waiting !== undefined) return waiting.then(() => execute(core, planned, parameters, instrument));
+  return execute(core, planned, parameters, instrument);
+}
+
+function execute(
+  core: SessionCore,
+  planned: PlannedStatement,
+  parameters: readonly Datum[],
+  instrument: Map<number, NodeStatistics> | undefined,
+): ResultStream {
+  const options = core.executionOptions(parameters, instrument);
+  core.transactions.beginStatement();
+  return executePlan(planned, options);
 }
 
 /** Runs a statement without a result to its end. */

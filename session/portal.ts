@@ -23,7 +23,10 @@ export interface Started {
 }
 
 /** Takes rows [from, to) of a batch; a promise holds the next ones back. */
-type TakeRows = (batch: Batch, from: number, to: number) => void | Promise<void>;
+type RowTaker = Pick<ResultReceiver, "rows">;
+
+/** Runs a statement up to its first row. `receiver` is for COPY. */
+export type StartStatement = (portal: Portal, receiver: ResultReceiver) => MaybePromise<Started>;
 
 /** Rows kept for portals beyond this end the statement: they live in memory. */
 const MAX_HELD_ROWS = 20_000_000;
@@ -34,8 +37,7 @@ export interface PortalOptions {
   readonly parameters: readonly Datum[];
   readonly formats: FormatCodes;
   readonly columns: readonly ResultColumn[] | undefined;
-  /** Runs the statement up to its first row. `receiver` is for COPY. */
-  readonly start: (portal: Portal, receiver: ResultReceiver) => MaybePromise<Started>;
+  readonly start: StartStatement;
   /** Transaction it was made in. */
   readonly transaction: number;
   /** DECLARE ... WITH HOLD: lives on after COMMIT. */
@@ -54,7 +56,7 @@ export class Portal {
   isHeld = false;
   /** SCROLL cursors only: all rows, with the place among them. */
   scroll: ScrollRows | undefined;
-  readonly #start: PortalOptions["start"];
+  readonly #start: StartStatement;
   #started: Started | undefined;
   #batch: Batch | undefined;
   #offset = 0;
@@ -88,10 +90,8 @@ export class Portal {
       );
     }
     const opening = this.#state === "new" ? this.open(receiver) : undefined;
-    return chain(opening, () => {
-      if (this.columns !== undefined) receiver.start(this.columns, this.formats, types);
-      return this.#send(maxRows, receiver);
-    });
+    if (opening !== undefined) return opening.then(() => this.#send(maxRows, receiver, types));
+    return this.#send(maxRows, receiver, types);
   }
 
   /** Runs the statement up to its first row. */
@@ -121,23 +121,23 @@ export class Portal {
     return must(this.#started, "the portal was opened");
   }
 
-  /** Gives up to `count` rows to `take`; the number given. FETCH and MOVE. */
-  fetch(count: number, take: TakeRows): MaybePromise<number> {
+  /** Gives up to `count` rows to `taker`; the number given. FETCH and MOVE. */
+  fetch(count: number, taker: RowTaker): MaybePromise<number> {
     let given = 0;
     while (given < count) {
       const batch = this.#current();
-      if (batch instanceof Promise) return this.#fetchOn(count, take, given, batch);
+      if (batch instanceof Promise) return this.#fetchOn(count, taker, given, batch);
       if (batch === undefined) break;
       const from = this.#offset;
-      const taken = take(batch, from, this.#pass(batch, count - given));
+      const taken = taker.rows(batch, from, this.#pass(batch, count - given));
       given += this.#offset - from;
-      if (taken !== undefined) return this.#fetchOn(count, take, given, taken);
+      if (taken !== undefined) return this.#fetchOn(count, taker, given, taken);
     }
     return given;
   }
 
   /** fetch() from the first wait on: `given` rows were given, and `waiting` is waited for. */
-  async #fetchOn(count: number, take: TakeRows, given: number, waiting: Promise<unknown>): Promise<number> {
+  async #fetchOn(count: number, taker: RowTaker, given: number, waiting: Promise<unknown>): Promise<number> {
     await waiting;
     let sum = given;
     while (sum < count) {
@@ -145,7 +145,7 @@ export class Portal {
       const batch = pulled instanceof Promise ? await pulled : pulled;
       if (batch === undefined) break;
       const from = this.#offset;
-      const taken = take(batch, from, this.#pass(batch, count - sum));
+      const taken = taker.rows(batch, from, this.#pass(batch, count - sum));
       sum += this.#offset - from;
       if (taken !== undefined) await taken;
     }
@@ -219,17 +219,20 @@ export class Portal {
   }
 
   /** The tag when the end was reached, undefined when the limit was. */
-  #send(maxRows: number, receiver: ResultReceiver): MaybePromise<string | undefined> {
-    const isLimited = maxRows > 0;
-    const { tag, mustFinish } = this.started;
+  #send(maxRows: number, receiver: ResultReceiver, types: TypeContext): MaybePromise<string | undefined> {
+    if (this.columns !== undefined) receiver.start(this.columns, this.formats, types);
+    const { rows, tag, mustFinish } = this.started;
+    if (rows === undefined) {
+      this.#state = "done";
+      return tag(0);
+    }
+    if (maxRows <= 0) {
+      const given = this.fetch(Number.POSITIVE_INFINITY, receiver);
+      return given instanceof Promise ? given.then(tag) : tag(given);
+    }
     // INSERT ... RETURNING with a row limit: all rows are changed now, the client takes the answers as it likes.
-    const holding = isLimited && mustFinish ? this.hold() : undefined;
-    const limit = isLimited ? maxRows : Number.POSITIVE_INFINITY;
-    return chain(holding, () =>
-      chain(
-        this.fetch(limit, (batch, from, to) => receiver.rows(batch, from, to)),
-        (rowCount) => (isLimited && rowCount === maxRows ? undefined : tag(rowCount)),
-      ),
+    return chain(mustFinish ? this.hold() : undefined, () =>
+      chain(this.fetch(maxRows, receiver), (rowCount) => (rowCount === maxRows ? undefined : tag(rowCount))),
     );
   }
 

@@ -5,6 +5,7 @@ import { SqlError, SqlState } from "../common/error.ts";
 import type { RawStatement } from "../parser/tree.ts";
 import type { PlannedStatement } from "../planner/physical/plan.ts";
 import type { ResultColumn } from "./result.ts";
+import type { UtilityCommand } from "./utility/command.ts";
 
 /** The state of catalogue and settings a plan was made for. */
 export interface PlanStamp {
@@ -26,6 +27,8 @@ export class PreparedStatement {
   /** Resolved when the statement was made. */
   parameterTypes: readonly number[];
   columns: readonly ResultColumn[] | undefined;
+  /** What it is if not planned. */
+  command: UtilityCommand | undefined;
   /** The plan last used, and for which state of the catalogue and settings: kept here so that executing again looks up nothing. */
   plan: { readonly planned: PlannedStatement; readonly stamp: PlanStamp } | undefined;
 
@@ -40,6 +43,11 @@ export class PreparedStatement {
     this.declaredTypes = declaredTypes;
     this.parameterTypes = declaredTypes;
     this.isFromSql = isFromSql;
+  }
+
+  /** May run in a failed transaction block. */
+  get runsInFailed(): boolean {
+    return this.statement === undefined || this.command?.runsInFailed === true;
   }
 
   /** Remembers the columns at first, later insists on them. */

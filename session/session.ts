@@ -6,8 +6,8 @@
 // Every method that throws has marked the transaction failed before.
 import { assert, must } from "../common/assert.ts";
 import { SqlError, SqlState, toSqlError } from "../common/error.ts";
-import type { Datum } from "../common/types/type.ts";
-import { chain, type MaybePromise } from "../executor/maybe-promise.ts";
+import type { Datum, TypeContext } from "../common/types/type.ts";
+import type { MaybePromise } from "../executor/maybe-promise.ts";
 import { parse } from "../parser/parse.ts";
 import { SessionCore, type SessionIdentity } from "./core.ts";
 import type { Database } from "./database.ts";
@@ -156,28 +156,40 @@ export class Session implements WireSession {
     values: readonly (Uint8Array | null)[],
     resultFormats: FormatCodes,
   ): void {
-    this.#guardNow(() => {
-      const core = this.#core;
-      const prepared = requirePrepared(core, statement);
-      if (!runsInFailed(prepared.statement)) core.transactions.refuseInFailed();
-      checkCounts(prepared, values.length, resultFormats, statement);
-      core.transactions.ensure(nowMicroseconds());
-      const parameters = this.#readParameters(portal, prepared, parameterFormats, values);
-      if (portal !== "" && core.portals.has(portal)) {
-        throw new SqlError(SqlState.duplicateCursor, `cursor "${portal}" already exists`);
-      }
-      if (core.portals.size >= MAX_PORTALS) {
-        throw new SqlError(
-          SqlState.configurationLimitExceeded,
-          `a session keeps at most ${MAX_PORTALS} portals`,
-        );
-      }
-      this.closePortal(portal);
-      core.portals.set(
-        portal,
-        makePortal(core, { name: portal, prepared, parameters, formats: resultFormats }),
+    try {
+      this.#bind(portal, statement, parameterFormats, values, resultFormats);
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  #bind(
+    portal: string,
+    statement: string,
+    parameterFormats: FormatCodes,
+    values: readonly (Uint8Array | null)[],
+    resultFormats: FormatCodes,
+  ): void {
+    const core = this.#core;
+    const prepared = requirePrepared(core, statement);
+    if (!prepared.runsInFailed) core.transactions.refuseInFailed();
+    checkCounts(prepared, values.length, resultFormats, statement);
+    core.transactions.ensure(nowMicroseconds());
+    const parameters = this.#readParameters(portal, prepared, parameterFormats, values);
+    if (portal !== "" && core.portals.has(portal)) {
+      throw new SqlError(SqlState.duplicateCursor, `cursor "${portal}" already exists`);
+    }
+    if (core.portals.size >= MAX_PORTALS) {
+      throw new SqlError(
+        SqlState.configurationLimitExceeded,
+        `a session keeps at most ${MAX_PORTALS} portals`,
       );
-    });
+    }
+    this.closePortal(portal);
+    core.portals.set(
+      portal,
+      makePortal(core, { name: portal, prepared, parameters, formats: resultFormats }),
+    );
   }
 
   describeStatement(name: string): StatementDescription {
@@ -195,22 +207,31 @@ export class Session implements WireSession {
   }
 
   execute(name: string, maxRows: number, receiver: ResultReceiver): MaybePromise<void> {
+    this.#stepBegins();
+    try {
+      const running = this.#execute(name, maxRows, receiver);
+      if (running !== undefined) return this.#stepGoesOn(running);
+    } catch (error) {
+      this.#stepFailed(error);
+    }
+    this.#stepEnded();
+  }
+
+  #execute(name: string, maxRows: number, receiver: ResultReceiver): MaybePromise<void> {
     const core = this.#core;
-    return this.#guard(() => {
-      const portal = this.#requirePortal(name);
-      if (portal.statement.statement === undefined) {
-        receiver.empty();
-        return;
-      }
-      this.#runs(portal.statement.statement.text, nowMicroseconds());
-      if (!runsInFailed(portal.statement.statement)) core.transactions.refuseInFailed();
-      core.transactions.ensure(core.statementTime);
-      core.interrupts.begin(core.view.statementTimeoutMs);
-      return chain(portal.run(Math.max(maxRows, 0), receiver, core.types), (tag) => {
-        if (tag === undefined) receiver.suspended();
-        else receiver.complete(tag);
-      });
-    });
+    const portal = this.#requirePortal(name);
+    const { statement, runsInFailed } = portal.statement;
+    if (statement === undefined) {
+      receiver.empty();
+      return;
+    }
+    this.#runs(statement.text, nowMicroseconds());
+    if (!runsInFailed) core.transactions.refuseInFailed();
+    core.transactions.ensure(core.statementTime);
+    core.interrupts.begin(core.view.statementTimeoutMs);
+    const running = portal.run(Math.max(maxRows, 0), receiver, core.types);
+    if (running instanceof Promise) return running.then((tag) => executed(tag, receiver));
+    executed(running, receiver);
   }
 
   closeStatement(name: string): void {
@@ -223,18 +244,32 @@ export class Session implements WireSession {
   }
 
   sync(): MaybePromise<void> {
-    let finishing: MaybePromise<void>;
+    this.#stepBegins();
     try {
-      finishing = this.#guard(() => this.#core.transactions.finishImplicit());
+      const finishing = this.#core.transactions.finishImplicit();
+      if (finishing !== undefined) {
+        return finishing.then(
+          () => this.#synced(),
+          (error: unknown) => this.#syncFailed(error),
+        );
+      }
     } catch (error) {
-      this.#rests();
-      throw error;
+      this.#syncFailed(error);
     }
-    if (finishing instanceof Promise) {
-      return finishing.finally(() => this.#rests()).then(() => this.#reportSettings());
-    }
+    this.#synced();
+  }
+
+  #synced(): void {
+    this.#stepEnded();
     this.#rests();
     this.#reportSettings();
+  }
+
+  #syncFailed(error: unknown): never {
+    const failure = this.#failed(error);
+    this.#isBusy = false;
+    this.#rests();
+    throw failure;
   }
 
   /** A statement begins: others see it, and the client is no longer idle. */
@@ -293,19 +328,21 @@ export class Session implements WireSession {
     formats: FormatCodes,
     values: readonly (Uint8Array | null)[],
   ): readonly Datum[] {
+    if (values.length === 0) return NO_PARAMETERS;
     const types = this.#core.types;
-    return values.map((bytes, index) => {
-      if (bytes === null) return null;
-      const codec = valueCodec(must(prepared.parameterTypes[index], "counts were compared"));
+    const parameters: Datum[] = [];
+    for (let index = 0; index < values.length; index++) {
+      const bytes = values[index] as Uint8Array | null;
       const isBinary = formatOf(formats, index) === 1;
       try {
-        return isBinary ? codec.receive(bytes, -1, types) : codec.parse(readTextParameter(bytes), -1, types);
+        parameters.push(bytes === null ? null : readParameter(prepared, index, bytes, isBinary, types));
       } catch (error) {
         // PostgreSQL shows the value itself only when log_parameter_max_length_on_error asks for it.
         const place = `${portal === "" ? "unnamed portal" : `portal "${portal}"`} parameter $${index + 1}`;
         throw toSqlError(error).with({ where: isBinary ? place : `${place} = '...'` });
       }
-    });
+    }
+    return parameters;
   }
 
   #reportSettings(): void {
@@ -331,21 +368,21 @@ export class Session implements WireSession {
   }
 
   /** Runs a step that may wait; an error fails the transaction and carries the reason of a cancel. */
-  #guard(step: () => MaybePromise<void>): MaybePromise<void> {
+  #guard(step: () => Promise<void>): Promise<void> {
+    this.#stepBegins();
+    return this.#stepGoesOn(step());
+  }
+
+  #stepBegins(): void {
     assert(!this.#isClosed, "a closed session runs nothing");
     this.#isBusy = true;
-    try {
-      const running = step();
-      if (running instanceof Promise) {
-        return running.then(
-          () => this.#stepEnded(),
-          (error: unknown) => this.#stepFailed(error),
-        );
-      }
-    } catch (error) {
-      this.#stepFailed(error);
-    }
-    this.#stepEnded();
+  }
+
+  #stepGoesOn(running: Promise<void>): Promise<void> {
+    return running.then(
+      () => this.#stepEnded(),
+      (error: unknown) => this.#stepFailed(error),
+    );
   }
 
   #stepEnded(): void {
@@ -372,6 +409,24 @@ export class Session implements WireSession {
     this.fail();
     return error;
   }
+}
+
+const NO_PARAMETERS: readonly Datum[] = [];
+
+function readParameter(
+  prepared: PreparedStatement,
+  index: number,
+  bytes: Uint8Array,
+  isBinary: boolean,
+  types: TypeContext,
+): Datum {
+  const codec = valueCodec(must(prepared.parameterTypes[index], "counts were compared"));
+  return isBinary ? codec.receive(bytes, -1, types) : codec.parse(readTextParameter(bytes), -1, types);
+}
+
+function executed(tag: string | undefined, receiver: ResultReceiver): void {
+  if (tag === undefined) receiver.suspended();
+  else receiver.complete(tag);
 }
 
 /** Positions count in the text with its constants taken out, which the client never saw. */

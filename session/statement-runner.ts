@@ -3,12 +3,13 @@
 // the utility files do not import it back.
 import type { Datum } from "../common/types/type.ts";
 import type { RawStatement } from "../parser/tree.ts";
+import type { MaybePromise } from "../executor/maybe-promise.ts";
 import type { SessionCore } from "./core.ts";
 import { isPlanned, startPlan } from "./plan-runner.ts";
 import { planFor, resultColumns } from "./planning.ts";
-import { Portal } from "./portal.ts";
+import { Portal, type Started, type StartStatement } from "./portal.ts";
 import { PreparedStatement } from "./prepared-statement.ts";
-import type { FormatCodes } from "./result.ts";
+import type { FormatCodes, ResultReceiver } from "./result.ts";
 import type { StatementFactory } from "./utility/command.ts";
 import { utilityCommand } from "./utility/index.ts";
 
@@ -31,7 +32,9 @@ export function prepare(
     prepared.columns = resultColumns(core, planned);
     return prepared;
   }
-  const { query, columns } = utilityCommand(statement);
+  const command = utilityCommand(statement);
+  const { query, columns } = command;
+  prepared.command = command;
   prepared.columns = columns?.(core);
   if (query !== undefined && isPlanned(query)) {
     const inner: RawStatement = { ...statement, node: query };
@@ -54,7 +57,6 @@ export interface PortalRequest {
 /** A portal for a prepared statement; nothing runs before it is opened. */
 export function makePortal(core: SessionCore, request: PortalRequest): Portal {
   const { prepared } = request;
-  const { statement } = prepared;
   return new Portal({
     name: request.name,
     statement: prepared,
@@ -63,13 +65,30 @@ export function makePortal(core: SessionCore, request: PortalRequest): Portal {
     columns: prepared.columns,
     transaction: core.transactions.identity,
     isHoldable: request.isHoldable ?? false,
-    start: (portal, receiver) => {
-      if (statement === undefined) return { rows: undefined, tag: () => "", mustFinish: false };
-      if (isPlanned(statement.node)) return startPlan(core, portal, statement);
-      return utilityCommand(statement).run({ core, statement, portal, receiver, statements });
-    },
+    start: starterOf(core),
   });
 }
+
+/** One function per session, not one per portal: most portals live for one statement. */
+const starters = new WeakMap<SessionCore, StartStatement>();
+
+function starterOf(core: SessionCore): StartStatement {
+  let starter = starters.get(core);
+  if (starter === undefined) {
+    starter = (portal, receiver) => start(core, portal, receiver);
+    starters.set(core, starter);
+  }
+  return starter;
+}
+
+function start(core: SessionCore, portal: Portal, receiver: ResultReceiver): MaybePromise<Started> {
+  const { statement, command } = portal.statement;
+  if (statement === undefined) return NOTHING;
+  if (command === undefined) return startPlan(core, portal, statement);
+  return command.run({ core, statement, portal, receiver, statements });
+}
+
+const NOTHING: Started = { rows: undefined, tag: () => "", mustFinish: false };
 
 /** True for statements that may run in a failed transaction block. */
 export function runsInFailed(statement: RawStatement | undefined): boolean {

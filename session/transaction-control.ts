@@ -298,8 +298,10 @@ export class TransactionControl {
 
   #commit(): MaybePromise<void> {
     try {
-      const committing = chain(this.#host.beforeCommit(), () => this.#commitInEngine());
-      if (committing instanceof Promise) {
+      const before = this.#host.beforeCommit();
+      const committing =
+        before === undefined ? this.#commitInEngine() : before.then(() => this.#commitInEngine());
+      if (committing !== undefined) {
         return committing.then(
           () => this.#committed(),
           (error: unknown) => this.#commitFailed(error),

@@ -4,7 +4,8 @@ import type { Channel, Engine } from "../native/engine.ts";
 
 export class Waits {
   readonly channel: Channel;
-  readonly #waiting = new Map<number, () => void>();
+  /** Never empty (no token is 0): a Map that becomes empty with every commit is made anew with every commit. */
+  readonly #waiting = new Map<number, () => void>([[0, () => undefined]]);
   /** Tokens that arrived before anybody asked for them. */
   readonly #early = new Set<number>();
 
@@ -24,14 +25,17 @@ export class Waits {
     this.channel.close();
   }
 
-  #deliver(tokens: Uint32Array): void {
-    for (const token of tokens) {
-      const resume = this.#waiting.get(token);
-      if (resume === undefined) this.#early.add(token);
-      else {
-        this.#waiting.delete(token);
-        resume();
-      }
+  #deliver(tokens: Uint32Array | number): void {
+    if (typeof tokens === "number") this.#deliverOne(tokens);
+    else for (const token of tokens) this.#deliverOne(token);
+  }
+
+  #deliverOne(token: number): void {
+    const resume = this.#waiting.get(token);
+    if (resume === undefined) this.#early.add(token);
+    else {
+      this.#waiting.delete(token);
+      resume();
     }
   }
 }

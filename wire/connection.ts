@@ -43,6 +43,8 @@ export const ADMIN_SHUTDOWN = new SqlError(
 export interface ConnectionOptions {
   readonly host: ConnectionHost;
   readonly secureContext?: SecureContext | undefined;
+  /** The socket's descriptor, where it is known: answers are written to it directly. */
+  readonly descriptor?: number | undefined;
   /** Called once, when the socket is closed and the session has ended. */
   readonly onClosed: () => void;
 }
@@ -88,7 +90,7 @@ export class Connection {
   private constructor(socket: Socket, options: ConnectionOptions) {
     this.#options = options;
     this.#socket = socket;
-    this.#outlet = new Outlet(socket);
+    this.#outlet = new Outlet(socket, options.descriptor);
     this.#receiver = new WireReceiver(
       this.#outlet,
       (inbox) => {
@@ -117,12 +119,20 @@ export class Connection {
     this.#end();
   }
 
+  /**
+   * Bytes of the client, from a socket that reads into memory of its owner (`onread`); other sockets are listened to. The
+   * chunk's memory is free again afterwards.
+   */
+  receive(chunk: Buffer): void {
+    if (this.#state === "closed") return;
+    this.#reader.push(chunk);
+    this.#sliceStart = performance.now();
+    this.#pump();
+    this.#reader.keep();
+  }
+
   #listen(socket: Socket): void {
-    socket.on("data", (chunk: Buffer) => {
-      this.#reader.push(chunk);
-      this.#sliceStart = performance.now();
-      this.#pump();
-    });
+    socket.on("data", (chunk: Buffer) => this.receive(chunk));
     socket.on("error", () => undefined);
     socket.on("close", () => this.#onSocketClosed());
     socket.resume();
@@ -255,36 +265,18 @@ export class Connection {
   #onSessionFrame(session: WireSession, type: number): void {
     switch (type) {
       case FrontendType.query:
-        this.#work(() => this.#query(session));
+      case FrontendType.execute:
+      case FrontendType.sync:
+        this.#work(session, type);
         break;
       case FrontendType.parse:
-        this.#extended(session, () => {
-          const { name, sql, parameterTypes } = readParse(this.#message);
-          session.parse(name, sql, parameterTypes);
-          this.#outlet.writer.raw(Reply.parseComplete);
-        });
-        break;
       case FrontendType.bind:
-        this.#extended(session, () => {
-          const { portal, statement, parameterFormats, values, resultFormats } = readBind(this.#message);
-          session.bind(portal, statement, parameterFormats, values, resultFormats);
-          this.#outlet.writer.raw(Reply.bindComplete);
-        });
-        break;
       case FrontendType.describe:
-        this.#extended(session, () => this.#describe(session));
-        break;
-      case FrontendType.execute:
-        this.#work(() => this.#execute(session));
-        break;
       case FrontendType.close:
-        this.#extended(session, () => this.#close(session));
+        this.#extended(session, type);
         break;
       case FrontendType.flush:
         this.#outlet.flush();
-        break;
-      case FrontendType.sync:
-        this.#work(() => this.#sync(session));
         break;
       case FrontendType.functionCall:
         session.fail();
@@ -303,14 +295,27 @@ export class Connection {
   #onSkippedFrame(session: WireSession, type: number): void {
     if (type === FrontendType.sync) {
       this.#state = "ready";
-      this.#work(() => this.#sync(session));
+      this.#work(session, type);
     } else if (type === FrontendType.terminate) this.#end();
   }
 
   /** A message that does not wait; an error skips everything up to Sync. */
-  #extended(session: WireSession, handle: () => void): void {
+  #extended(session: WireSession, type: number): void {
     try {
-      handle();
+      switch (type) {
+        case FrontendType.parse:
+          this.#parse(session);
+          break;
+        case FrontendType.bind:
+          this.#bind(session);
+          break;
+        case FrontendType.describe:
+          this.#describe(session);
+          break;
+        default:
+          this.#close(session);
+          break;
+      }
     } catch (error) {
       session.fail();
       this.#state = "skip";
@@ -319,12 +324,17 @@ export class Connection {
   }
 
   /** A message that may wait. What is done at once leaves the loop of #pump running; else the end of the work goes on with it. */
-  #work(work: () => void | Promise<void>): void {
+  #work(session: WireSession, type: number): void {
     this.#isBusy = true;
     try {
-      const working = work();
+      const working =
+        type === FrontendType.execute
+          ? this.#execute(session)
+          : type === FrontendType.sync
+            ? this.#sync(session)
+            : this.#query(session);
       if (working === undefined) this.#workEnded();
-      else working.then(() => this.#workDone(), this.#workBroke);
+      else working.then(this.#workDone, this.#workBroke);
     } catch (error) {
       this.#workBroke(error);
     }
@@ -337,10 +347,10 @@ export class Connection {
     this.#workEnded();
   };
 
-  #workDone(): void {
+  readonly #workDone = (): void => {
     this.#workEnded();
     if (!this.#isGone) this.#pump();
-  }
+  };
 
   #workEnded(): void {
     this.#isBusy = false;
@@ -388,16 +398,15 @@ export class Connection {
   #sync(session: WireSession): void | Promise<void> {
     try {
       const ending = session.sync();
-      if (ending !== undefined) return this.#syncLater(session, ending);
-    } catch (error) {
-      this.#syncFailed(session, error);
-    }
-    this.#readyForQuery(session);
-  }
-
-  async #syncLater(session: WireSession, ending: Promise<void>): Promise<void> {
-    try {
-      await ending;
+      if (ending !== undefined) {
+        return ending.then(
+          () => this.#readyForQuery(session),
+          (error: unknown) => {
+            this.#syncFailed(session, error);
+            this.#readyForQuery(session);
+          },
+        );
+      }
     } catch (error) {
       this.#syncFailed(session, error);
     }
@@ -407,6 +416,18 @@ export class Connection {
   #syncFailed(session: WireSession, error: unknown): void {
     session.fail();
     this.#report(error);
+  }
+
+  #parse(session: WireSession): void {
+    const { name, sql, parameterTypes } = readParse(this.#message);
+    session.parse(name, sql, parameterTypes);
+    this.#outlet.writer.raw(Reply.parseComplete);
+  }
+
+  #bind(session: WireSession): void {
+    const { portal, statement, parameterFormats, values, resultFormats } = readBind(this.#message);
+    session.bind(portal, statement, parameterFormats, values, resultFormats);
+    this.#outlet.writer.raw(Reply.bindComplete);
   }
 
   #describe(session: WireSession): void {

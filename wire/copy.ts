@@ -1,13 +1,11 @@
 // CopyData on its way from the connection to the COPY that waits for it. The connection offers chunks as they arrive and
-// stops reading the socket while `isFull`; the COPY takes them one by one and asks for more. Clients that send each row as a
-// message of its own are common: their rows are joined.
+// stops reading the socket while `isFull`; the COPY takes them one by one and asks for more. They are copied into blocks,
+// because the memory they came in is used again; so the rows of clients that send each as a message of its own are joined.
 import type { CopySource } from "../session/result.ts";
 
 /** Chunks waiting beyond this stop the socket: COPY memory stays small whatever the client's speed. */
 const MAX_QUEUED_BYTES = 1024 * 1024;
-/** Chunks up to this size are joined. */
-const SMALL_BYTES = 1024;
-/** Into blocks of this size. */
+/** Chunks are joined into blocks of this size. */
 const BLOCK_BYTES = 64 * 1024;
 
 const EMPTY = new Uint8Array(0);
@@ -18,7 +16,7 @@ export class CopyInbox implements CopySource {
   readonly #chunks: Uint8Array[] = [];
   /** Chunks before this one were taken. */
   #first = 0;
-  /** Small chunks joined, behind all of `#chunks`. */
+  /** The block being filled, behind all of `#chunks`. */
   #block: Uint8Array = EMPTY;
   #blockLength = 0;
   #queuedBytes = 0;
@@ -40,20 +38,15 @@ export class CopyInbox implements CopySource {
     return this.#outcome !== undefined;
   }
 
-  /** Keeps the chunk, a small one as a copy. */
+  /** Keeps a copy of the chunk. */
   offer(chunk: Uint8Array): void {
     this.#queuedBytes += chunk.length;
-    if (chunk.length > SMALL_BYTES) {
+    if (this.#blockLength + chunk.length > this.#block.length) {
       this.#sealBlock();
-      this.#chunks.push(chunk);
-    } else {
-      if (this.#blockLength + chunk.length > this.#block.length) {
-        this.#sealBlock();
-        this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-      }
-      this.#block.set(chunk, this.#blockLength);
-      this.#blockLength += chunk.length;
+      this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK_BYTES, chunk.length));
     }
+    this.#block.set(chunk, this.#blockLength);
+    this.#blockLength += chunk.length;
     this.#wakeUp();
   }
 

@@ -1,6 +1,6 @@
 // A worker thread: owns the sessions of the connections it was handed, each with the whole way from bytes to engine. Shares
 // nothing with the other workers but the engine.
-import { Socket } from "node:net";
+import { type ConnectOpts, Socket, type SocketConstructorOpts } from "node:net";
 import { type SecureContext, createSecureContext } from "node:tls";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { must } from "../common/assert.ts";
@@ -20,6 +20,10 @@ const TOO_MANY = new SqlError(SqlState.tooManyConnections, "sorry, too many clie
 const SHUTTING_DOWN = new SqlError(SqlState.cannotConnectNow, "the database system is shutting down", {
   severity: "FATAL",
 });
+
+/** What sockets read into, one after the other: a connection is done with a chunk before the next is read. */
+const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
+
 class WorkerServer {
   readonly #database: Database;
   readonly #port: MessagePort;
@@ -56,10 +60,23 @@ class WorkerServer {
   }
 
   #accept(fd: number, isRefused: boolean): void {
-    const socket = new Socket({ fd, readable: true, writable: true });
+    const options: SocketConstructorOpts & ConnectOpts = {
+      fd,
+      readable: true,
+      writable: true,
+      onread: {
+        buffer: READ_BUFFER,
+        callback: (byteCount) => {
+          connection.receive(READ_BUFFER.subarray(0, byteCount));
+          return true;
+        },
+      },
+    };
+    const socket = new Socket(options);
     const connection = Connection.accept(socket, {
       host: this.#host(isRefused, socket),
       secureContext: this.#secureContext,
+      descriptor: fd,
       onClosed: () => {
         this.#connections.delete(connection);
         this.#tell({ kind: "closed" });

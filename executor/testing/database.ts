@@ -44,8 +44,8 @@ export function wait(token: number): Promise<void> {
   return new Promise((resolve) => waiting.set(token, resolve));
 }
 
-function deliver(tokens: Uint32Array): void {
-  for (const token of tokens) {
+function deliver(tokens: Uint32Array | number): void {
+  for (const token of typeof tokens === "number" ? [tokens] : tokens) {
     const wake = waiting.get(token);
     if (wake === undefined) arrived.add(token);
     else {

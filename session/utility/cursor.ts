@@ -17,6 +17,9 @@ const HOLD = 0x20;
 /** FETCH ALL. */
 const ALL = 2147483647;
 
+/** Rows that MOVE passes over. */
+const PASS = { rows: (): void => undefined };
+
 interface DeclareStatement {
   readonly portalname?: string;
   readonly options?: number;
@@ -91,7 +94,7 @@ export function fetchCommand(statement: FetchStatement): UtilityCommand {
         const portal = requirePortal(core, name);
         const { scroll } = portal;
         if (scroll !== undefined) return done(`MOVE ${scroll.fetch(direction, count).rowCount}`);
-        return done(`MOVE ${await portal.fetch(forwardOnly(direction, count), () => undefined)}`);
+        return done(`MOVE ${await portal.fetch(forwardOnly(direction, count), PASS)}`);
       },
     };
   }

@@ -1,5 +1,6 @@
 // BEGIN, COMMIT, ROLLBACK, savepoints, SET TRANSACTION. The rules are transaction-control.ts's; here trees become calls.
 import { notSupported, SqlError, SqlState } from "../../common/error.ts";
+import { chain, type MaybePromise } from "../../executor/maybe-promise.ts";
 import type { Node } from "../../parser/tree.ts";
 import type { Started } from "../portal.ts";
 import { nowMicroseconds } from "../session-functions.ts";
@@ -48,11 +49,12 @@ function command(runsInFailed: boolean, run: (call: UtilityCall) => void, tag: s
   };
 }
 
-async function commit({ core }: UtilityCall, isChained: boolean): Promise<Started> {
+function commit({ core }: UtilityCall, isChained: boolean): MaybePromise<Started> {
   const modes = chainedModes(core.transactions, isChained, "COMMIT AND CHAIN");
-  const tag = await core.transactions.commit();
-  if (modes !== undefined) core.transactions.begin(modes, nowMicroseconds());
-  return done(tag);
+  return chain(core.transactions.commit(), (tag) => {
+    if (modes !== undefined) core.transactions.begin(modes, nowMicroseconds());
+    return done(tag);
+  });
 }
 
 function rollback({ core }: UtilityCall, isChained: boolean): Started {

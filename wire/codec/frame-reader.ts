@@ -1,6 +1,7 @@
 // Cuts the byte stream of a client into frames: a type byte and a 32-bit length that counts itself, or, before the session
-// starts, the length alone. Chunks of the socket are used in place; only a frame that crosses a chunk border is joined, once,
-// when all its bytes are here, so memory grows with the bytes received and never with the length announced.
+// starts, the length alone. Chunks are read in place, in memory that the next chunk will overwrite: what is left of one goes
+// into memory of the reader's own (keep). A frame that crosses a chunk border is joined, once, when all its bytes are here, so
+// memory grows with the bytes received and never with the length announced.
 //
 // A frame is checked against the limit of its kind as soon as its header is here. What a frame means is no affair of this file.
 import { SqlError, SqlState } from "../../common/error.ts";
@@ -35,6 +36,8 @@ export class FrameReader {
   #limit: FrameLimit = () => MAX_STARTUP_BYTES;
   #head: Buffer = EMPTY;
   #offset = 0;
+  /** Whether the last chunk pushed (the head, or the end of the rest) still lies in the socket's memory. */
+  #isBorrowed = false;
   #rest: Buffer[] = [];
   #restBytes = 0;
 
@@ -44,8 +47,9 @@ export class FrameReader {
     this.#limit = limit;
   }
 
-  /** Takes a chunk of the socket. The reader keeps it until its frames are read. */
+  /** Takes a chunk of the socket, whose memory is the reader's until keep(). */
   push(chunk: Buffer): void {
+    this.#isBorrowed = true;
     if (this.#offset === this.#head.length && this.#restBytes === 0) {
       this.#head = chunk;
       this.#offset = 0;
@@ -53,6 +57,18 @@ export class FrameReader {
       this.#rest.push(chunk);
       this.#restBytes += chunk.length;
     }
+  }
+
+  /** Copies what is left of the chunk: its memory is used again. The current frame is over. */
+  keep(): void {
+    if (!this.#isBorrowed) return;
+    this.#isBorrowed = false;
+    const last = this.#rest.pop();
+    if (last !== undefined) this.#rest.push(Buffer.from(last));
+    else if (this.#offset < this.#head.length) {
+      this.#head = Buffer.from(this.#head.subarray(this.#offset));
+      this.#offset = 0;
+    } else this.#letGo();
   }
 
   /** Bytes received and not yet given out as frames. */
@@ -88,6 +104,7 @@ export class FrameReader {
     this.#join();
     const rest = this.#head.subarray(this.#offset);
     this.#head = EMPTY;
+    this.#isBorrowed = false;
     this.#offset = 0;
     this.buffer = EMPTY;
     return rest;
@@ -109,6 +126,7 @@ export class FrameReader {
   #join(): void {
     if (this.#restBytes === 0) return;
     this.#head = Buffer.concat([this.#head.subarray(this.#offset), ...this.#rest]);
+    this.#isBorrowed = false;
     this.#offset = 0;
     this.#rest = [];
     this.#restBytes = 0;

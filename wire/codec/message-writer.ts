@@ -28,6 +28,11 @@ export class MessageWriter {
     return this.#length;
   }
 
+  /** The bytes written, in the first `length` places. */
+  get buffer(): Uint8Array {
+    return this.#buffer;
+  }
+
   /** Opens a message; its length is filled in by end(). */
   begin(type: number): void {
     assert(this.#messageStart < 0, "one message at a time");

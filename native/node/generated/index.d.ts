@@ -22,7 +22,7 @@ export declare class CopyDecoder {
 }
 
 export declare class Engine {
-  openChannel(deliver: (arg: Uint32Array) => void): Channel
+  openChannel(deliver: (arg: Tokens) => void): Channel
   openSession(channel: Channel): EngineSession
   cancelSession(processId: number, secretKey?: number | undefined | null): boolean
   terminateSession(processId: number): boolean
@@ -244,6 +244,12 @@ export interface RelationStatistics {
   rowCount: number
   sizeBytes: number
 }
+
+/**
+ * Writes to a socket that does not block what the kernel takes at once of `bytes[.. count]`. 0: nothing now, or the socket
+ * is broken, which its owner hears when it writes the rest.
+ */
+export declare function send(fd: number, bytes: unknown, count: number): number
 
 export interface SequenceSpec {
   sequenceId: number

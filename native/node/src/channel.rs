@@ -1,14 +1,17 @@
 //! The way of finished wait tokens to the thread that waits for them.
 
 use crate::error::guard;
-use napi::bindgen_prelude::{Function, Uint32Array};
+use napi::bindgen_prelude::{Either, Function, Uint32Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 use napi_derive::napi;
 use omen_store::{Notifier, Session};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-type Deliver = ThreadsafeFunction<Arc<Mailbox>, (), Uint32Array, Status, false>;
+/// A token that comes alone is a number: an array for each would be garbage outside the JavaScript heap.
+pub type Tokens = Either<u32, Uint32Array>;
+
+type Deliver = ThreadsafeFunction<Arc<Mailbox>, (), Tokens, Status, false>;
 
 /// Tokens on their way. One wake-up of the event loop takes all that have come by then.
 #[derive(Default)]
@@ -23,8 +26,13 @@ impl Mailbox {
         was_empty && !waiting.is_empty()
     }
 
-    fn take(&self) -> Vec<u32> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn take(&self) -> Tokens {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let [token] = waiting[..] {
+            waiting.clear();
+            return Either::A(token);
+        }
+        Either::B(Uint32Array::new(std::mem::take(&mut waiting)))
     }
 }
 
@@ -37,11 +45,11 @@ pub struct Courier {
 }
 
 impl Courier {
-    fn new(deliver: Function<'_, Uint32Array, ()>) -> napi::Result<Self> {
+    fn new(deliver: Function<'_, Tokens, ()>) -> napi::Result<Self> {
         let builder = deliver.build_threadsafe_function::<Arc<Mailbox>>();
         let deliver = builder.build_callback(|context| {
             let mailbox: Arc<Mailbox> = context.value;
-            Ok(Uint32Array::new(mailbox.take()))
+            Ok(mailbox.take())
         })?;
         Ok(Self { mailbox: Arc::default(), deliver: Arc::new(Mutex::new(Some(deliver))) })
     }
@@ -92,7 +100,7 @@ impl Channel {
     pub(crate) fn open(
         env: Env,
         engine: &omen_store::Engine,
-        deliver: Function<'_, Uint32Array, ()>,
+        deliver: Function<'_, Tokens, ()>,
     ) -> napi::Result<Self> {
         let courier = Courier::new(deliver)?;
         let channel = engine.open_channel(Box::new(courier.clone()));

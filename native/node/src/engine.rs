@@ -1,6 +1,6 @@
 //! The engine of the process and its handles, one a thread.
 
-use crate::channel::{Channel, Courier};
+use crate::channel::{Channel, Courier, Tokens};
 use crate::error::{Result, guard, misuse};
 use crate::session::EngineSession;
 use napi::Env;
@@ -218,7 +218,7 @@ impl Engine {
     pub fn open_channel(
         &mut self,
         env: Env,
-        deliver: Function<'_, Uint32Array, ()>,
+        deliver: Function<'_, Tokens, ()>,
     ) -> napi::Result<Channel> {
         let channel = Channel::open(env, &self.shared, deliver)?;
         self.courier = Some(channel.courier.clone());
