@@ -2,6 +2,7 @@
 // catalogue keeps: the DefinitionBindContext of one session.
 import type { TableEntry } from "../catalog/entries.ts";
 import { SqlError, SqlState } from "../common/error.ts";
+import { quoteIdentifier } from "../common/identifier.ts";
 import { Oid } from "../common/types/oid.ts";
 import type { SqlType } from "../common/types/type.ts";
 import type { Node } from "../parser/tree.ts";
@@ -12,7 +13,7 @@ import type { DefinitionBindContext, NamedColumn } from "../planner/binder/defin
 import { makeBindContext } from "../planner/binder/index.ts";
 import { bindScalarText, rowScope, tableColumns } from "../planner/binder/scalar.ts";
 import { resolveTypeName } from "../planner/binder/type-name.ts";
-import { TEXT, typeName } from "../planner/binder/types.ts";
+import { TEXT, typeName, typeNameWithModifier } from "../planner/binder/types.ts";
 import { isMutable } from "../planner/logical/mutable.ts";
 import { someExpression } from "../planner/logical/walk.ts";
 import type { BoundExpression } from "../planner/logical/expression.ts";
@@ -68,6 +69,33 @@ export function definitionBindContext(core: SessionCore): DefinitionBindContext 
         columns: columnsRead(condition, columns),
       };
     },
+    bindTransform: (node, column, table, columns) => {
+      const using = node ?? { ColumnRef: { fields: [{ String: { sval: column.name } }] } };
+      const { bound, context } = bind(using, columns, "transform", table);
+      const converted = coerce(context, bound, column.type, "assignment");
+      if (converted === undefined) {
+        const { name, type } = column;
+        const cast = `${quoteIdentifier(name)}::${typeNameWithModifier(context, type)}`;
+        throw node === undefined
+          ? cannotBeCast(context, `column "${name}"`, type, `You might need to specify "USING ${cast}".`)
+          : cannotBeCast(
+              context,
+              `result of USING clause for column "${name}"`,
+              type,
+              "You might need to add an explicit cast.",
+            );
+      }
+      // The assignment itself is done with the row: it refuses what does not fit, where a cast would cut it off.
+      const value = bound.type.oid === Oid.unknown ? converted : bound;
+      return deparseExpression(value, columns.map(nameOf));
+    },
+    convertDefault: (text, column) => {
+      const context = makeBindContext(planner);
+      const bound = bindScalarText(context, text, [], undefined, "default");
+      const converted = coerce(context, bound, column.type, "assignment");
+      if (converted !== undefined) return deparseExpression(converted, []);
+      throw cannotBeCast(context, `default for column "${column.name}"`, column.type, undefined);
+    },
     bindIndexPart: (node, part, table, columns) => {
       const { bound, context } = bind(node, columns, part, table);
       const isPredicate = part === "index-predicate";
@@ -93,6 +121,19 @@ export function definitionBindContext(core: SessionCore): DefinitionBindContext 
     bindGenerated: (node, column, table, columns) =>
       deparseExpression(assign(node, column, columns, "generated", table), columns.map(nameOf)),
   };
+}
+
+function cannotBeCast(
+  context: ReturnType<typeof makeBindContext>,
+  what: string,
+  type: SqlType,
+  hint: string | undefined,
+): SqlError {
+  return new SqlError(
+    SqlState.datatypeMismatch,
+    `${what} cannot be cast automatically to type ${typeName(context, type.oid)}`,
+    hint === undefined ? {} : { hint },
+  );
 }
 
 /** Names of the columns an expression reads. */

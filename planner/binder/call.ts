@@ -36,6 +36,7 @@ const CLAUSE_NAMES: Readonly<Partial<Record<Clause, string>>> = {
   default: "DEFAULT expressions",
   check: "check constraints",
   generated: "column generation expressions",
+  transform: "transform expressions",
   "index-expression": "index expressions",
   "index-predicate": "index predicates",
   conflict: "WHERE",

@@ -38,6 +38,7 @@ export type Clause =
   | "default"
   | "check"
   | "generated"
+  | "transform"
   | "index-expression"
   | "index-predicate"
   | "conflict";

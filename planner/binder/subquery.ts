@@ -13,6 +13,7 @@ const STORED_CLAUSES: Readonly<Partial<Record<Clause, string>>> = {
   check: "check constraint",
   default: "DEFAULT expression",
   generated: "column generation expression",
+  transform: "transform expression",
   "index-expression": "index expression",
   "index-predicate": "index predicate",
 };

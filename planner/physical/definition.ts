@@ -198,6 +198,17 @@ export interface DropPlan {
   readonly cascade: boolean;
 }
 
+/** A column of another type. */
+export interface ColumnTypeChange {
+  readonly name: string;
+  readonly type: SqlType;
+  readonly collation: number;
+  /** Deparsed expression over the old row, of a type that can be assigned to the new one. */
+  readonly value: string;
+  /** The DEFAULT as it is in the new type; undefined = none. */
+  readonly default: string | undefined;
+}
+
 export type AlterTableCommand =
   | {
       readonly kind: "add-column";
@@ -215,6 +226,7 @@ export type AlterTableCommand =
       readonly ifExists: boolean;
       readonly cascade: boolean;
     }
+  | { readonly kind: "alter-types"; readonly changes: readonly ColumnTypeChange[] }
   | { readonly kind: "rename-column"; readonly name: string; readonly to: string }
   | { readonly kind: "rename-table"; readonly to: string }
   | { readonly kind: "set-default"; readonly name: string; readonly default: string | undefined }

@@ -51,16 +51,18 @@ export function definitionCommand(node: Node): UtilityCommand | undefined {
       core.refuseReadOnly(commandName(plan));
       const hasSnapshot = core.transactions.catalogAtSnapshot !== undefined;
       if (plan.kind === "create-index") refuseOldSnapshot(plan, hasSnapshot);
-      if (plan.kind === "alter-table" && hasSnapshot) refusePerRowColumns(plan);
+      if (plan.kind === "alter-table" && hasSnapshot) refuseRewrites(plan);
       core.transactions.beginStatement();
       return done(await executeDefinition(plan, definitionContext(core)));
     },
   };
 }
 
-/** The rows that an older snapshot does not hold would go without the values of a new column. */
-function refusePerRowColumns({ commands }: AlterTablePlan): void {
+/** The rows that an older snapshot does not hold would go without the values of a new column, or be lost in a rewrite. */
+function refuseRewrites({ commands }: AlterTablePlan): void {
   for (const command of commands) {
+    if (command.kind === "alter-types")
+      throw notSupported("ALTER COLUMN TYPE in a REPEATABLE READ transaction that has read already");
     if (command.kind !== "add-column") continue;
     const { sequence, generated } = command.column;
     if (sequence !== undefined || generated !== undefined || command.initial !== undefined)

@@ -14,12 +14,14 @@ import { isVolatile } from "../../../planner/logical/walk.ts";
 import { columnSpec } from "../../storage/column-spec.ts";
 import { singleValueBuffer } from "../../storage/column-buffer.ts";
 import type { DefinitionContext } from "./context.ts";
+import { alterColumnTypes } from "./alter-type.ts";
 import { attnumOf } from "./column-number.ts";
 import {
   addChecks,
   addKeys,
   alterConstraint,
   dropConstraint,
+  requireNoNulls,
   validateCheck,
   validateConstraint,
 } from "./constraint.ts";
@@ -36,7 +38,7 @@ import { addForeignKeys, touchReferenced, validateForeignKey } from "./foreign-k
 import { isBehind, removeIndex, removeSequence } from "./drop.ts";
 import { droppedName, readsColumn, withoutHiddenColumns } from "./hidden-columns.ts";
 import { lockName } from "./name-lock.ts";
-import { relationExists } from "./names.ts";
+import { qualifiedName, relationExists } from "./names.ts";
 
 export async function alterTable(plan: AlterTablePlan, context: DefinitionContext): Promise<void> {
   let table = plan.table;
@@ -58,6 +60,8 @@ async function runCommand(
       return addColumn(command, table, context);
     case "drop-column":
       return dropColumn(command, table, context);
+    case "alter-types":
+      return alterColumnTypes(table, command.changes, context);
     case "rename-column":
       return renameColumn(table, command.name, command.to, context);
     case "rename-table":
@@ -136,7 +140,7 @@ async function addColumn(
   context.put(widened);
   if (column.generated !== undefined) await context.fillColumns(widened, [attnum]);
   else if (perRow) {
-    const name = qualifiedTable(widened, context);
+    const name = qualifiedName(widened, context);
     await context.execute(`UPDATE ${name} SET ${quoteIdentifier(column.name)} = DEFAULT`);
   }
   if (entry.notNull && initial === null) await requireNoNulls(widened, column.name, context);
@@ -152,24 +156,6 @@ async function addColumn(
     else await validateForeignKey(result, constraint, context);
   }
   return result;
-}
-
-function qualifiedTable(table: TableEntry, context: DefinitionContext): string {
-  const schema = context.catalog().entry("schema", table.schema)?.name ?? "pg_temp";
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(table.name)}`;
-}
-
-async function requireNoNulls(table: TableEntry, column: string, context: DefinitionContext): Promise<void> {
-  if ((await context.findViolation(table.oid, `${quoteIdentifier(column)} IS NOT NULL`)) === undefined)
-    return;
-  throw new SqlError(
-    SqlState.notNullViolation,
-    `column "${column}" of relation "${table.name}" contains null values`,
-    {
-      table: table.name,
-      column,
-    },
-  );
 }
 
 async function setNotNull(

@@ -2,6 +2,7 @@
 // table as it is so far and give it back changed; the caller stores it. Foreign keys are made in foreign-key.ts.
 import { type ConstraintEntry, PLAIN_CONSTRAINT, type TableEntry } from "../../../catalog/entries.ts";
 import { SqlError, SqlState } from "../../../common/error.ts";
+import { quoteIdentifier } from "../../../common/identifier.ts";
 import type { CheckDefinition, Deferral, KeyDefinition } from "../../../planner/physical/definition.ts";
 import { attnumOf } from "./column-number.ts";
 import type { DefinitionContext } from "./context.ts";
@@ -117,6 +118,24 @@ export function addChecks(
     result = { ...result, constraints: [...result.constraints, constraint] };
   }
   return result;
+}
+
+/** 23502 when a row that exists has NULL in the column. */
+export async function requireNoNulls(
+  table: TableEntry,
+  column: string,
+  context: DefinitionContext,
+): Promise<void> {
+  if ((await context.findViolation(table.oid, `${quoteIdentifier(column)} IS NOT NULL`)) === undefined)
+    return;
+  throw new SqlError(
+    SqlState.notNullViolation,
+    `column "${column}" of relation "${table.name}" contains null values`,
+    {
+      table: table.name,
+      column,
+    },
+  );
 }
 
 /** 23514 when a row that exists breaks the check. */

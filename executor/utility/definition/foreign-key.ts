@@ -17,7 +17,7 @@ import type { ForeignKeyDefinition } from "../../../planner/physical/definition.
 import { formatKey } from "../../storage/key-text.ts";
 import { columnType } from "../../storage/scan-target.ts";
 import type { DefinitionContext } from "./context.ts";
-import { chooseConstraintName } from "./names.ts";
+import { chooseConstraintName, qualifiedName } from "./names.ts";
 
 /** PostgreSQL's INDEX_MAX_KEYS. */
 const MAX_KEYS = 32;
@@ -251,7 +251,7 @@ const FAMILIES: readonly ReadonlySet<number>[] = [
 type KeyColumn = readonly [table: TableEntry, attnum: number];
 
 /** 42804 unless the referencing column's values can be looked up in the referenced column's index. */
-function requireComparable(
+export function requireComparable(
   constraint: string,
   [table, attnum]: KeyColumn,
   [parent, parentAttnum]: KeyColumn,
@@ -313,9 +313,4 @@ export async function validateForeignKey(
 
 function columnName(table: TableEntry, attnum: number): string {
   return quoteIdentifier(table.columns[attnum - 1]?.name ?? "");
-}
-
-function qualifiedName(table: TableEntry, context: DefinitionContext): string {
-  const schema = context.catalog().entry("schema", table.schema)?.name ?? "pg_temp";
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(table.name)}`;
 }

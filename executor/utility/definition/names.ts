@@ -1,6 +1,9 @@
 // Names PostgreSQL makes up: t_pkey, t_a_b_key, t_a_seq, t_a_idx, cut to 63 bytes as makeObjectName does and made unique in
 // the schema by a counter.
 import type { CatalogSnapshot } from "../../../catalog/catalog.ts";
+import type { TableEntry } from "../../../catalog/entries.ts";
+import { quoteIdentifier } from "../../../common/identifier.ts";
+import type { DefinitionContext } from "./context.ts";
 
 /** PostgreSQL's NAMEDATALEN - 1. */
 const MAX_NAME_BYTES = 63;
@@ -87,4 +90,10 @@ export function relationExists(catalog: CatalogSnapshot, schemaOid: number, name
     }
   }
   return false;
+}
+
+/** schema.table as a statement names it. */
+export function qualifiedName(table: TableEntry, context: DefinitionContext): string {
+  const schema = context.catalog().entry("schema", table.schema)?.name ?? "pg_temp";
+  return `${quoteIdentifier(schema)}.${quoteIdentifier(table.name)}`;
 }

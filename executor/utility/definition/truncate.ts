@@ -1,12 +1,12 @@
-// TRUNCATE: the table gets new, empty storage under the same oid; the old one goes at commit, so ROLLBACK brings it back.
-import type { IndexEntry, TableEntry } from "../../../catalog/entries.ts";
+// TRUNCATE: the table gets new, empty storage under the same oid.
+import type { TableEntry } from "../../../catalog/entries.ts";
 import { SqlError, SqlState } from "../../../common/error.ts";
 import type { TruncatePlan } from "../../../planner/physical/definition.ts";
 import { columnSpec } from "../../storage/column-spec.ts";
 import type { DefinitionContext } from "./context.ts";
-import { buildInEngine } from "./create-index.ts";
 import { dropTable } from "./drop.ts";
 import { type ForeignKeyOf, foreignKeysTo, removeForeignKeys } from "./dependents.ts";
+import { moveStorage } from "./storage.ts";
 
 const ACCESS_EXCLUSIVE = 8;
 
@@ -68,18 +68,7 @@ async function replaceStorage(table: TableEntry, context: DefinitionContext): Pr
     table.persistence === "t",
   );
   const fresh: TableEntry = { ...table, storageId, version: table.version + 1 };
-  context.put(fresh);
-  for (const index of context.catalog().indexesOf(table.oid)) {
-    context.transaction.dropIndex(index.storageId);
-    const renewed: IndexEntry = {
-      ...index,
-      storageId: context.engine.allocateOid(),
-      version: index.version + 1,
-    };
-    await buildInEngine(context, fresh, renewed);
-    context.put(renewed);
-  }
-  context.transaction.dropRelation(table.storageId);
+  await moveStorage(table, fresh, context.catalog().indexesOf(table.oid), context);
 }
 
 function restartSequences(table: TableEntry, context: DefinitionContext): void {

@@ -1,4 +1,4 @@
-// ALTER TABLE ADD/DROP/RENAME COLUMN, defaults, NOT NULL, keys and checks; ALTER ... RENAME. The rest is 0A000 by name.
+// ALTER TABLE ADD/DROP/RENAME COLUMN, types, defaults, NOT NULL, keys and checks; ALTER ... RENAME. The rest is 0A000 by name.
 import type { TableEntry } from "../../../catalog/entries.ts";
 import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
 import {
@@ -7,7 +7,7 @@ import {
   positionOf,
   type RenameStmt,
 } from "../../../parser/tree.ts";
-import type { AlterTableCommand, DefinitionPlan } from "../../physical/definition.ts";
+import type { AlterTableCommand, ColumnTypeChange, DefinitionPlan } from "../../physical/definition.ts";
 import {
   type DefinitionBindContext,
   displayName,
@@ -17,7 +17,7 @@ import {
   undefinedRelation,
 } from "./context.ts";
 import { bindCheckConstraint, bindForeignKey, bindKey } from "./constraint.ts";
-import { bindColumn } from "./create-table.ts";
+import { bindColumn, collationOf } from "./create-table.ts";
 
 export function bindAlterTable(statement: AlterTableStmt, context: DefinitionBindContext): DefinitionPlan {
   const name = statement.relation ?? {};
@@ -33,9 +33,14 @@ export function bindAlterTable(statement: AlterTableStmt, context: DefinitionBin
   // Later commands see the columns that earlier ones add.
   let columns: readonly NamedColumn[] = table.columns.filter((column) => !column.isDropped);
   const commands: AlterTableCommand[] = [];
-  for (const node of statement.cmds ?? []) {
-    if (!("AlterTableCmd" in node)) continue;
-    const command = bindCommand(node.AlterTableCmd, table, columns, context);
+  const cmds = (statement.cmds ?? []).flatMap((node) => ("AlterTableCmd" in node ? node.AlterTableCmd : []));
+  const changes = bindTypeChanges(cmds, table, context);
+  // One rewrite for all of them, each over the row as it was, before what else is said of the columns.
+  if (changes.length > 0) commands.push({ kind: "alter-types", changes });
+  columns = columns.map((column) => ({ ...column, ...changes.find(({ name }) => name === column.name) }));
+  for (const cmd of cmds) {
+    if (cmd.subtype === "AT_AlterColumnType") continue;
+    const command = bindCommand(cmd, table, columns, context);
     if (command.kind === "add-column") columns = [...columns, command.column];
     commands.push(command);
   }
@@ -148,6 +153,45 @@ function bindAddColumn(
   };
 }
 
+function bindTypeChanges(
+  commands: readonly AlterTableCmd[],
+  table: TableEntry,
+  context: DefinitionBindContext,
+): readonly ColumnTypeChange[] {
+  const dropsDefault = (name: string): boolean =>
+    commands.some((cmd) => cmd.subtype === "AT_ColumnDefault" && cmd.name === name && cmd.def === undefined);
+  const changes: ColumnTypeChange[] = [];
+  const columns = table.columns.filter((column) => !column.isDropped);
+  for (const { subtype, name = "", def } of commands) {
+    if (subtype !== "AT_AlterColumnType") continue;
+    if (def === undefined || !("ColumnDef" in def) || def.ColumnDef.typeName === undefined)
+      throw notSupported("this column type");
+    const old = columns.find((column) => column.name === name);
+    if (old === undefined) throw undefinedColumn(table, name);
+    if (old.generated !== undefined && def.ColumnDef.raw_default !== undefined) {
+      throw new SqlError(
+        SqlState.invalidColumnDefinition,
+        "cannot specify USING when altering type of generated column",
+        { detail: `Column "${name}" is a generated column.` },
+      );
+    }
+    if (changes.some((change) => change.name === name)) {
+      throw new SqlError(SqlState.featureNotSupported, `cannot alter type of column "${name}" twice`);
+    }
+    const type = context.resolveType(def.ColumnDef.typeName);
+    const column = { name, type, collation: collationOf(def.ColumnDef, type, context) };
+    changes.push({
+      ...column,
+      value: context.bindTransform(def.ColumnDef.raw_default, column, table.name, columns),
+      default:
+        old.default === undefined || dropsDefault(name)
+          ? undefined
+          : context.convertDefault(old.default, column),
+    });
+  }
+  return changes;
+}
+
 function bindAlterConstraint(command: AlterTableCmd, table: TableEntry): AlterTableCommand {
   const def =
     command.def !== undefined && "ATAlterConstraint" in command.def ? command.def.ATAlterConstraint : {};
@@ -164,7 +208,14 @@ function bindAlterConstraint(command: AlterTableCmd, table: TableEntry): AlterTa
 function requireColumn(table: TableEntry, columns: readonly NamedColumn[], name: string): NamedColumn {
   const column = columns.find((candidate) => candidate.name === name);
   if (column !== undefined) return column;
-  throw new SqlError(SqlState.undefinedColumn, `column "${name}" of relation "${table.name}" does not exist`);
+  throw undefinedColumn(table, name);
+}
+
+function undefinedColumn(table: TableEntry, name: string): SqlError {
+  return new SqlError(
+    SqlState.undefinedColumn,
+    `column "${name}" of relation "${table.name}" does not exist`,
+  );
 }
 
 export function bindRename(statement: RenameStmt, context: DefinitionBindContext): DefinitionPlan {

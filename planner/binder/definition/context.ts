@@ -45,6 +45,18 @@ export interface DefinitionBindContext {
   ): { readonly text: string; readonly columns: readonly string[] };
   /** Binds a stored generated column's expression over the others. */
   bindGenerated(node: Node, column: NamedColumn, table: string, columns: readonly NamedColumn[]): string;
+  /**
+   * Binds what a column's values become under `column.type`: USING, or without it the column itself. 42804 when that type
+   * cannot be assigned.
+   */
+  bindTransform(
+    node: Node | undefined,
+    column: NamedColumn,
+    table: string,
+    columns: readonly NamedColumn[],
+  ): string;
+  /** A stored DEFAULT as it is for `column.type`; 42804 when it cannot be assigned. */
+  convertDefault(text: string, column: NamedColumn): string;
   /** Binds an index's column expression, or its predicate (a boolean); 42P17 when it is not immutable. */
   bindIndexPart(
     node: Node,

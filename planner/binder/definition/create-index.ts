@@ -3,24 +3,17 @@ import type { OperatorClassEntry } from "../../../catalog/catalog.ts";
 import type { ColumnEntry, TableEntry } from "../../../catalog/entries.ts";
 import { must } from "../../../common/assert.ts";
 import { notSupported, SqlError, SqlState } from "../../../common/error.ts";
-import { Oid } from "../../../common/types/oid.ts";
 import type { SqlType } from "../../../common/types/type.ts";
 import { type IndexElem, type IndexStmt, type Node, stringsOf } from "../../../parser/tree.ts";
 import type { CreateIndexPlan, IndexColumnDefinition } from "../../physical/definition.ts";
 import { columnName } from "../column-name.ts";
 import { typeName } from "../types.ts";
+import { requireGraphType } from "../../../catalog/graph-type.ts";
 import { type DefinitionBindContext, findTable } from "./context.ts";
 import { bindOptions, checkGraphOptions } from "./index-options.ts";
 
 /** PostgreSQL's INDEX_MAX_KEYS. */
 const MAX_INDEX_COLUMNS = 32;
-/** What pgvector's access methods index, and up to which dimension (HNSW_MAX_DIM and its kin). */
-const MAX_DIMENSIONS: ReadonlyMap<number, number> = new Map([
-  [Oid.vector, 2000],
-  [Oid.halfvec, 4000],
-  [Oid.bit, 64_000],
-  [Oid.sparsevec, 1_000_000_000],
-]);
 
 type Method = CreateIndexPlan["method"];
 
@@ -72,7 +65,7 @@ export function bindCreateIndex(statement: IndexStmt, context: DefinitionBindCon
   if (method === "bm25" && columns.some((column) => column.expression !== undefined))
     throw notSupported("a bm25 index on an expression");
   if (method === "hnsw") checkGraphOptions(options, columns[0]?.opclassName ?? "");
-  if (method === "hnsw" || method === "ivfflat") checkVectors(plan);
+  if (method === "hnsw" || method === "ivfflat") requireGraphType(columnType(plan), method);
   return plan;
 }
 
@@ -219,21 +212,6 @@ function acceptsType(inputType: number, typeOid: number, context: DefinitionBind
 
 /** anyarray, anyenum, anyrange, record: classes for whole families of types. */
 const POLYMORPHIC_INPUTS: ReadonlySet<number> = new Set([2277, 3500, 3831, 2249]);
-
-/** The type must be one the access method takes, of a known dimension that is not too large. */
-function checkVectors(plan: CreateIndexPlan): void {
-  const type = columnType(plan);
-  const limit = type === undefined ? undefined : MAX_DIMENSIONS.get(type.oid);
-  if (type === undefined || limit === undefined)
-    throw new SqlError(SqlState.featureNotSupported, `type not supported for ${plan.method} index`);
-  if (type.typmod < 1) throw new SqlError(SqlState.invalidParameterValue, "column does not have dimensions");
-  if (type.typmod > limit) {
-    throw new SqlError(
-      SqlState.programLimitExceeded,
-      `column cannot have more than ${limit} dimensions for ${plan.method} index`,
-    );
-  }
-}
 
 /** Type of the first column or expression. */
 function columnType(plan: CreateIndexPlan): SqlType | undefined {

@@ -324,7 +324,8 @@ function refuseTypes(type: SqlType, column: string): void {
   }
 }
 
-function collationOf(column: ColumnDef, type: SqlType, context: DefinitionBindContext): number {
+/** The collation of COLLATE, or the type's own. */
+export function collationOf(column: ColumnDef, type: SqlType, context: DefinitionBindContext): number {
   const natural = context.catalog.typeByOid(type.oid)?.collation ?? 0;
   const clause = column.collClause;
   if (clause === undefined) return natural;
