@@ -10,12 +10,22 @@
  * await db.close();
  * ```
  *
+ * `appendVectors` and `searchVectors` take and give typed arrays; docs/embedded.md shows them.
+ *
  * One process owns a data folder, and one engine is open per process; sessions are as many as you like.
  */
 import { open as openEmbedded } from "./session/embedded.ts";
 
 export { SqlError } from "./common/error.ts";
-export type { EmbeddedDatabase, OpenOptions, QueryResult, SqlValue } from "./session/embedded.ts";
+export type {
+  EmbeddedDatabase,
+  EmbeddedVectorSearch,
+  OpenOptions,
+  QueryResult,
+  SqlValue,
+} from "./session/embedded.ts";
+export type { ColumnValues, VectorBlock } from "./session/vectors/append.ts";
+export type { VectorHits, VectorMetric } from "./session/vectors/search.ts";
 
 /** Opens a database in this process. Throws SqlError 55006 when another process is using the folder. */
 export const open: typeof openEmbedded = openEmbedded;

@@ -245,6 +245,8 @@ export interface Engine {
   catalogChanges(version: number): { readonly version: number; readonly changes: readonly CatalogChange[] };
   relationStatistics(relationId: number): RelationStatistics;
   indexStatistics(indexId: number): IndexStatistics;
+  /** Its entryCount alone, which every search asks for. */
+  indexEntryCount(indexId: number): number;
   buildProgress(): readonly BuildProgress[];
   /** Writes a checkpoint now (KV, vector segments, graph and text files, log recycling). Returns a wait token. */
   checkpoint(): number;
@@ -562,6 +564,13 @@ export interface EngineBinding {
   readonly createCopyDecoder: (options: CopyDecoderOptions) => CopyDecoder;
   /** Exact distances of two embeddings with the kernels the index uses. */
   readonly distance: (metric: Metric, a: Float32Array, b: Float32Array) => number;
+  /** Position of the first NaN or infinity; -1 = there is none. */
+  readonly firstNotFinite: (values: Float32Array) => number;
+  /**
+   * Reads `[1,2.5,-3e-5]` into `out`; gives the number of elements, 0 when the text is of another form (blanks, names, not
+   * finite), right or wrong, or does not fit.
+   */
+  readonly parseVector: (text: Uint8Array, out: Float32Array) => number;
   /** Which kernels run: "avx2+fma", "scalar", ... */
   readonly simdName: () => string;
   /** Regular expression in linear time (no back-references or look-around: 0A000). */

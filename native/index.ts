@@ -41,6 +41,8 @@ export const {
   send,
   createCopyDecoder,
   distance,
+  firstNotFinite,
+  parseVector,
   simdName,
   compileRegex,
 } = binding;

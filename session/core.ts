@@ -369,6 +369,7 @@ function engineStatistics(core: SessionCore): EngineStatistics {
     blockers: (processId) => engine.blockingSessions(processId),
     relationRows: (storageId) => engine.relationStatistics(storageId),
     indexRows: (storageId) => engine.indexStatistics(storageId),
+    indexEntries: (storageId) => engine.indexEntryCount(storageId),
     sequence: (storageId) => core.transactions.engine().sequenceState(storageId),
     builds: () => engine.buildProgress(),
     backups: () => engine.backupProgress(),

@@ -1,7 +1,7 @@
 // The embedded API behind index.ts: statements and values of JavaScript in, rows of JavaScript out, through the same Session
 // the wire uses. Values go in as text parameters, so that every type works as it does over the wire; the common ones come
 // back as JavaScript's own, the rest in PostgreSQL's text form.
-import type { Batch } from "../common/batch/vector.ts";
+import { type Batch, decodeUtf8 } from "../common/batch/vector.ts";
 import { notSupported, SqlError, SqlState, type Notice } from "../common/error.ts";
 import { Oid } from "../common/types/oid.ts";
 import { valueCodec } from "./value-codec.ts";
@@ -12,6 +12,8 @@ import type { CopySource, FormatCodes, ResultColumn, ResultReceiver, SessionClie
 import type { Session } from "./session.ts";
 import { attachDatabase } from "./attach.ts";
 import { startEngine, stopEngine } from "./start.ts";
+import { appendVectors, type VectorBlock } from "./vectors/append.ts";
+import { searchVectors, type VectorHits, type VectorSearch } from "./vectors/search.ts";
 
 export interface OpenOptions {
   /** Data folder, made when missing. */
@@ -42,12 +44,40 @@ export interface QueryResult<Row = Record<string, unknown>> {
   readonly tag: string;
 }
 
+/** As VectorSearch, with the filter's parameters as query() takes them. */
+export interface EmbeddedVectorSearch extends Omit<VectorSearch, "parameters"> {
+  readonly parameters?: readonly SqlValue[];
+}
+
 export interface EmbeddedDatabase {
   /** Runs one statement with parameters $1..., or several statements without. Statements of one session run one at a time. */
   query<Row = Record<string, unknown>>(
     sql: string,
     parameters?: readonly SqlValue[],
   ): Promise<QueryResult<Row>>;
+  /**
+   * Inserts a row per vector of a block and resolves with their number. The floats are not copied on the way to the
+   * engine; keys, defaults and constraints hold as for INSERT, and so does the transaction.
+   *
+   * ```ts
+   * await db.appendVectors("items", { vectors: new Float32Array([1, 2, 3, 3, 2, 1]), ids: ["first", "second"] });
+   * ```
+   */
+  appendVectors(table: string, block: VectorBlock): Promise<number>;
+  /**
+   * The k rows nearest to a vector, as typed arrays: what `SELECT id, distance ... WHERE filter ORDER BY distance LIMIT k`
+   * gives.
+   *
+   * ```ts
+   * const { ids, distances } = await db.searchVectors("items", {
+   *   query: new Float32Array([3, 1, 2]),
+   *   k: 10,
+   *   filter: "price < $1",
+   *   parameters: [20],
+   * });
+   * ```
+   */
+  searchVectors(table: string, search: EmbeddedVectorSearch): Promise<VectorHits>;
   /** A further session over the same data, with its own transaction and settings. */
   session(): EmbeddedDatabase;
   /** Ends the session; closing the first one stops the engine. */
@@ -117,12 +147,23 @@ class EmbeddedSession implements EmbeddedDatabase, SessionClient {
   }
 
   query<Row>(sql: string, parameters: readonly SqlValue[] = []): Promise<QueryResult<Row>> {
-    const result = this.#last.then(async () => {
-      await turnIfDue();
-      return this.#run<Row>(sql, parameters);
+    return this.#afterLast(() => this.#run<Row>(sql, parameters));
+  }
+
+  appendVectors(table: string, block: VectorBlock): Promise<number> {
+    return this.#afterLast(() =>
+      this.#session.runWork("appendVectors", (core) => appendVectors(core, table, block)),
+    );
+  }
+
+  searchVectors(table: string, search: EmbeddedVectorSearch): Promise<VectorHits> {
+    const parameters = search.parameters?.map((value) => {
+      const bytes = textOf(value);
+      return bytes === null ? null : decodeUtf8(bytes, 0, bytes.length);
     });
-    this.#last = result.catch(() => undefined);
-    return result;
+    return this.#afterLast(() =>
+      this.#session.runWork("searchVectors", (core) => searchVectors(core, table, { ...search, parameters })),
+    );
   }
 
   session(): EmbeddedDatabase {
@@ -165,9 +206,19 @@ class EmbeddedSession implements EmbeddedDatabase, SessionClient {
     this.#session.close();
   }
 
+  /** One thing at a time, in the order asked for. */
+  #afterLast<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(async () => {
+      await turnIfDue();
+      if (this.#isClosed) throw new SqlError(SqlState.connectionException, "the session is closed");
+      if (this.#terminated !== undefined) throw this.#terminated;
+      return work();
+    });
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
   async #run<Row>(sql: string, parameters: readonly SqlValue[]): Promise<QueryResult<Row>> {
-    if (this.#isClosed) throw new SqlError(SqlState.connectionException, "the session is closed");
-    if (this.#terminated !== undefined) throw this.#terminated;
     const rows = new RowCollector<Row>();
     if (parameters.length === 0) {
       await this.#session.simpleQuery(sql, rows);

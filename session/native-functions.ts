@@ -1,8 +1,14 @@
-// Puts the native engine behind the seams that catalog/functions keeps for it: distance kernels (so that exact scans and
-// indexes agree to the last bit) and regular expressions in linear time. Once per thread, before any session runs.
+// Puts the native engine behind the seams that catalog/functions and common/types keep for it: distance kernels (so that
+// exact scans and indexes agree to the last bit), regular expressions in linear time, and vectors read from the bytes of
+// their texts. Once per thread, before any session runs.
+import { encodeUtf8 } from "../common/batch/vector.ts";
 import { setRegexEngine } from "../catalog/functions/regex-engine.ts";
 import { setVectorKernels } from "../catalog/functions/vector-distance.ts";
-import { compileRegex, distance } from "../native/index.ts";
+import { checkModifier, MAX_DIMENSIONS } from "../common/types/embedding.ts";
+import { registerCodec } from "../common/types/registry.ts";
+import type { TypeCodec } from "../common/types/type.ts";
+import { vectorCodec } from "../common/types/vector.ts";
+import { compileRegex, distance, parseVector } from "../native/index.ts";
 
 export function useNativeFunctions(): void {
   setVectorKernels({
@@ -12,4 +18,24 @@ export function useNativeFunctions(): void {
     cosine: (a, b) => distance("cosine", a, b),
   });
   setRegexEngine({ compile: compileRegex });
+  registerCodec(nativeVectorCodec());
+}
+
+/** The vector codec with its texts read natively where they have the plain form; errors and other forms are its own. */
+function nativeVectorCodec(): TypeCodec {
+  const elements = new Float32Array(MAX_DIMENSIONS);
+  const parsePlain = (bytes: Uint8Array): Float32Array | undefined => {
+    const count = parseVector(bytes, elements);
+    return count === 0 ? undefined : elements.slice(0, count);
+  };
+  return {
+    ...vectorCodec,
+    parsePlain,
+    parse: (text, typmod, types) => {
+      const plain = parsePlain(encodeUtf8(text));
+      if (plain === undefined) return vectorCodec.parse(text, typmod, types);
+      checkModifier(plain.length, typmod);
+      return plain;
+    },
+  };
 }

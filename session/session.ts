@@ -130,6 +130,27 @@ export class Session implements WireSession {
     }
   }
 
+  /**
+   * Runs work that is no SQL text as a statement of its own: in the open transaction block, or in an implicit one that ends
+   * with it. `label` is what pg_stat_activity shows.
+   */
+  async runWork<T>(label: string, work: (core: SessionCore) => Promise<T>): Promise<T> {
+    const core = this.#core;
+    core.statementTime = nowMicroseconds();
+    this.#runs(label, core.statementTime);
+    let results: T[] = [];
+    const running = this.#guard(async () => {
+      core.transactions.refuseInFailed();
+      core.transactions.ensure(core.statementTime);
+      core.interrupts.begin(core.view.statementTimeoutMs);
+      results = [await work(core)];
+      await core.transactions.finishImplicit();
+    });
+    await Promise.resolve(running).finally(() => this.#rests());
+    this.#reportSettings();
+    return must(results[0], "the result of the work");
+  }
+
   // Extended protocol
 
   parse(name: string, sql: string, parameterTypes: readonly number[]): void {
@@ -421,7 +442,8 @@ function readParameter(
   types: TypeContext,
 ): Datum {
   const codec = valueCodec(must(prepared.parameterTypes[index], "counts were compared"));
-  return isBinary ? codec.receive(bytes, -1, types) : codec.parse(readTextParameter(bytes), -1, types);
+  if (isBinary) return codec.receive(bytes, -1, types);
+  return codec.parsePlain?.(bytes) ?? codec.parse(readTextParameter(bytes), -1, types);
 }
 
 function executed(tag: string | undefined, receiver: ResultReceiver): void {

@@ -60,6 +60,13 @@ export class BenchSession {
     return this.#first;
   }
 
+  /** Runs SQL text by the simple protocol; gives the first column. */
+  async simple(sql: string): Promise<readonly number[]> {
+    this.#first = [];
+    await this.#ask([message("Q", Buffer.from(`${sql}\0`))]);
+    return this.#first;
+  }
+
   close(): void {
     this.#socket.end(message("X", Buffer.alloc(0)));
   }

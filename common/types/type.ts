@@ -115,6 +115,11 @@ export interface TypeCodec {
   readonly keyKind: KeyKind | undefined;
   /** Text input; throws SqlError 22P02, 22003, 22007 ... with PostgreSQL's words. Applies the type modifier as a column assignment from a literal does. */
   parse(text: string, typmod: number, context: TypeContext): Datum;
+  /**
+   * Reads the text of a value from its bytes without making a string of them, where there is a quicker way for most texts;
+   * undefined = not such a text, and parse() reads it or says what is wrong. Texts read here are valid UTF-8 without NUL.
+   */
+  readonly parsePlain?: (bytes: Uint8Array) => Datum | undefined;
   /** Text output; `value` is never null. */
   format(value: Datum, context: TypeContext): string;
   /** Binary input as PostgreSQL's typreceive: `bytes` is exactly one value. Throws 22P03. */

@@ -114,7 +114,7 @@ export class BranchSearch {
     const rids = new Uint32Array(count);
     const distances = new Float64Array(count);
     const { efSearch } = this.#context.settings;
-    const { entryCount } = this.#context.statistics.indexRows(branch.index.storageId);
+    const entryCount = this.#context.statistics.indexEntries(branch.index.storageId);
     const { path } = choosePath({
       kind: "vector",
       rowCount: entryCount,
@@ -221,7 +221,7 @@ export class BranchSearch {
     const scores = new Float64Array(count);
     const { path } = choosePath({
       kind: "text",
-      documentCount: this.#context.statistics.indexRows(branch.index.storageId).entryCount,
+      documentCount: this.#context.statistics.indexEntries(branch.index.storageId),
       postingCount: captured.matchBound,
       matchCount: filter?.count,
       k: count,

@@ -80,6 +80,20 @@ export function bytesBufferOver(offsets: Uint32Array, bytes: Uint8Array, nulls: 
   return { kind: "bytes", dim: 0, isWide: NOT_WIDE, nulls, values: NO_BYTES, wide: NO_WIDE, offsets, bytes };
 }
 
+/** A `vector` buffer over floats that somebody else owns, to be read. */
+export function vectorBufferOver(dim: number, values: Float32Array, nulls: Uint8Array): ColumnBuffer {
+  return {
+    kind: "vector",
+    dim,
+    isWide: NOT_WIDE,
+    nulls,
+    values,
+    wide: NO_WIDE,
+    offsets: NO_OFFSETS,
+    bytes: NO_BYTES,
+  };
+}
+
 /** Makes room for `size` bytes in a `bytes` buffer; what it held is lost. */
 export function growBytes(buffer: ColumnBuffer, size: number): void {
   if (buffer.bytes.length < size) buffer.bytes = new Uint8Array(Math.max(size, buffer.bytes.length * 2));

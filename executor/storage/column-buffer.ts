@@ -5,7 +5,7 @@ import { Oid } from "../../common/types/oid.ts";
 import { codecOf } from "../../common/types/registry.ts";
 import type { Datum, SqlType, TypeCodec } from "../../common/types/type.ts";
 import type { ColumnBuffer, ColumnSpec } from "../../native/engine.ts";
-import { allocateBuffer, type BufferPool, bytesBufferOver } from "./buffer-pool.ts";
+import { allocateBuffer, type BufferPool, bytesBufferOver, vectorBufferOver } from "./buffer-pool.ts";
 import { columnSpec } from "./column-spec.ts";
 import { packedBytes } from "./packed-words.ts";
 
@@ -54,6 +54,10 @@ function filledBuffer(
   const spec = columnSpec(type);
   const count = to - from;
   if (spec.kind === "bytes") return bytesBuffer(vector, codecOf(type.oid), from, to, allocate);
+  if (vector.kind === "embedding" && type.oid === Oid.vector && vector.dim === spec.dim) {
+    const nulls = vector.nulls?.subarray(from, to) ?? new Uint8Array(count);
+    return vectorBufferOver(spec.dim, vector.values.subarray(from * spec.dim, to * spec.dim), nulls);
+  }
   const buffer = allocate(spec, count);
   const { nulls } = buffer;
   for (let i = 0; i < count; i++) if (vector.isNull(from + i)) nulls[i] = 1;
@@ -177,10 +181,6 @@ function fillInt64(buffer: ColumnBuffer, vector: Vector, from: number, count: nu
 function fillEmbeddings(buffer: ColumnBuffer, vector: Vector, from: number, count: number): void {
   const { dim } = buffer;
   const target = buffer.values as Float32Array;
-  if (vector.kind === "embedding" && vector.dim === dim) {
-    target.set(vector.values.subarray(from * dim, (from + count) * dim));
-    return;
-  }
   for (let i = 0; i < count; i++) {
     const value = vector.get(from + i);
     if (value === null) continue;

@@ -102,6 +102,7 @@ export class TestSession {
           blockers: () => [],
           relationRows: (id) => engine().relationStatistics(id),
           indexRows: (id) => engine().indexStatistics(id),
+          indexEntries: (id) => engine().indexEntryCount(id),
           sequence: (id) => transaction.sequenceState(id),
           builds: () => engine().buildProgress(),
           backups: () => engine().backupProgress(),

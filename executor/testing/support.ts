@@ -227,6 +227,7 @@ export function options(more: Partial<ExecutionOptions> = {}): ExecutionOptions 
       blockers: () => [],
       relationRows: () => ({ rowCount: 0, sizeBytes: 0 }),
       indexRows: () => ({ entryCount: 0, sizeBytes: 0 }),
+      indexEntries: () => 0,
       sequence: () => ({ lastValue: 1n, isCalled: false }),
       builds: () => [],
       backups: () => [],

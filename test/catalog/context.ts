@@ -200,6 +200,7 @@ export function sampleContext(catalog: Snapshot, searchPath: readonly string[] =
     blockers: () => [],
     relationRows: () => ({ rowCount: 1000, sizeBytes: 81920 }),
     indexRows: () => ({ entryCount: 1000, sizeBytes: 16384 }),
+    indexEntries: () => 1000,
     sequence: () => ({ lastValue: 7n, isCalled: true }),
     builds: () => [{ indexId: 16391, relationId: 1, processId: 1, phase: "building", done: 10, total: 100 }],
     backups: () => [{ processId: 7, phase: "streaming database files", done: 10, total: 100 }],

@@ -34,6 +34,7 @@ export declare class Engine {
   catalogChanges(version: number): CatalogChanges
   relationStatistics(relationId: number): RelationStatistics
   indexStatistics(indexId: number): IndexStatistics
+  indexEntryCount(indexId: number): number
   buildProgress(): Array<BuildProgress>
   checkpoint(): number
   backupProgress(): Array<BackupProgress>
@@ -190,6 +191,9 @@ export declare function distance(metricName: string, a: unknown, b: unknown): nu
 /** A second descriptor for the same socket; the caller owns it. */
 export declare function dup(fd: number): number
 
+/** Position of the first float that is NaN or infinite; -1 = none is. */
+export declare function firstNotFinite(values: unknown): number
+
 export interface IndexColumnSpec {
   column: number
   keyKind: string
@@ -239,6 +243,12 @@ export interface LockStatus {
 }
 
 export declare function openEngine(options: object): Engine
+
+/**
+ * Reads a vector's text into `out`; gives the number of elements, 0 when the text has no plain form or too many of them
+ * (see `plain_vector`): then `out` holds rubbish and the text is for somebody else to judge.
+ */
+export declare function parseVector(text: unknown, out: unknown): number
 
 export interface RelationStatistics {
   rowCount: number

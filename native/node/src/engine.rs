@@ -314,6 +314,11 @@ impl Engine {
     }
 
     #[napi]
+    pub fn index_entry_count(&self, env: Env, index_id: u32) -> napi::Result<f64> {
+        guard(env, || Ok(self.shared.index_statistics(index_id)?.entry_count as f64))
+    }
+
+    #[napi]
     pub fn build_progress(&self, env: Env) -> napi::Result<Vec<BuildProgress>> {
         guard(env, || {
             let running = self.shared.build_progress().into_iter();

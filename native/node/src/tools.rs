@@ -1,4 +1,4 @@
-//! What the addon offers besides the engine: descriptors, distances.
+//! What the addon offers besides the engine: descriptors, distances, vectors' texts.
 
 use crate::error::{guard, misuse};
 use crate::lend::Lent;
@@ -62,6 +62,36 @@ pub fn distance(
             return Err(misuse(format!("metric {metric_name} of numbers")));
         }
         Ok(omen_kernels::distance(metric, a, b))
+    })
+}
+
+/// Position of the first float that is NaN or infinite; -1 = none is.
+#[napi]
+pub fn first_not_finite(env: Env, values: Unknown<'_>) -> napi::Result<i64> {
+    guard(env, || {
+        let lent = Lent::new(env);
+        let values = lent.read::<f32>(values, "values")?;
+        // Block by block without a way out of the inner loop, which is then vectorised.
+        let is_bad = |value: &f32| !value.is_finite();
+        let mut blocks = values.chunks(1024);
+        let block = blocks.position(|block| block.iter().fold(false, |bad, v| bad | is_bad(v)));
+        let found = block.and_then(|block| {
+            let within = values[block * 1024..].iter().position(is_bad)?;
+            Some((block * 1024 + within) as i64)
+        });
+        Ok(found.unwrap_or(-1))
+    })
+}
+
+/// Reads a vector's text into `out`; gives the number of elements, 0 when the text has no plain form or too many of them
+/// (see `plain_vector`): then `out` holds rubbish and the text is for somebody else to judge.
+#[napi]
+pub fn parse_vector(env: Env, text: Unknown<'_>, out: Unknown<'_>) -> napi::Result<u32> {
+    guard(env, || {
+        let lent = Lent::new(env);
+        let mut slots = lent.write::<f32>(out, "out")?.iter_mut();
+        let push = |value| slots.next().map(|slot| *slot = value).is_some();
+        Ok(omen_copy::plain_vector(lent.read::<u8>(text, "text")?, push).unwrap_or(0) as u32)
     })
 }
 

@@ -10,6 +10,7 @@ mod column;
 mod csv;
 mod decoder;
 mod error;
+mod floats;
 mod line;
 mod text;
 mod value;
@@ -17,6 +18,7 @@ mod value;
 pub use column::{Column, Values};
 pub use decoder::{Decoder, Rows};
 pub use error::{CopyError, Result};
+pub use floats::plain_vector;
 
 /// COPY's FORMAT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use crate::column::{Column, Values};
 use crate::error::{CopyError, Result, check_utf8};
+use crate::floats::plain_vector;
 
 /// All fields of a batch must stay addressable by u32 offsets; one field cannot be larger than PostgreSQL's 1 GB.
 pub const MAX_FIELD_BYTES: usize = 0x3FFF_FFFF;
@@ -89,6 +90,14 @@ fn parse_float(text: &str) -> Result<f64> {
 /// pgvector's `vector_in`: `[1,2,3]`, with its codes and words.
 fn parse_vector(text: &str, dim: usize, values: &mut Vec<f32>) -> Result<()> {
     let start = values.len();
+    let plain = plain_vector(text.as_bytes(), |value| {
+        values.push(value);
+        true
+    });
+    if plain == Some(dim) {
+        return Ok(());
+    }
+    values.truncate(start);
     let parsed = parse_elements(text, dim, values);
     if parsed.is_err() {
         values.truncate(start);

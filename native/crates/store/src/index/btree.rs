@@ -10,6 +10,7 @@ use std::ops::Bound;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::error::Result;
 use crate::key::{ByteRange, Entry};
 use crate::sync::{read, write};
 
@@ -95,6 +96,25 @@ impl BtreeIndex {
         } else {
             out.extend(run.take(limit).cloned());
         }
+    }
+
+    /// Shows up to `limit` entries of the range in key order, uncopied; gives the last one if there may be more behind it.
+    pub fn visit(
+        &self,
+        range: &ByteRange,
+        limit: usize,
+        mut each: impl FnMut(&Entry) -> Result<()>,
+    ) -> Result<Option<Entry>> {
+        if is_empty(range) {
+            return Ok(None);
+        }
+        let set = read(&self.entries);
+        let (mut count, mut last) = (0, None);
+        for entry in set.range::<[u8], _>(bounds(range)).take(limit) {
+            each(entry)?;
+            (count, last) = (count + 1, Some(entry));
+        }
+        Ok(last.filter(|_| count == limit).cloned())
     }
 
     pub fn count(&self, range: &ByteRange, limit: usize) -> usize {

@@ -24,17 +24,25 @@ type Segment = Arc<[Entry]>;
 pub struct EntryTable {
     segments: RwLock<Arc<Vec<Segment>>>,
     len: AtomicU32,
+    /// Entries filled and not deleted: what the newest snapshot sees, but for the commit under way.
+    live: AtomicU32,
 }
 
 /// The entries below `len` at the time of the view.
 pub struct EntryView {
     segments: Arc<Vec<Segment>>,
     pub len: u32,
+    /// About how many of them the newest snapshot sees.
+    pub live: u32,
 }
 
 impl EntryTable {
     pub fn new() -> Self {
-        Self { segments: RwLock::new(Arc::new(Vec::new())), len: AtomicU32::new(0) }
+        Self {
+            segments: RwLock::new(Arc::new(Vec::new())),
+            len: AtomicU32::new(0),
+            live: AtomicU32::new(0),
+        }
     }
 
     pub fn len(&self) -> u32 {
@@ -44,7 +52,8 @@ impl EntryTable {
     pub fn view(&self) -> EntryView {
         // The length first: the segments read after it hold at least as much.
         let len = self.len();
-        EntryView { segments: Arc::clone(&read(&self.segments)), len }
+        let live = self.live.load(Ordering::Relaxed);
+        EntryView { segments: Arc::clone(&read(&self.segments)), len, live }
     }
 
     /// Makes room for entries up to `len`; the new ones are invisible. One writer at a time.
@@ -75,10 +84,12 @@ impl EntryTable {
             e.deleted.store(0, Ordering::Relaxed);
             e.created.store(created, Ordering::Release);
         });
+        self.live.fetch_add(1, Ordering::Relaxed);
     }
 
     pub fn delete(&self, number: u32, commit: u64) {
         self.view().with(number, |e| e.deleted.store(commit, Ordering::Release));
+        self.live.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub fn size_bytes(&self) -> usize {

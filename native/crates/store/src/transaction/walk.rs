@@ -17,6 +17,8 @@ use crate::table::{Columns, Table};
 
 /// Committed entries read under one hold of the locks.
 const RUN: usize = 256;
+/// Where nothing is copied: some 100 microseconds.
+const LONG_RUN: usize = 4096;
 
 /// A walk in key order; gives rids the statement sees, each once.
 pub struct IndexCursor {
@@ -124,13 +126,20 @@ impl Transaction {
         let state = self.open_state()?;
         let mut walk = self.walk(&state, index_id, range, false)?;
         let mut count = 0;
-        while walk.advance(self, &state)? {
-            for &rid in &walk.found {
-                let byte = bitmap.get_mut(rid as usize / 8);
-                let byte =
-                    byte.ok_or_else(|| StoreError::internal("bitmap smaller than ridLimit"))?;
-                count += usize::from(*byte & (1 << (rid % 8)) == 0);
-                *byte |= 1 << (rid % 8);
+        let mut mark = |rid: u32| {
+            let byte = bitmap.get_mut(rid as usize / 8);
+            let byte = byte.ok_or_else(|| StoreError::internal("bitmap smaller than ridLimit"))?;
+            count += usize::from(*byte & (1 << (rid % 8)) == 0);
+            *byte |= 1 << (rid % 8);
+            Ok(())
+        };
+        if state.tables.contains_key(&walk.table.relation_id) {
+            while walk.advance(self, &state)? {
+                walk.found.iter().try_for_each(|&rid| mark(rid))?;
+            }
+        } else {
+            while walk.visit(self, &state, &mut mark)? {
+                self.session.check_interrupt()?;
             }
         }
         Ok(count)
@@ -209,6 +218,33 @@ impl Walk {
         self.run = run;
         self.rest = rest;
         Ok(true)
+    }
+
+    /// As `advance` for a transaction without rows of its own in the table, in longer runs and without copies of the
+    /// entries: a predicate that keeps half of a table is walked for each search. True when there may be more.
+    fn visit(
+        &mut self,
+        transaction: &Transaction,
+        state: &State,
+        give: &mut impl FnMut(u32) -> Result<()>,
+    ) -> Result<bool> {
+        let Some(range) = self.rest.take() else { return Ok(false) };
+        if is_empty(&range) {
+            return Ok(false);
+        }
+        let btree = self.index.btree().expect("checked when opened");
+        let data = read(&self.table.data);
+        let mut key = Vec::new();
+        let last = btree.visit(&range, LONG_RUN, |entry| {
+            if self.sees(&data, None, entry, &mut key)? { give(entry.rid()) } else { Ok(()) }
+        })?;
+        let (covered, rest) = match last {
+            Some(last) => split(range, &last, false),
+            None => (range, None),
+        };
+        transaction.note_range_read(state, &self.table, &self.index, &covered)?;
+        self.rest = rest;
+        Ok(self.rest.is_some())
     }
 
     /// Whether the version the statement sees of the entry's row has the entry's key.

@@ -371,3 +371,82 @@ fn every_form_is_found_under_every_metric_through_changes_and_rollbacks() {
         }
     }
 }
+
+/// A search that takes every node for visible looks at its answers: rows that came or went unseen are not among them.
+#[test]
+fn the_few_rows_out_of_sight_are_no_answers() {
+    let (db, _) = db(3000);
+    let query = [0.5; DIM];
+    let old = db.begin(Isolation::RepeatableRead);
+    old.statement();
+    let tx = db.begin(Isolation::ReadCommitted);
+    tx.statement();
+    let first = nearest(&tx, &query, 1, |_| true)[0].1;
+    tx.delete(T, first);
+    tx.insert(T, &specs(), &[vec![text("new"), Cell::Vector(query.to_vec())]]);
+    tx.commit();
+    let new = db.begin(Isolation::ReadCommitted);
+    new.statement();
+    for tx in [&old, &new] {
+        let expected = nearest(tx, &query, 10, |_| true);
+        assert_eq!(search(tx, &query, 10, None, SearchMode::Graph, 0).0, expected);
+    }
+    assert_ne!(nearest(&old, &query, 1, |_| true), nearest(&new, &query, 1, |_| true));
+}
+
+/// The bitmap of a long range, read by a transaction with and without rows of its own in the table.
+#[test]
+fn a_bitmap_of_many_rows_is_what_a_scan_finds() {
+    const NUMBERS: u32 = 21_000;
+    const KEY: u32 = 21_001;
+    let specs = [INT];
+    let db = Db::memory();
+    let rids = db.run(|tx| {
+        tx.handle.create_relation(NUMBERS, &specs, false).unwrap();
+        let rows: Vec<Row> = (0..20_000).map(|i| vec![Cell::Int(i * 7 % 20_000)]).collect();
+        tx.insert(NUMBERS, &specs, &rows)
+    });
+    db.run(|tx| tx.create_index(btree(KEY, NUMBERS, 0, KeyKind::Int, false)).unwrap());
+    let old = db.begin(Isolation::RepeatableRead);
+    old.statement();
+    db.run(|tx| {
+        for &rid in rids.iter().step_by(100) {
+            tx.update(NUMBERS, rid, &specs, &[0], vec![Cell::Int(-1)]);
+        }
+        for &rid in rids.iter().skip(50).step_by(100) {
+            tx.delete(NUMBERS, rid);
+        }
+    });
+    let new = db.begin(Isolation::ReadCommitted);
+    new.statement();
+    let writing = db.begin(Isolation::ReadCommitted);
+    writing.statement();
+    writing.update(NUMBERS, rids[1], &specs, &[0], vec![Cell::Int(100)]);
+    writing.insert(NUMBERS, &specs, &[vec![Cell::Int(101)], vec![Cell::Int(30_000)]]);
+    writing.statement();
+    for tx in [&old, &new, &writing] {
+        let (low, high) = (
+            Columns::new(&specs, &[vec![Cell::Int(0)]]),
+            Columns::new(&specs, &[vec![Cell::Int(15_000)]]),
+        );
+        let (low, high) = (low.refs(), high.refs());
+        let range = KeyRange {
+            low: Some(&low),
+            low_inclusive: true,
+            high: Some(&high),
+            high_inclusive: true,
+            nulls: NullEntries::All,
+        };
+        let mut bitmap = vec![0; 2600];
+        let count = tx.handle.index_bitmap(KEY, &range, &mut bitmap).unwrap();
+        let is_within = |row: &Row| matches!(row[0], Cell::Int(n) if (0..=15_000).contains(&n));
+        let expected: Vec<u32> = tx
+            .scan(NUMBERS, &specs)
+            .into_iter()
+            .filter(|(_, row)| is_within(row))
+            .map(|(rid, _)| rid)
+            .collect();
+        assert_eq!(count, expected.len());
+        assert!(expected.iter().all(|&rid| bitmap[rid as usize / 8] & (1 << (rid % 8)) != 0));
+    }
+}
