@@ -138,17 +138,17 @@ export class Session implements WireSession {
     const core = this.#core;
     core.statementTime = nowMicroseconds();
     this.#runs(label, core.statementTime);
-    let results: T[] = [];
+    let done: { readonly result: T } | undefined;
     const running = this.#guard(async () => {
       core.transactions.refuseInFailed();
       core.transactions.ensure(core.statementTime);
       core.interrupts.begin(core.view.statementTimeoutMs);
-      results = [await work(core)];
+      done = { result: await work(core) };
       await core.transactions.finishImplicit();
     });
     await Promise.resolve(running).finally(() => this.#rests());
     this.#reportSettings();
-    return must(results[0], "the result of the work");
+    return must<{ readonly result: T }>(done, "work that did not throw").result;
   }
 
   // Extended protocol

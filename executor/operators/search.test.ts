@@ -135,7 +135,7 @@ const sectionBitmap = (section: number): SearchFilter["bitmap"] => ({
   },
   conditionText: [],
 });
-const residual = (expression: BoundExpression): SearchFilter["residual"] => ({ expression, attnums: [1, 2] });
+const residual = (expression: BoundExpression): SearchFilter["whole"] => ({ expression, attnums: [1, 2] });
 /** Filter of the search, and the same condition over all columns. */
 const FILTERS: readonly (readonly [
   string,
@@ -148,6 +148,7 @@ const FILTERS: readonly (readonly [
     () => ({
       bitmap: sectionBitmap(3),
       residual: undefined,
+      whole: residual(op("=", column(1), int(3))),
       isIndexPredicate: false,
       text: [],
       selectivity: 0.05,
@@ -159,6 +160,7 @@ const FILTERS: readonly (readonly [
     () => ({
       bitmap: undefined,
       residual: residual(op("=", op("%", column(0), int(2)), int(0))),
+      whole: residual(op("=", op("%", column(0), int(2)), int(0))),
       isIndexPredicate: false,
       text: [],
       selectivity: 0.5,
@@ -170,6 +172,13 @@ const FILTERS: readonly (readonly [
     () => ({
       bitmap: sectionBitmap(4),
       residual: residual(op("<", column(0), int(300))),
+      whole: residual({
+        kind: "and",
+        type: type(Oid.bool),
+        collation: 0,
+        position: 0,
+        args: [op("=", column(1), int(4)), op("<", column(0), int(300))],
+      }),
       isIndexPredicate: false,
       text: [],
       selectivity: 0.02,

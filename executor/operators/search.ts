@@ -8,6 +8,7 @@ import type { SearchPlan } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
 import { BranchSearch } from "../search/branch.ts";
 import { RankedEmitter, type RankedRows } from "../search/emit-ranked.ts";
+import { filterAfter } from "../search/filter-after.ts";
 import { type FilterBitmap, filterBitmap } from "../search/filter-bitmap.ts";
 import type { Operator } from "./operator.ts";
 import { rowLimits } from "./row-limits.ts";
@@ -44,9 +45,17 @@ export class SearchOperator implements Operator {
     await search.open();
     const matching = async (): Promise<FilterBitmap | undefined> =>
       filterBitmap(filter, target, this.#context);
-    const bitmap = filter?.isIndexPredicate === true ? undefined : await matching();
     const { settings } = this.#context;
     const exact = settings.exact || !settings.enableIndexscan || wanted === Number.POSITIVE_INFINITY;
+    const isFiltered = filter !== undefined && !filter.isIndexPredicate;
+    if (isFiltered && !exact && limits.count > 0) {
+      const found = await filterAfter(this.#plan, search, wanted, this.#context);
+      if (found !== undefined) {
+        this.#report(search, undefined, "graph, then filter");
+        return { ...found, nulls: undefined };
+      }
+    }
+    const bitmap = isFiltered ? await matching() : undefined;
     const ranking = limits.count === 0 ? undefined : await search.top(wanted, bitmap, exact);
     this.#report(search, bitmap?.count);
     if (ranking === undefined)
@@ -67,7 +76,7 @@ export class SearchOperator implements Operator {
   }
 
   /** EXPLAIN ANALYZE: which path ran and what it cost. */
-  #report(search: BranchSearch, matching: number | undefined): void {
+  #report(search: BranchSearch, matching: number | undefined, way?: string): void {
     const extra = this.#context.instrument?.get(this.#plan.id)?.extra;
     if (extra === undefined) return;
     const { stats } = search;
@@ -76,7 +85,7 @@ export class SearchOperator implements Operator {
       this.#plan.branch.kind === "vector"
         ? ["graph", "graph, then exact", "exact"]
         : ["pruned", "pruned", "exhaustive"];
-    extra.set("Search Path", paths[stats[SearchStat.path] as number] ?? "unknown");
+    extra.set("Search Path", way ?? paths[stats[SearchStat.path] as number] ?? "unknown");
     if (matching !== undefined) {
       extra.set("Rows Matching Filter", String(matching));
       const { rowCount } = this.#context.engine.relationStatistics(this.#plan.target.table.storageId);

@@ -117,6 +117,8 @@ export interface SearchFilter {
   readonly residual:
     | { readonly expression: BoundExpression; readonly attnums: readonly number[] }
     | undefined;
+  /** The whole predicate over `attnums`, for rows that were found without it. */
+  readonly whole: { readonly expression: BoundExpression; readonly attnums: readonly number[] };
   /** The searched index is a partial one that holds exactly the rows of the predicate: nothing to test while searching. */
   readonly isIndexPredicate: boolean;
   /** The whole predicate as written, for EXPLAIN. */

@@ -112,7 +112,8 @@ function searchFilter(
   const rest = scan.filter.filter((condition) => !known.has(condition));
   return {
     bitmap,
-    residual: rest.length === 0 ? undefined : residual(builder, scan, rest),
+    residual: rest.length === 0 ? undefined : conditionOver(builder, scan, rest),
+    whole: conditionOver(builder, scan, scan.filter),
     isIndexPredicate: usable?.implied.length === scan.filter.length,
     text: builder.resolveAll(scan.filter, layout),
     selectivity: builder.estimator.selectivity(scan.filter),
@@ -134,11 +135,12 @@ function chooseMatches(builder: Builder, scan: LogicalScan): readonly IndexMatch
   return chosen;
 }
 
-function residual(
+/** Conditions as one expression over just the columns they read. */
+function conditionOver(
   builder: Builder,
   scan: LogicalScan,
   conditions: readonly BoundExpression[],
-): SearchFilter["residual"] {
+): SearchFilter["whole"] {
   const used = new Set(conditions.flatMap((condition) => [...columnsIn(condition)]));
   const read = scan.columns.filter((column) => used.has(column.id));
   const layout = ids(read);

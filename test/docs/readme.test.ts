@@ -1,5 +1,5 @@
 // The README is a program: its SQL runs in order over the demo's rows, its JavaScript against the built package, and the links
-// of README and ARCHITECTURE lead to files that exist.
+// of README and ARCHITECTURE lead to files that exist. So is docs/embedded.md: its blocks are one program in pieces.
 import { spawnSync } from "node:child_process";
 import {
   existsSync,
@@ -18,12 +18,35 @@ import { root, startServer, type TestServer } from "../support/server.ts";
 
 const readme = readFileSync(join(root, "README.md"), "utf8");
 
-function blocks(language: string): string[] {
+function blocks(language: string, text = readme): string[] {
   return Array.from(
-    readme.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g")),
+    text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g")),
     (match) => match[1] ?? "",
   );
 }
+
+/** What a program prints that imports the built package. */
+function runJavaScript(program: string): string {
+  const folder = mkdtempSync(join(tmpdir(), "omendb-readme-"));
+  try {
+    mkdirSync(join(folder, "node_modules"));
+    symlinkSync(root, join(folder, "node_modules/omendb"), "dir");
+    writeFileSync(join(folder, "example.mjs"), program);
+    const run = spawnSync(process.execPath, ["example.mjs"], { cwd: folder, encoding: "utf8" });
+    expect(run.stderr).toBe("");
+    return run.stdout;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+it("docs/embedded.md runs as printed", () => {
+  const embedded = readFileSync(join(root, "docs/embedded.md"), "utf8");
+  const printed = runJavaScript(blocks("js", embedded).join("\n"));
+  const expected = Array.from(embedded.matchAll(/console\.log\(.*\); \/\/ (.*)/g), (match) => match[1]);
+  expect(printed.trim().split("\n")).toEqual(expected);
+  expect(expected.length).toBe(2);
+});
 
 describe("README", () => {
   let server: TestServer;
@@ -66,17 +89,7 @@ describe("README", () => {
   });
 
   it("JavaScript runs as printed", () => {
-    const folder = mkdtempSync(join(tmpdir(), "omendb-readme-"));
-    try {
-      mkdirSync(join(folder, "node_modules"));
-      symlinkSync(root, join(folder, "node_modules/omendb"), "dir");
-      writeFileSync(join(folder, "example.mjs"), blocks("js")[0] ?? "");
-      const run = spawnSync(process.execPath, ["example.mjs"], { cwd: folder, encoding: "utf8" });
-      expect(run.stderr).toBe("");
-      expect(run.stdout).toContain("id: 1");
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    expect(runJavaScript(blocks("js")[0] ?? "")).toContain("id: 1");
   });
 });
 
