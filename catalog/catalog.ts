@@ -82,12 +82,23 @@ export interface LockActivity {
   readonly waitStart?: number;
 }
 
+/** What the engine keeps of a table, as native/engine.ts describes it. Times are milliseconds since 1970, 0 = never. */
+export interface RelationActivity {
+  readonly rowCount: number;
+  readonly deadCount: number;
+  readonly sizeBytes: number;
+  readonly vacuums: number;
+  readonly lastVacuum: number;
+  readonly collections: number;
+  readonly lastCollection: number;
+}
+
 export interface EngineStatistics {
   /** Who is connected, what they hold and wait for, and whom a session waits for. */
   sessions(): Iterable<SessionActivity>;
   locks(): readonly LockActivity[];
   blockers(processId: number): Iterable<number>;
-  relationRows(storageId: number): { readonly rowCount: number; readonly sizeBytes: number };
+  relationRows(storageId: number): RelationActivity;
   indexRows(storageId: number): { readonly entryCount: number; readonly sizeBytes: number };
   /** The entryCount of indexRows, cheaper. */
   indexEntries(storageId: number): number;

@@ -163,7 +163,18 @@ export interface EngineOptions {
 export interface RelationStatistics {
   /** Live committed rows. */
   readonly rowCount: number;
+  /** Row versions that have ended and are still here. */
+  readonly deadCount: number;
+  /** Row versions given back since the table was loaded. */
+  readonly reclaimedCount: number;
   readonly sizeBytes: number;
+  readonly chunkCount: number;
+  /** Runs of VACUUM, and those of the engine itself that found something, since the table was loaded; */
+  readonly vacuums: number;
+  /** when the last ended, in milliseconds since 1970, 0 = never. */
+  readonly lastVacuum: number;
+  readonly collections: number;
+  readonly lastCollection: number;
 }
 
 export interface IndexStatistics {
@@ -250,6 +261,11 @@ export interface Engine {
   buildProgress(): readonly BuildProgress[];
   /** Writes a checkpoint now (KV, vector segments, graph and text files, log recycling). Returns a wait token. */
   checkpoint(): number;
+  /**
+   * Gives back what no snapshot sees of a table, and rewrites its chunks with many dead rows; `full`: with any. Returns a wait
+   * token.
+   */
+  vacuum(relationId: number, full: boolean): number;
   /** Backups that are asked for or being written. */
   backupProgress(): readonly BackupProgress[];
   /** Flushes, writes a clean checkpoint and stops the pool. Every session must be closed. Returns a wait token. */

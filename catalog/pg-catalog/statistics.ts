@@ -88,15 +88,28 @@ function* userTables(catalog: CatalogSnapshot): Iterable<TableEntry> {
   for (const entry of catalog.entries()) if (entry.kind === "table") yield entry;
 }
 
+const MILLISECONDS_TO_2000 = Date.UTC(2000, 0, 1);
+
+/** A timestamptz of the engine's milliseconds. */
+function timestamp(milliseconds: number): Datum {
+  return milliseconds === 0 ? null : Math.round((milliseconds - MILLISECONDS_TO_2000) * 1000);
+}
+
 export const pgStatUserTables: RelationRows = {
   lookups: [],
   *rows({ catalog, statistics }) {
     for (const table of userTables(catalog)) {
+      const found = statistics.relationRows(table.storageId);
       yield {
         relid: table.oid,
         schemaname: schemaName(catalog, table.schema),
         relname: table.name,
-        n_live_tup: statistics.relationRows(table.storageId).rowCount,
+        n_live_tup: found.rowCount,
+        n_dead_tup: found.deadCount,
+        last_vacuum: timestamp(found.lastVacuum),
+        last_autovacuum: timestamp(found.lastCollection),
+        vacuum_count: found.vacuums,
+        autovacuum_count: found.collections,
       };
     }
   },

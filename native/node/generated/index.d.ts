@@ -37,6 +37,7 @@ export declare class Engine {
   indexEntryCount(indexId: number): number
   buildProgress(): Array<BuildProgress>
   checkpoint(): number
+  vacuum(relationId: number, full: boolean): number
   backupProgress(): Array<BackupProgress>
   shutdown(): number
 }
@@ -252,7 +253,14 @@ export declare function parseVector(text: unknown, out: unknown): number
 
 export interface RelationStatistics {
   rowCount: number
+  deadCount: number
+  reclaimedCount: number
   sizeBytes: number
+  chunkCount: number
+  vacuums: number
+  lastVacuum: number
+  collections: number
+  lastCollection: number
 }
 
 /**

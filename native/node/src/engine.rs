@@ -117,7 +117,14 @@ pub struct CatalogChanges {
 #[napi(object)]
 pub struct RelationStatistics {
     pub row_count: f64,
+    pub dead_count: f64,
+    pub reclaimed_count: f64,
     pub size_bytes: f64,
+    pub chunk_count: f64,
+    pub vacuums: f64,
+    pub last_vacuum: f64,
+    pub collections: f64,
+    pub last_collection: f64,
 }
 
 #[napi(object)]
@@ -296,7 +303,14 @@ impl Engine {
             let found = self.shared.relation_statistics(relation_id)?;
             Ok(RelationStatistics {
                 row_count: found.row_count as f64,
+                dead_count: found.dead_count as f64,
+                reclaimed_count: found.reclaimed_count as f64,
                 size_bytes: found.size_bytes as f64,
+                chunk_count: found.chunk_count as f64,
+                vacuums: found.runs.vacuums as f64,
+                last_vacuum: found.runs.last_vacuum_ms,
+                collections: found.runs.collections as f64,
+                last_collection: found.runs.last_collection_ms,
             })
         })
     }
@@ -340,6 +354,15 @@ impl Engine {
             self.courier()?;
             let channel = self.channel.as_ref().ok_or_else(|| misuse("the channel is closed"))?;
             Ok(token(self.shared.checkpoint(channel)))
+        })
+    }
+
+    #[napi]
+    pub fn vacuum(&self, env: Env, relation_id: u32, full: bool) -> napi::Result<u32> {
+        guard(env, || {
+            self.courier()?;
+            let channel = self.channel.as_ref().ok_or_else(|| misuse("the channel is closed"))?;
+            Ok(token(self.shared.vacuum(relation_id, full, channel)?))
         })
     }
 

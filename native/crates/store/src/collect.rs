@@ -1,6 +1,7 @@
 //! Garbage collection: versions no snapshot can see leave the indexes, their row ids, and at last their chunks.
 //!
-//! Runs in the pool, some hundred versions at a time, whenever a table has enough of them. What it does not collect:
+//! Runs in the pool, some hundred versions at a time, whenever a table has enough of them, and when VACUUM asks. A snapshot
+//! that keeps more than its share of memory from being freed is given up: its readers get 72000. What it does not collect:
 //! vectors and text documents of dead versions (their numbers are not reused, so a vector column that is updated for ever
 //! grows until the table is rewritten), and chunks while a scan of the table is open.
 
@@ -9,22 +10,51 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::engine::Engine;
+use crate::error::Result;
 use crate::key::Entry;
+use crate::lock::next_token;
+use crate::session::Channel;
 use crate::sync::{lock, read, write};
 use crate::table::chunk::Chunk;
 use crate::table::data::{Ghost, Slot, TableData};
 use crate::table::{ColumnInfo, Table, chunk_value, empty_rows};
+use crate::types::Pending;
 
 /// Dead versions that make a run worth its while.
 const WORTHWHILE: usize = 512;
 /// Versions handled under one hold of the table's lock.
 const RUN: usize = 512;
 
+/// Who collects decides what is worth rewriting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Collector {
+    /// The engine by itself: chunks it has just made half empty.
+    Background,
+    /// VACUUM: any chunk of which a quarter is dead.
+    Vacuum,
+    /// VACUUM FULL: any chunk with a dead row.
+    Full,
+}
+
+impl Collector {
+    fn is_worth(self, ended: usize, rows: usize) -> bool {
+        match self {
+            Self::Background => ended * 2 >= rows,
+            Self::Vacuum => ended > 0 && ended * 4 >= rows,
+            Self::Full => ended > 0,
+        }
+    }
+}
+
 impl Engine {
-    /// Collects a table in this thread and lets go of the mark that says so. Returns how many versions went.
-    pub(crate) fn collect_now(&self, table: &Table) -> usize {
-        let (dropped, rewritten) = collect(table, self.snapshots.oldest());
+    /// Collects a table in this thread. Returns how many versions went.
+    pub(crate) fn collect_now(&self, table: &Table, collector: Collector) -> usize {
+        let turn = lock(&table.upkeep.turn);
+        // Before the look at the snapshots: what ends from now on makes a run of its own.
         table.collecting.store(false, Ordering::Release);
+        let (dropped, rewritten) = collect(table, self.snapshots.oldest(), collector);
+        drop(turn);
+        table.upkeep.note(dropped, collector != Collector::Background);
         if let Some(durable) = self.durable.as_ref().filter(|_| rewritten > 0 && !table.temporary) {
             // What was shrunk lies on the heap: the next checkpoint has to write it, changed or not.
             lock(&table.stored).manifest = None;
@@ -35,21 +65,49 @@ impl Engine {
 
     /// Collects a table in the pool, if it has enough to collect.
     pub(crate) fn schedule_collection(self: &Arc<Self>, table: &Arc<Table>) {
-        if read(&table.data).ghosts.len() < WORTHWHILE
-            || table.collecting.swap(true, Ordering::AcqRel)
-        {
+        let data = read(&table.data);
+        let Some(first) = data.ghosts.front().filter(|_| data.ghosts.len() >= WORTHWHILE) else {
+            return;
+        };
+        if first.xmax > self.snapshots.oldest() {
+            if data.ended_bytes() <= self.snapshot_bytes.load(Ordering::Relaxed) {
+                return;
+            }
+            self.snapshots.expire();
+        }
+        drop(data);
+        if table.collecting.swap(true, Ordering::AcqRel) {
             return;
         }
         let (engine, table) = (Arc::clone(self), Arc::clone(table));
         let pool = Arc::clone(&self.pool);
         pool.submit(move || {
-            engine.collect_now(&table);
+            engine.collect_now(&table, Collector::Background);
         });
+    }
+
+    /// VACUUM: collects a table in the pool, and rewrites more of it than the engine does by itself; `full`: all that has a
+    /// dead row. The channel delivers the token at the end.
+    pub fn vacuum(
+        self: &Arc<Self>,
+        relation_id: u32,
+        full: bool,
+        channel: &Arc<Channel>,
+    ) -> Result<Pending> {
+        let table = self.table(relation_id)?;
+        let token = next_token(&self.next_token);
+        let (engine, channel) = (Arc::clone(self), Arc::clone(channel));
+        self.pool.submit(move || {
+            let collector = if full { Collector::Full } else { Collector::Vacuum };
+            engine.collect_now(&table, collector);
+            channel.deliver(&[token]);
+        });
+        Ok(Pending::Wait(token))
     }
 }
 
 /// Drops what ended at or before `oldest`. Returns how many versions, and the bytes of chunks rewritten for it.
-fn collect(table: &Table, oldest: u64) -> (usize, usize) {
+fn collect(table: &Table, oldest: u64, collector: Collector) -> (usize, usize) {
     let mut chunks = HashSet::new();
     let mut dropped = 0;
     loop {
@@ -68,7 +126,17 @@ fn collect(table: &Table, oldest: u64) -> (usize, usize) {
             break;
         }
     }
-    let rewritten = chunks.into_iter().map(|number| shrink(table, number)).sum();
+    let all = table.upkeep.left_chunks.swap(false, Ordering::AcqRel);
+    if all || collector != Collector::Background {
+        chunks.extend(0..read(&table.data).chunks.len());
+    }
+    if collector != Collector::Background {
+        chunks.extend(seal_tail(table, collector));
+    }
+    let mut numbers: Vec<usize> = chunks.into_iter().collect();
+    numbers.sort_unstable();
+    let rewritten =
+        numbers.into_iter().map(|number| shrink(table, number, collector, oldest)).sum();
     (dropped, rewritten)
 }
 
@@ -103,23 +171,39 @@ fn forget(
     }
 }
 
-/// Rewrites a sealed chunk of which half or more has ended, in its place. Returns the bytes it takes on the heap.
-fn shrink(table: &Table, number: usize) -> usize {
+/// Seals the open chunk if it is worth rewriting; its number then.
+fn seal_tail(table: &Table, collector: Collector) -> Option<usize> {
     let columns = table.columns();
+    let mut data = write(&table.data);
+    let number = data.chunks.len();
+    let is_worth = collector.is_worth(data.tail.ended(), data.tail.len());
+    is_worth.then(|| data.seal_tail(empty_rows(&columns))).map(|()| number)
+}
+
+/// Rewrites a sealed chunk of which enough has ended, in its place. Returns the bytes it takes on the heap.
+fn shrink(table: &Table, number: usize, collector: Collector, oldest: u64) -> usize {
+    let columns = table.columns();
+    // Most chunks are not worth it, which is seen without keeping anybody out.
+    let is_worth = |chunk: &Chunk| collector.is_worth(chunk.ended(), chunk.len());
+    if !read(&table.data).chunks.get(number).is_some_and(|chunk| is_worth(chunk)) {
+        return 0;
+    }
     let mut data = write(&table.data);
     // Scans walk chunks by position: while one is open positions stand still.
     if table.open_scans.load(Ordering::Acquire) > 0 {
+        table.upkeep.left_chunks.store(true, Ordering::Release);
         return 0;
     }
     let Some(old) = data.chunks.get(number).cloned() else { return 0 };
     let sound = (0..old.rows.columns.len()).all(|column| old.rows.check(column).is_ok());
-    if old.ended() * 2 < old.len() || !sound {
+    if !is_worth(&old) || !sound {
         return 0;
     }
     let (kept, positions) = live_rows(&data, &old, number, &columns);
     if kept.len() == old.len() {
         return 0;
     }
+    let kept = kept.sealed_again(oldest);
     let bytes = kept.heap_bytes();
     data.replace_chunk(number, kept, &positions);
     bytes

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
 use omen_disk::{Disk, MemoryDisk, VectorOptions, VectorSegments};
 
 use crate::catalog::Catalog;
+use crate::collect::Collector;
 use crate::commit::CommitRequest;
 use crate::commit::publish::publish;
 use crate::durable::Durable;
@@ -58,6 +59,9 @@ pub struct EngineOptions {
     pub buffer_bytes: u64,
 }
 
+/// Dead versions of a table that only old snapshots see may take this many times `buffer_bytes`; then the snapshots go.
+const SNAPSHOT_BUFFERS: u64 = 8;
+
 /// PostgreSQL's default of `shared_buffers`.
 const DEFAULT_BUFFER_BYTES: u64 = 128 << 20;
 
@@ -82,6 +86,8 @@ pub struct Engine {
     pub(crate) locks: LockManager,
     pub(crate) serializable: Serializable,
     pub(crate) snapshots: Arc<Snapshots>,
+    /// What dead versions of a table may take because old snapshots see them.
+    pub(crate) snapshot_bytes: AtomicU64,
     pub(crate) pool: Arc<Pool>,
     pub(crate) next_token: Arc<AtomicU32>,
     pub(crate) catalog: RwLock<Catalog>,
@@ -119,27 +125,26 @@ impl Engine {
     ) -> Result<Arc<Engine>> {
         let pool = Pool::new(options.pool_threads)
             .map_err(|error| StoreError::internal(format!("could not start a thread: {error}")))?;
-        match options.storage {
-            Storage::Memory => Ok(Self::new(pool, None, 0)),
+        let buffer_bytes = match options.buffer_bytes {
+            0 => DEFAULT_BUFFER_BYTES,
+            bytes => bytes,
+        };
+        let engine = match options.storage {
+            Storage::Memory => Self::new(pool, None, 0),
             Storage::Durable { disk, kv } => {
-                let buffer_bytes = match options.buffer_bytes {
-                    0 => DEFAULT_BUFFER_BYTES,
-                    bytes => bytes,
-                };
                 let limits = crate::durable::Limits::new(buffer_bytes);
-                crate::durable::open(disk, &kv, pool, segment_bytes, limits)
+                crate::durable::open(disk, &kv, pool, segment_bytes, limits)?
             }
-        }
+        };
+        engine.snapshot_bytes.store(SNAPSHOT_BUFFERS * buffer_bytes, Ordering::Relaxed);
+        Ok(engine)
     }
 
     /// Drops the dead versions of a table that nobody can see, now and in this thread. Returns how many row versions were
     /// dropped.
     pub fn collect_garbage(&self, relation_id: u32) -> Result<usize> {
         let table = self.table(relation_id)?;
-        if table.collecting.swap(true, Ordering::AcqRel) {
-            return Ok(0);
-        }
-        Ok(self.collect_now(&table))
+        Ok(self.collect_now(&table, Collector::Background))
     }
 
     /// Stops the threads where they are, without a checkpoint: the disk stays as a crash of the process would leave it.
@@ -173,6 +178,7 @@ impl Engine {
             locks: LockManager::new(Arc::clone(&next_token)),
             serializable: Serializable::new(Arc::clone(&next_token)),
             snapshots: Arc::new(Snapshots::new(last_commit)),
+            snapshot_bytes: AtomicU64::new(SNAPSHOT_BUFFERS * DEFAULT_BUFFER_BYTES),
             pool: Arc::new(pool),
             next_token,
             catalog: RwLock::default(),
@@ -305,7 +311,11 @@ impl Engine {
         let data = read(&table.data);
         Ok(RelationStatistics {
             row_count: data.live,
+            dead_count: data.ghosts.len() as u64,
+            reclaimed_count: table.upkeep.reclaimed.load(Ordering::Relaxed),
             size_bytes: data.size_bytes() as u64 + vectors,
+            chunk_count: data.chunks.len() as u64 + u64::from(data.tail.len() > 0),
+            runs: table.upkeep.runs(),
         })
     }
 

@@ -27,6 +27,7 @@ pub mod sqlstate {
     pub const READ_ONLY: &str = "25006";
     pub const NO_ACTIVE_TRANSACTION: &str = "25P01";
     pub const SAVEPOINT: &str = "3B001";
+    pub const SNAPSHOT_TOO_OLD: &str = "72000";
     pub const OUT_OF_RANGE: &str = "22003";
 }
 

@@ -3,6 +3,8 @@
 pub use omen_hnsw::Quantisation;
 pub use omen_kernels::Metric;
 
+pub use crate::table::upkeep::Runs;
+
 /// How a column is stored; several SQL types share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageKind {
@@ -232,10 +234,16 @@ pub struct SearchStats {
     pub blocks_skipped: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct RelationStatistics {
     pub row_count: u64,
+    /// Versions that have ended and are still here.
+    pub dead_count: u64,
+    /// Versions dropped since the table was loaded.
+    pub reclaimed_count: u64,
     pub size_bytes: u64,
+    pub chunk_count: u64,
+    pub runs: Runs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -68,7 +68,7 @@ struct Now {
 fn now(engine: &Engine, durable: &Durable) -> Result<Now> {
     let _no_commit = lock(&engine.sequencer);
     durable.log_deferred(engine)?;
-    let snapshot = engine.snapshots.take();
+    let snapshot = engine.snapshots.keep();
     let tables = engine.loaded_tables().into_iter().filter(|table| !table.temporary);
     let moment = |table: Arc<crate::table::Table>| {
         let next = |(column, vectors): (u16, Arc<crate::table::vectors::VectorColumn>)| {
@@ -122,6 +122,8 @@ impl Durable {
         {
             self.fail(&error);
         }
+        *lock(&self.checkpointing) = false;
+        self.checkpointed.notify_all();
         if let Some((channel, token)) = waiter {
             channel.deliver(&[token]);
         }
@@ -147,6 +149,7 @@ impl Durable {
         let commit = now.snapshot.number;
         self.logged_at_checkpoint
             .store(self.logged_bytes.load(Ordering::Acquire), Ordering::Release);
+        *lock(&self.checkpointing) = true;
         state.apply_up_to(commit)?;
         for moment in &now.tables {
             for (_, vectors) in moment.table.vector_columns() {

@@ -128,6 +128,9 @@ pub(crate) struct Durable {
     logged_at_checkpoint: AtomicU64,
     limits: Limits,
     checkpoint_queued: AtomicBool,
+    /// A checkpoint is under way; `checkpointed` tells of its end. A leaf among the locks.
+    checkpointing: Mutex<bool>,
+    checkpointed: Condvar,
     /// What the log had of tables that are not loaded yet.
     pending: Mutex<Pending>,
     /// The last commit when the engine was opened.
@@ -164,6 +167,8 @@ impl Durable {
             logged_at_checkpoint: AtomicU64::new(0),
             limits,
             checkpoint_queued: AtomicBool::new(false),
+            checkpointing: Mutex::new(false),
+            checkpointed: Condvar::new(),
             pending: Mutex::new(pending),
             opened_at,
             backups: backup::Backups::default(),
@@ -266,6 +271,7 @@ impl Durable {
     fn run_commits(&self, engine: &Arc<Engine>) {
         let _guard = AbortOnPanic("the commit sequence");
         while let Some(group) = self.next_group() {
+            self.hold_back();
             // Concurrent commits do not depend on each other: those that need not wait for the log go first.
             let (deferred, waiting): (Vec<_>, Vec<_>) =
                 group.into_iter().partition(CommitRequest::may_be_deferred);
@@ -281,6 +287,20 @@ impl Durable {
         if let Err(error) = self.log_deferred(engine) {
             eprintln!("commits with synchronous_commit = off could not be logged: {error}");
         }
+    }
+
+    /// Waits while a checkpoint is under way and the log has grown by its bound again since it began: commits that are faster
+    /// than checkpoints would let the log, and with it recovery, grow without end.
+    fn hold_back(&self) {
+        let mut running = lock(&self.checkpointing);
+        while *running && self.logged_since_checkpoint() > self.limits.checkpoint_bytes {
+            running = self.checkpointed.wait(running).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn logged_since_checkpoint(&self) -> u64 {
+        let logged = self.logged_bytes.load(Ordering::Acquire);
+        logged.saturating_sub(self.logged_at_checkpoint.load(Ordering::Acquire))
     }
 
     /// Everything queued, nothing when deferred commits have to be logged, or None after `stop`.
@@ -380,9 +400,7 @@ impl Durable {
     }
 
     fn checkpoint_if_due(&self) {
-        let logged = self.logged_bytes.load(Ordering::Acquire);
-        let since = logged.saturating_sub(self.logged_at_checkpoint.load(Ordering::Acquire));
-        if since > self.limits.checkpoint_bytes
+        if self.logged_since_checkpoint() > self.limits.checkpoint_bytes
             && !self.checkpoint_queued.swap(true, Ordering::AcqRel)
         {
             self.request_checkpoint(None);

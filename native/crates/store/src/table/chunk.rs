@@ -77,6 +77,17 @@ impl Chunk {
         chunk
     }
 
+    /// An open chunk that gets no more rows. `oldest`: the oldest snapshot in use, which tells no older commits apart.
+    pub fn sealed_again(mut self, oldest: u64) -> Self {
+        if self.max_xmin <= oldest {
+            self.xmin = Xmin::Uniform(self.max_xmin);
+        }
+        if self.xmax.get().is_none() {
+            self.slots = self.len();
+        }
+        self
+    }
+
     pub fn len(&self) -> usize {
         self.rids.len()
     }

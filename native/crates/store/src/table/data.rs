@@ -210,6 +210,14 @@ impl TableData {
         self.chunks[number] = Arc::new(kept);
     }
 
+    /// What the ended versions take that are still here, by the size of the newest ones.
+    pub fn ended_bytes(&self) -> u64 {
+        let like =
+            if self.tail.len() > 0 { Some(&self.tail) } else { self.chunks.last().map(|c| &**c) };
+        let Some(like) = like.filter(|chunk| chunk.len() > 0) else { return 0 };
+        self.ghosts.len() as u64 * (like.size_bytes() / like.len()) as u64
+    }
+
     /// Bytes of chunks that are not in mapped files.
     pub fn heap_bytes(&self) -> usize {
         self.chunks.iter().map(|c| c.heap_bytes()).sum::<usize>() + self.tail.heap_bytes()

@@ -11,6 +11,7 @@ pub mod data;
 pub mod entries;
 pub mod form;
 pub mod rows;
+pub mod upkeep;
 pub mod vectors;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::value::{OwnedValue, Value};
 use chunk::Chunk;
 use data::{Slot, TableData};
 use rows::Rows;
+use upkeep::Upkeep;
 use vectors::VectorColumn;
 
 /// A column and what rows older than it read.
@@ -49,6 +51,7 @@ pub struct Table {
     pub open_scans: AtomicUsize,
     /// A collection is queued or running.
     pub collecting: AtomicBool,
+    pub upkeep: Upkeep,
     /// The last commit that changed rows.
     pub changed_at: AtomicU64,
     pub stored: Mutex<StoredTable>,
@@ -111,6 +114,7 @@ impl Table {
             rids: Mutex::new(RidAllocator::default()),
             open_scans: AtomicUsize::new(0),
             collecting: AtomicBool::new(false),
+            upkeep: Upkeep::default(),
             changed_at: AtomicU64::new(0),
             stored: Mutex::default(),
         }

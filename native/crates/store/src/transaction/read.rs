@@ -113,6 +113,9 @@ impl Transaction {
             return Ok(Filled::TooSmall { column, needed });
         }
         fill(&batch, &source, columns, buffers)?;
+        if !newest {
+            state.snapshot.check()?;
+        }
         Ok(Filled::Rows(refs.len()))
     }
 
@@ -125,6 +128,12 @@ impl Transaction {
 impl ScanCursor {
     /// The next batch: at most 4,096 rows and at most what `rids` and the buffers hold; 0 rows at the end.
     pub fn next(&mut self, buffers: &mut [ColumnMut<'_>], rids: &mut [u32]) -> Result<Filled> {
+        let filled = self.next_batch(buffers, rids)?;
+        self.snapshot.check()?;
+        Ok(filled)
+    }
+
+    fn next_batch(&mut self, buffers: &mut [ColumnMut<'_>], rids: &mut [u32]) -> Result<Filled> {
         let transaction = Arc::clone(&self.transaction);
         let state = lock(&transaction.state);
         if state.status != super::Status::Open {

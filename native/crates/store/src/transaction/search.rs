@@ -81,6 +81,7 @@ impl Transaction {
             Form::Bits => self.search_as::<[u64]>(&state, &table, hnsw, &query),
             Form::Sparse => self.search_as::<SparseWords>(&state, &table, hnsw, &query),
         }?;
+        state.snapshot.check()?;
         for (i, (distance, rid)) in found.iter().enumerate() {
             (rids[i], distances[i]) = (*rid, *distance);
         }
@@ -161,7 +162,7 @@ impl Transaction {
                 _ => f64::NAN,
             };
         }
-        Ok(())
+        state.snapshot.check()
     }
 }
 

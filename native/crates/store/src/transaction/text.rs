@@ -112,6 +112,7 @@ impl Transaction {
         found.extend(committed);
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         found.truncate(k);
+        state.snapshot.check()?;
         for (i, (score, rid)) in found.iter().enumerate() {
             (rids[i], scores[i]) = (*rid, f64::from(*score));
         }
@@ -144,6 +145,7 @@ impl Transaction {
                 set(rid);
             }
         });
+        state.snapshot.check()?;
         if outside { Err(StoreError::internal("bitmap smaller than ridLimit")) } else { Ok(count) }
     }
 

@@ -217,6 +217,7 @@ impl Walk {
         }
         self.run = run;
         self.rest = rest;
+        self.snapshot.check()?;
         Ok(true)
     }
 

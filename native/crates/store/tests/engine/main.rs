@@ -12,3 +12,4 @@ mod recovery;
 mod rows;
 mod search;
 mod stress;
+mod upkeep;

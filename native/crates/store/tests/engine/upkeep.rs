@@ -1,0 +1,236 @@
+//! Garbage collection, VACUUM, snapshots that are given up, and commits held back behind a checkpoint.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use omen_disk::{DirLock, Disk, DiskFile, MemoryDisk, MemoryKv};
+use omen_store::*;
+
+use super::common::*;
+
+const T: u32 = 20_000;
+const PK: u32 = 20_001;
+const SPECS: [ColumnSpec; 2] = [INT, TEXT];
+
+fn row(key: i32, s: &str) -> Row {
+    vec![Cell::Int(key), text(s)]
+}
+
+/// A table of `count` rows with a key.
+fn fill(db: &Db, count: i32) -> Vec<u32> {
+    db.run(|tx| {
+        tx.handle.create_relation(T, &SPECS, false).unwrap();
+        tx.create_index(btree(PK, T, 0, KeyKind::Int, true)).unwrap();
+        let rows: Vec<Row> = (0..count).map(|key| row(key, "as it was")).collect();
+        tx.insert(T, &SPECS, &rows)
+    })
+}
+
+fn vacuum(db: &Db, full: bool) {
+    match db.engine.vacuum(T, full, &db.channel).unwrap() {
+        Pending::Wait(token) => db.tokens.wait(token),
+        Pending::Done => {}
+    }
+}
+
+fn statistics(db: &Db) -> RelationStatistics {
+    db.engine.relation_statistics(T).unwrap()
+}
+
+fn entries(db: &Db) -> u64 {
+    db.engine.index_statistics(PK).unwrap().entry_count
+}
+
+#[test]
+fn vacuum_gives_back_what_the_engine_leaves() {
+    let db = Db::memory();
+    let rids = fill(&db, 10_000);
+    let before = statistics(&db).size_bytes;
+    // Too few for the engine to begin by itself, and a third of each chunk at most.
+    for part in rids.chunks(3).map(|part| part[0]).collect::<Vec<_>>().chunks(400) {
+        db.run(|tx| part.iter().for_each(|&rid| tx.delete(T, rid)));
+    }
+    let third = statistics(&db);
+    assert_eq!((third.row_count, third.runs.vacuums), (6666, 0));
+    vacuum(&db, false);
+    let after = statistics(&db);
+    assert_eq!((after.dead_count, after.reclaimed_count, entries(&db)), (0, 3334, 6666));
+    assert!(after.size_bytes < before * 3 / 4, "{before} -> {}", after.size_bytes);
+    assert_eq!((after.runs.vacuums, after.runs.last_vacuum_ms > 0.0), (1, true));
+    // A tenth is not worth it unless everything is asked for.
+    db.run(|tx| rids.chunks(30).for_each(|part| tx.delete(T, part[1])));
+    vacuum(&db, false);
+    let some = statistics(&db).size_bytes;
+    vacuum(&db, true);
+    assert!(statistics(&db).size_bytes < some);
+    db.run(|tx| {
+        assert_eq!(tx.scan(T, &SPECS).len(), 6666 - 334);
+        assert_eq!(tx.range(PK, INT, None, None).len(), 6666 - 334);
+    });
+}
+
+#[test]
+fn vacuum_keeps_what_a_snapshot_sees_and_chunks_that_are_being_scanned() {
+    let db = Db::memory();
+    let rids = fill(&db, 6000);
+    let old = db.begin(Isolation::RepeatableRead);
+    old.statement();
+    db.run(|tx| rids.iter().for_each(|&rid| tx.delete(T, rid)));
+    vacuum(&db, false);
+    assert_eq!(statistics(&db).dead_count, 6000);
+    assert_eq!(old.scan(T, &SPECS).len(), 6000);
+    assert_eq!(old.range(PK, INT, None, None).len(), 6000);
+    let reader = db.begin(Isolation::ReadCommitted);
+    reader.statement();
+    let cursor = reader.handle.open_scan(T, &[0]).unwrap();
+    old.handle.abort();
+    let held = statistics(&db).size_bytes;
+    reader.statement();
+    vacuum(&db, false);
+    // The versions are gone, the chunks are not while somebody counts them.
+    assert_eq!((statistics(&db).dead_count, statistics(&db).size_bytes > held / 2), (0, true));
+    drop(cursor);
+    reader.handle.abort();
+    // What was left then is looked at again, whoever collects.
+    db.engine.collect_garbage(T).unwrap();
+    assert_eq!((statistics(&db).dead_count, entries(&db)), (0, 0));
+    assert!(statistics(&db).size_bytes < held / 4);
+}
+
+/// Updates every row, 500 in a transaction.
+fn rewrite(db: &Db, rids: &[u32], word: &str) {
+    for part in rids.chunks(500) {
+        db.run(|tx| {
+            for &rid in part {
+                tx.update(T, rid, &SPECS, &[1], vec![text(word)]);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_snapshot_is_given_up_when_it_keeps_too_much_memory() {
+    // Eight times this is what snapshots may keep.
+    let db = Db::try_open_with(Storage::Memory, 32 * 1024).unwrap();
+    let rids = fill(&db, 2000);
+    let old = db.begin(Isolation::RepeatableRead);
+    old.statement();
+    assert_eq!(old.scan(T, &SPECS).len(), 2000);
+    let mut portal = old.handle.open_scan(T, &[0, 1]).unwrap();
+    rewrite(&db, &rids[..1000], "once");
+    assert!(old.scan(T, &SPECS).iter().all(|(_, r)| *r == row_of(r, "as it was")), "still whole");
+    for round in 0..20 {
+        rewrite(&db, &rids, &format!("round {round}"));
+    }
+    // It ran full: nobody is told rows of another moment, whichever way they ask.
+    let too_old = |error: StoreError| {
+        assert_eq!((&*error.sqlstate, &*error.message), ("72000", "snapshot too old"))
+    };
+    too_old(old.try_scan(T, &SPECS).unwrap_err());
+    let mut buffers = Columns::buffers(&SPECS, 4096, 1 << 20);
+    too_old(buffers.with_mut(|b| portal.next(b, &mut [0; 4096])).unwrap_err());
+    let mut cursor = old.handle.open_index_scan(PK, &KeyRange::default(), false).unwrap();
+    too_old(cursor.next(&mut [0; 16]).unwrap_err());
+    let found = &mut [0; 4];
+    too_old(
+        buffers
+            .with_mut(|b| old.handle.fetch_rows(T, &rids[..4], false, &[0, 1], b, found))
+            .unwrap_err(),
+    );
+    drop(portal);
+    old.handle.abort();
+    // A new one of the same session is as good as any, and memory has come back.
+    db.run(|tx| assert_eq!(tx.scan(T, &SPECS).len(), 2000));
+    db.engine.collect_garbage(T).unwrap();
+    let left = statistics(&db);
+    assert_eq!((left.dead_count, entries(&db)), (0, 2000));
+}
+
+fn row_of(found: &Row, s: &str) -> Row {
+    vec![found[0].clone(), text(s)]
+}
+
+/// A disk on which new chunk files take a while, so that checkpoints are slower than commits.
+struct SlowDisk {
+    inner: Arc<MemoryDisk>,
+    is_slow: AtomicBool,
+    /// Most bytes of log there have been.
+    most: AtomicU64,
+}
+
+impl SlowDisk {
+    fn log_bytes(&self) -> u64 {
+        let names = self.inner.list("wal").unwrap_or_default();
+        let logs = names.iter().filter(|name| name.ends_with(".log"));
+        logs.map(|name| self.inner.open(&format!("wal/{name}")).and_then(|f| f.len()).unwrap_or(0))
+            .sum()
+    }
+}
+
+impl Disk for SlowDisk {
+    fn open(&self, path: &str) -> omen_disk::Result<Arc<dyn DiskFile>> {
+        self.inner.open(path)
+    }
+    fn create(&self, path: &str) -> omen_disk::Result<Arc<dyn DiskFile>> {
+        if path.starts_with("rows/") && self.is_slow.load(Ordering::Relaxed) {
+            for _ in 0..30 {
+                std::thread::sleep(Duration::from_millis(10));
+                self.most.fetch_max(self.log_bytes(), Ordering::Relaxed);
+            }
+        }
+        self.inner.create(path)
+    }
+    fn remove(&self, path: &str) -> omen_disk::Result<()> {
+        self.inner.remove(path)
+    }
+    fn rename(&self, from: &str, to: &str) -> omen_disk::Result<()> {
+        self.inner.rename(from, to)
+    }
+    fn exists(&self, path: &str) -> omen_disk::Result<bool> {
+        self.inner.exists(path)
+    }
+    fn create_dir(&self, path: &str) -> omen_disk::Result<()> {
+        self.inner.create_dir(path)
+    }
+    fn remove_dir(&self, path: &str) -> omen_disk::Result<()> {
+        self.inner.remove_dir(path)
+    }
+    fn list(&self, path: &str) -> omen_disk::Result<Vec<String>> {
+        self.inner.list(path)
+    }
+    fn sync_dir(&self, path: &str) -> omen_disk::Result<()> {
+        self.inner.sync_dir(path)
+    }
+    fn lock(&self) -> omen_disk::Result<DirLock> {
+        self.inner.lock()
+    }
+    fn os_path(&self) -> Option<&std::path::Path> {
+        None
+    }
+}
+
+/// Commits are many times faster than checkpoints here: the log stays near twice its bound all the same.
+#[test]
+fn commits_wait_for_a_checkpoint_that_falls_behind() {
+    let inner = Arc::new(MemoryDisk::new());
+    let disk =
+        Arc::new(SlowDisk { inner, is_slow: AtomicBool::new(false), most: AtomicU64::new(0) });
+    let kv = Arc::new(MemoryKv::open(Arc::clone(&disk) as Arc<dyn Disk>).unwrap());
+    let storage = Storage::Durable { disk: Arc::clone(&disk) as Arc<dyn Disk>, kv };
+    // A checkpoint is due after 512 KB of log.
+    let db = Db::try_open_with(storage, 1 << 20).unwrap();
+    db.run(|tx| tx.handle.create_relation(T, &SPECS, false).unwrap());
+    disk.is_slow.store(true, Ordering::Relaxed);
+    let long = "x".repeat(1000);
+    for start in 0..400 {
+        let rows: Vec<Row> = (0..10).map(|i| row(start * 10 + i, &long)).collect();
+        db.run(|tx| tx.insert(T, &SPECS, &rows));
+    }
+    disk.is_slow.store(false, Ordering::Relaxed);
+    // 4 MB were written. Twice the bound, and log segments (256 KB here) that are begun, spare or not yet recycled.
+    let most = disk.most.load(Ordering::Relaxed);
+    assert!(most > 512 * 1024 && most <= 1792 * 1024, "{most} bytes of log");
+    db.run(|tx| assert_eq!(tx.scan(T, &SPECS).len(), 4000));
+    db.shutdown();
+}

@@ -1,0 +1,80 @@
+// What VACUUM says, two sessions at a time. Wording and codes are PostgreSQL 15's where it says the same; its report has
+// more lines (transaction ids, buffers, WAL), which mean nothing here.
+import type { Client } from "pg";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { connect } from "../support/client.ts";
+import { startServer, type TestServer } from "../support/server.ts";
+
+let server: TestServer;
+let client: Client;
+let other: Client;
+const said: string[] = [];
+
+beforeAll(async () => {
+  server = await startServer(["--memory"]);
+  [client, other] = [await connect(server.url, "postgres"), await connect(server.url, "postgres")];
+  client.on("notice", ({ severity, code, message }) => said.push(`${severity} ${code} ${message}`));
+  // One transaction each: what a transaction replaces of its own is gone with its commit.
+  for (const statement of [
+    "CREATE TABLE v (a int PRIMARY KEY, b text)",
+    "CREATE SEQUENCE numbers",
+    "INSERT INTO v SELECT g, 'x' FROM generate_series(1, 300) g",
+    "UPDATE v SET b = 'y'",
+    "DELETE FROM v WHERE a <= 100",
+  ]) {
+    await client.query(statement);
+  }
+});
+beforeEach(() => {
+  said.length = 0;
+});
+afterAll(async () => {
+  await Promise.all([client, other].map((each) => each.end()));
+  await server.stop();
+});
+
+/** Sizes are ours and may change. */
+const withoutSizes = (line: string): string =>
+  line.replaceAll(/pages: \d+|\d+ (remain,|scanned|in total|newly)/g, "N $1");
+
+test("VERBOSE tells what was given back", async () => {
+  await client.query("VACUUM (VERBOSE, ANALYZE) v");
+  expect(said.map(withoutSizes)).toEqual([
+    'INFO 00000 vacuuming "postgres.public.v"',
+    [
+      'INFO 00000 finished vacuuming "postgres.public.v": index scans: 1',
+      "N  removed, N remain, N scanned (100.00% of total)",
+      "tuples: 400 removed, N remain, 0 are dead but not yet removable",
+      'index "v_pkey": N  in total, N newly deleted, 0 currently deleted, 0 reusable',
+    ].join("\n"),
+    'INFO 00000 analyzing "public.v"',
+  ]);
+});
+
+test("what a snapshot sees is not removed before it ends", async () => {
+  await other.query("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM v");
+  await client.query("DELETE FROM v WHERE a <= 150");
+  await client.query("VACUUM VERBOSE v");
+  expect(said.at(-1)).toMatch(/^tuples: 0 removed, 150 remain, 50 are dead but not yet removable$/m);
+  expect((await other.query("SELECT count(*) FROM v")).rows).toEqual([{ count: "200" }]);
+  await other.query("COMMIT");
+  await client.query("VACUUM VERBOSE v");
+  expect(said.at(-1)).toMatch(/^tuples: 50 removed, 150 remain, 0 are dead but not yet removable$/m);
+});
+
+test("what is no table is passed over, and so is one that is locked if asked for", async () => {
+  await client.query("VACUUM v_pkey");
+  await client.query("VACUUM numbers, v");
+  await client.query("ANALYZE v_pkey");
+  await other.query("BEGIN; LOCK TABLE v IN SHARE UPDATE EXCLUSIVE MODE");
+  await client.query("VACUUM (SKIP_LOCKED) v");
+  await client.query("ANALYZE (SKIP_LOCKED) v");
+  await other.query("COMMIT");
+  expect(said).toEqual([
+    'WARNING 01000 skipping "v_pkey" --- cannot vacuum non-tables or special system tables',
+    'WARNING 01000 skipping "numbers" --- cannot vacuum non-tables or special system tables',
+    'WARNING 01000 skipping "v_pkey" --- cannot analyze non-tables or special system tables',
+    'WARNING 55P03 skipping vacuum of "v" --- lock not available',
+    'WARNING 55P03 skipping analyze of "v" --- lock not available',
+  ]);
+});
