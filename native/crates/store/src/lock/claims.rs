@@ -71,12 +71,13 @@ impl Claims {
     ) -> usize {
         let stripe = self.stripe(index);
         let mut loads = lock(&stripe.loads);
-        match loads.iter_mut().find(|l| l.process_id == process_id && l.index == index) {
-            Some(load) => load.keys = SharedKeys::clone(keys),
-            None => {
-                loads.push(Load { process_id, index, keys: SharedKeys::clone(keys) });
-                stripe.active.fetch_add(1, Ordering::SeqCst);
-            }
+        let keys_of_it = SharedKeys::clone(keys);
+        let own = |load: &&mut Load| load.process_id == process_id && load.index == index;
+        if let Some(load) = loads.iter_mut().find(own) {
+            load.keys = keys_of_it;
+        } else {
+            loads.push(Load { process_id, index, keys: keys_of_it });
+            stripe.active.fetch_add(1, Ordering::SeqCst);
         }
         if stripe.locked.load(Ordering::SeqCst) > 0 {
             return 0;

@@ -45,7 +45,7 @@ impl Transaction {
             free = keys.len();
             if index.uniqueness().0 {
                 let done = self.claim_index(state, relation_id, index, &keys)?;
-                free = self.first_conflict(state, relation_id, index, &keys[..done]);
+                free = Self::first_conflict(state, relation_id, index, &keys[..done]);
                 claimed.push((index.spec.index_id, keys, done));
             } else {
                 others.push((index.spec.index_id, keys));
@@ -88,7 +88,6 @@ impl Transaction {
     /// The first of the claimed rows whose key a committed row has, or cannot be looked up. After the claim: who comes now finds it, and who came
     /// before has published its keys or holds a lock.
     fn first_conflict(
-        &self,
         state: &mut State,
         relation_id: u32,
         index: &Index,
