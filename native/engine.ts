@@ -4,7 +4,7 @@
 // Ownership: every typed array belongs to JavaScript; Rust borrows it for the call and copies what it keeps. Nothing the
 // engine owns is ever mapped into JavaScript.
 //
-// Waiting: no call blocks the event loop. A call that would have to wait (row lock, table lock, log sync, index build)
+// Waiting: no call blocks the event loop (with one exception that a thread has to ask for: openChannel's `syncsAlone`). A call that would have to wait (row lock, table lock, log sync, index build)
 // returns a wait token (> 0); the channel of the worker delivers the token when the wait is over and the caller repeats the
 // call (locks) or asks for the result (commit, index build). Deadlocks are looked for when the waiter asks
 // (EngineSession.checkDeadlock, after deadlock_timeout). A cancelled or deadlocked wait is delivered too; the
@@ -235,8 +235,12 @@ export interface CatalogChange {
 
 /** One per process; the main thread opens it, workers attach to the same one. */
 export interface Engine {
-  /** A channel delivers finished wait tokens to one worker thread, in batches; one that comes alone as a number. */
-  openChannel(deliver: (tokens: Uint32Array | number) => void): Channel;
+  /**
+   * A channel delivers finished wait tokens to one worker thread, in batches; one that comes alone as a number.
+   * `syncsAlone`: while the thread has one session it waits itself for the disk when that session commits. Nobody else is
+   * there to wait for the thread, and the hand-over costs a lone client two wake-ups a commit.
+   */
+  openChannel(deliver: (tokens: Uint32Array | number) => void, syncsAlone?: boolean): Channel;
   /** Registers a session: process id and cancel key live here so that any worker can serve a CancelRequest. */
   openSession(channel: Channel): EngineSession;
   /** Sets the cancel flag of a session and wakes its wait; false when no such session or the secret is wrong. */

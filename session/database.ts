@@ -27,7 +27,8 @@ export class Database {
   private constructor(engine: Engine, board: SharedArrayBuffer | undefined) {
     this.engine = engine;
     this.activity = new ActivityBoard(() => engine.sessionIds(), board);
-    this.waits = new Waits(engine);
+    // A worker of a server serves its sessions and nobody else; an embedded database is a guest in somebody's thread.
+    this.waits = new Waits(engine, board !== undefined);
   }
 
   /** Attaches this thread. `board` is the process's activity board; without it the thread is alone. Loads the parser's grammar, which takes some 30 ms. */

@@ -23,13 +23,13 @@ export async function startEngine(options: StartOptions): Promise<Engine> {
 
 /** Flushes, checkpoints and stops the engine. Every session must be closed. */
 export async function stopEngine(engine: Engine): Promise<void> {
-  const waits = new Waits(engine);
+  const waits = new Waits(engine, false);
   await waits.wait(engine.shutdown());
   waits.close();
 }
 
 async function writeFirstEntries(engine: Engine, superuser: string): Promise<void> {
-  const waits = new Waits(engine);
+  const waits = new Waits(engine, false);
   const session = engine.openSession(waits.channel);
   try {
     const transaction = session.begin("read committed", false);

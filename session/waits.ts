@@ -9,8 +9,9 @@ export class Waits {
   /** Tokens that arrived before anybody asked for them. */
   readonly #early = new Set<number>();
 
-  constructor(engine: Engine) {
-    this.channel = engine.openChannel((tokens) => this.#deliver(tokens));
+  /** `syncsAlone`: as openChannel has it. */
+  constructor(engine: Engine, syncsAlone: boolean) {
+    this.channel = engine.openChannel((tokens) => this.#deliver(tokens), syncsAlone);
   }
 
   /** Resolves when the engine has delivered `token`; at once for 0. */

@@ -227,6 +227,23 @@ export function encodeUtf8(text: string): Uint8Array {
   return utf8Encoder.encode(text);
 }
 
+/** Writes `text` at a place with room for it (three bytes for each UTF-16 unit suffice); the position behind it. */
+export function writeUtf8(text: string, bytes: Uint8Array, at: number): number {
+  // A short ASCII text is written sooner than a view for the encoder is made.
+  if (text.length <= MAX_UNITS_BY_HAND) {
+    let i = 0;
+    for (; i < text.length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit >= 0x80) break;
+      bytes[at + i] = unit;
+    }
+    if (i === text.length) return at + i;
+  }
+  return at + utf8Encoder.encodeInto(text, bytes.subarray(at)).written;
+}
+
+const MAX_UNITS_BY_HAND = 48;
+
 /** A vector of `kind` from boxed values: what row-at-a-time function bodies produce. */
 export function vectorOf(kind: VectorKind, values: readonly Datum[]): Vector {
   const length = values.length;

@@ -29,7 +29,7 @@ export function watchedColumns(constraints: TableConstraints, written: readonly 
   );
 }
 
-/** Rows by attnum - 1 before and after an UPDATE that wrote `written`; `rids` are kept. */
+/** Rows by attnum - 1 before and after an UPDATE that wrote `written`. */
 export function noteUpdated(
   table: TableEntry,
   constraints: TableConstraints,
@@ -39,6 +39,8 @@ export function noteUpdated(
   rids: Uint32Array,
   context: ExecutionContext,
 ): void {
+  const { referencedBy, foreignKeys, deferrableKeys } = constraints;
+  if (referencedBy.length + foreignKeys.length + deferrableKeys.length === 0) return;
   const touches = ({ columns }: { readonly columns: readonly number[] }): boolean =>
     columns.some((attnum) => written.includes(attnum));
   const changedRows = ({ columns }: ForeignKeyWatch): number[] => {
@@ -47,19 +49,19 @@ export function noteUpdated(
     for (let row = 0; row < rids.length; row++) if (differs(old, updated, row)) rows.push(row);
     return rows;
   };
-  for (const watch of constraints.referencedBy.filter(touches)) {
+  for (const watch of referencedBy.filter(touches)) {
     const rows = changedRows(watch).filter((row) => !hasNull(old, watch.columns, row));
     if (rows.length === 0) continue;
     const keys = rows.map((row) => keyAt(old, watch.columns, row));
     const newKeys = rows.map((row) => keyAt(updated, watch.columns, row));
     context.events.add({ kind: "removed-key", watch, cause: "update", keys, newKeys });
   }
-  for (const watch of constraints.foreignKeys.filter(touches)) {
+  for (const watch of foreignKeys.filter(touches)) {
     const changed = Uint32Array.from(changedRows(watch), (row) => rids[row] as number);
     if (changed.length > 0) context.events.add({ kind: "reference", watch, rids: [changed] });
   }
-  for (const watch of constraints.deferrableKeys.filter(touches))
-    context.events.add({ kind: "duplicate", watch, rids: [rids] });
+  for (const watch of deferrableKeys.filter(touches))
+    context.events.add({ kind: "duplicate", watch, rids: [rids.slice()] });
 }
 
 /** `old`: the deleted rows by attnum - 1, with the columns of `referencedBy`. */

@@ -1,12 +1,12 @@
 // BoundExpression -> Evaluate. Compiled forms are kept per expression object (plans are shared and outlive executions), so
 // that running a cached plan compiles nothing.
 import { unreachable } from "../../common/assert.ts";
-import { BoxedVector, ConstantVector, type Vector } from "../../common/batch/vector.ts";
+import { type Batch, BoxedVector, ConstantVector, type Vector } from "../../common/batch/vector.ts";
 import { notSupported } from "../../common/error.ts";
 import type { Datum } from "../../common/types/type.ts";
 import type { BoundExpression } from "../../planner/logical/expression.ts";
 import type { ExecutionContext } from "../context.ts";
-import { chain, type MaybePromise } from "../maybe-promise.ts";
+import type { MaybePromise } from "../maybe-promise.ts";
 import { compileRowCompare, compileScalarArray } from "./comparison.ts";
 import { compileArray, compileField, compileRow, compileSubscript } from "./composite.ts";
 import type { Evaluate } from "./evaluate.ts";
@@ -105,9 +105,23 @@ function compile(expression: BoundExpression): Evaluate {
   }
 }
 
-const ONE_ROW = { columns: [new BoxedVector([null])], rowCount: 1 };
+const compiledLists = new WeakMap<readonly BoundExpression[], readonly Evaluate[]>();
+
+/** The compiled forms of a list that belongs to a plan. */
+export function compileAll(expressions: readonly BoundExpression[]): readonly Evaluate[] {
+  let evaluators = compiledLists.get(expressions);
+  if (evaluators === undefined) {
+    evaluators = expressions.map(compileExpression);
+    compiledLists.set(expressions, evaluators);
+  }
+  return evaluators;
+}
+
+/** What expressions that read no columns are evaluated over. */
+export const ONE_ROW: Batch = { columns: [new BoxedVector([null])], rowCount: 1 };
 
 /** The value of an expression that reads no columns: limits, bounds, defaults. */
 export function evaluateScalar(expression: BoundExpression, context: ExecutionContext): MaybePromise<Datum> {
-  return chain(compileExpression(expression)(ONE_ROW, context), (vector) => vector.get(0));
+  const vector = compileExpression(expression)(ONE_ROW, context);
+  return vector instanceof Promise ? vector.then((value) => value.get(0)) : vector.get(0);
 }

@@ -3,7 +3,7 @@
 import type { Batch, Vector } from "../../common/batch/vector.ts";
 import type { BoundExpression } from "../../planner/logical/expression.ts";
 import type { ExecutionContext } from "../context.ts";
-import { type MaybePromise, sequence } from "../maybe-promise.ts";
+import type { MaybePromise } from "../maybe-promise.ts";
 
 export type Evaluate = (batch: Batch, context: ExecutionContext) => MaybePromise<Vector>;
 
@@ -16,5 +16,24 @@ export function evaluateAll(
   batch: Batch,
   context: ExecutionContext,
 ): MaybePromise<Vector[]> {
-  return sequence(evaluators.length, (i) => (evaluators[i] as Evaluate)(batch, context));
+  const values: Vector[] = [];
+  for (let i = 0; i < evaluators.length; i++) {
+    const value = (evaluators[i] as Evaluate)(batch, context);
+    if (value instanceof Promise) return evaluateOn(evaluators, batch, context, values, value);
+    values.push(value);
+  }
+  return values;
+}
+
+async function evaluateOn(
+  evaluators: readonly Evaluate[],
+  batch: Batch,
+  context: ExecutionContext,
+  values: Vector[],
+  pending: Promise<Vector>,
+): Promise<Vector[]> {
+  values.push(await pending);
+  while (values.length < evaluators.length)
+    values.push(await (evaluators[values.length] as Evaluate)(batch, context));
+  return values;
 }

@@ -63,7 +63,9 @@ export function readNewest(
 }
 
 function unreadColumns(table: TableEntry): Vector[] {
-  return Array.from({ length: table.columns.length }, (): Vector => UNREAD);
+  const columns: Vector[] = [];
+  for (let i = 0; i < table.columns.length; i++) columns.push(UNREAD);
+  return columns;
 }
 
 /** Whether the transaction's snapshot (and not only the newest state) holds the row. */

@@ -5,27 +5,35 @@
 // throws 40001 instead. A join may name a target twice: the first time counts.
 import { must } from "../../common/assert.ts";
 import { type Batch, type Vector } from "../../common/batch/vector.ts";
-import { RowLockOutcome } from "../../native/engine.ts";
+import { LockPolicy, RowLockOutcome } from "../../native/engine.ts";
 import type { DeletePlan, UpdatePlan } from "../../planner/physical/plan.ts";
 import { gatherBatch } from "../batch/gather.ts";
 import type { ExecutionContext } from "../context.ts";
 import { compileExpression } from "../expression/compile.ts";
 import { trueRows } from "../expression/truth.ts";
 import { chain, type MaybePromise } from "../maybe-promise.ts";
+import { POOLED_RIDS } from "../storage/buffer-pool.ts";
 import { readLocked } from "./existing-rows.ts";
 import { lockRows } from "./write-rows.ts";
 
+/** Valid until the next lock(). */
 export interface LockedTargets {
   /** The input rows, target columns as of the newest version. */
   readonly batch: Batch;
   readonly rids: Uint32Array;
 }
 
+const NO_RIDS: Uint32Array = new Uint32Array(0);
+const NO_OUTCOMES: Uint8Array = new Uint8Array(0);
+
 export class TargetLocker {
   readonly #plan: UpdatePlan | DeletePlan;
   readonly #mode: number;
   readonly #context: ExecutionContext;
   readonly #seen = new Set<number>();
+  /** Row ids and outcomes of a small batch: memory from the pool, for small arrays of their own cost more than the call. */
+  #rids: Uint32Array = NO_RIDS;
+  #outcomes: Uint8Array = NO_OUTCOMES;
 
   constructor(plan: UpdatePlan | DeletePlan, mode: number, context: ExecutionContext) {
     this.#plan = plan;
@@ -33,34 +41,60 @@ export class TargetLocker {
     this.#context = context;
   }
 
+  /** Gives its memory back. */
+  close(): void {
+    this.#context.buffers.releaseRids(this.#rids);
+    this.#context.buffers.releaseFlags(this.#outcomes);
+    this.#rids = NO_RIDS;
+    this.#outcomes = NO_OUTCOMES;
+  }
+
   /** Locks the targets of an input batch; gives groups of rows to work on (none, one, or two with re-evaluated rows). */
   lock(batch: Batch): MaybePromise<LockedTargets[]> {
+    this.#makeRoom(batch.rowCount);
     const first = this.#firstNamed(batch);
-    return chain(lockRows(this.#plan.table, first.rids, this.#mode, this.#context), (outcomes) => {
-      const asSeen = pick(first, outcomes, RowLockOutcome.locked);
-      const groups = asSeen === undefined ? [] : [asSeen];
-      const changed = pick(first, outcomes, RowLockOutcome.changed);
-      if (changed === undefined) return groups;
-      return chain(this.#recheck(changed), (rechecked) =>
-        rechecked === undefined ? groups : [...groups, rechecked],
-      );
-    });
+    const { table } = this.#plan;
+    const locking = lockRows(table, first.rids, this.#mode, this.#context, LockPolicy.wait, this.#outcomes);
+    return locking instanceof Promise
+      ? locking.then((outcomes) => this.#groups(first, outcomes))
+      : this.#groups(first, locking);
+  }
+
+  #groups(first: LockedTargets, outcomes: Uint8Array): MaybePromise<LockedTargets[]> {
+    const asSeen = pick(first, outcomes, RowLockOutcome.locked);
+    if (asSeen === first) return [first];
+    const groups = asSeen === undefined ? [] : [asSeen];
+    const changed = pick(first, outcomes, RowLockOutcome.changed);
+    if (changed === undefined) return groups;
+    return chain(this.#recheck(changed), (rechecked) =>
+      rechecked === undefined ? groups : [...groups, rechecked],
+    );
+  }
+
+  #makeRoom(rowCount: number): void {
+    if (rowCount <= this.#rids.length) return;
+    this.close();
+    const capacity = Math.max(rowCount, POOLED_RIDS);
+    this.#rids = this.#context.buffers.takeRids(capacity);
+    this.#outcomes = this.#context.buffers.takeFlags(capacity);
   }
 
   /** Rows whose target was not named before in this statement. A NULL target (outer join) is none. */
   #firstNamed(batch: Batch): LockedTargets {
     const column = must(batch.columns[this.#plan.ridIndex], "a rid column");
     const rows: number[] = [];
-    const rids: number[] = [];
     for (let row = 0; row < batch.rowCount; row++) {
       const rid = column.get(row) as number | null;
       if (rid === null || this.#seen.has(rid)) continue;
       this.#seen.add(rid);
+      this.#rids[rows.length] = rid;
       rows.push(row);
-      rids.push(rid);
     }
     const all = rows.length === batch.rowCount;
-    return { batch: all ? batch : gatherBatch(batch, Uint32Array.from(rows)), rids: new Uint32Array(rids) };
+    return {
+      batch: all ? batch : gatherBatch(batch, Uint32Array.from(rows)),
+      rids: this.#rids.subarray(0, rows.length),
+    };
   }
 
   /** Newest versions in place of the old ones, those that still satisfy the condition. */
@@ -83,10 +117,11 @@ export class TargetLocker {
 }
 
 function pick(targets: LockedTargets, outcomes: Uint8Array, outcome: number): LockedTargets | undefined {
+  const count = targets.rids.length;
   const rows: number[] = [];
-  for (let i = 0; i < outcomes.length; i++) if (outcomes[i] === outcome) rows.push(i);
+  for (let i = 0; i < count; i++) if (outcomes[i] === outcome) rows.push(i);
   if (rows.length === 0) return undefined;
-  return rows.length === outcomes.length ? targets : rowsOf(targets, Uint32Array.from(rows));
+  return rows.length === count ? targets : rowsOf(targets, Uint32Array.from(rows));
 }
 
 function rowsOf(targets: LockedTargets, rows: Uint32Array): LockedTargets {

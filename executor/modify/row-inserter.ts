@@ -50,7 +50,8 @@ export class RowInserter {
   complete(given: readonly Vector[], rowCount: number): MaybePromise<NewRows> {
     const { table, attnums, defaults, constraints } = this.#target;
     const missing = new ConstantVector(null, rowCount);
-    const columns = Array.from({ length: table.columns.length }, (): Vector => missing);
+    const columns: Vector[] = [];
+    for (let i = 0; i < table.columns.length; i++) columns.push(missing);
     for (let i = 0; i < attnums.length; i++) {
       columns[(attnums[i] as number) - 1] = must(given[i], "a column per target");
     }

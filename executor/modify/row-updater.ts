@@ -35,6 +35,8 @@ interface UpdateShape {
   /** The same as positions in the engine's relation. */
   readonly changed: Uint16Array;
   readonly lockMode: number;
+  /** The last answer of oldColumnsNeeded(), and to what. */
+  needed: { readonly alsoRead: ReadonlySet<number>; readonly attnums: number[] } | undefined;
 }
 
 const shapes = new WeakMap<UpdateTarget, UpdateShape>();
@@ -62,6 +64,7 @@ function makeShape(target: UpdateTarget): UpdateShape {
     written,
     changed: Uint16Array.from(written, (attnum) => attnum - 1),
     lockMode: lockModeOf(target.constraints, written),
+    needed: undefined,
   };
 }
 
@@ -103,6 +106,12 @@ export class RowUpdater {
    * foreign keys and referenced keys also where they are written.
    */
   oldColumnsNeeded(alsoRead: ReadonlySet<number>): number[] {
+    if (this.#shape.needed?.alsoRead !== alsoRead)
+      this.#shape.needed = { alsoRead, attnums: this.#oldColumns(alsoRead) };
+    return this.#shape.needed.attnums;
+  }
+
+  #oldColumns(alsoRead: ReadonlySet<number>): number[] {
     const { table, constraints } = this.#target;
     const positions = new Set([...alsoRead].filter((position) => position < table.columns.length));
     for (const { expression } of [...constraints.checks, ...constraints.generated]) {

@@ -96,16 +96,19 @@ async function afterWait<T>(context: ExecutionContext, goOn: () => MaybePromise<
   return goOn();
 }
 
-/** Locks all rows in order; `outcomes` says per row what was found. 55P03 names the table where `policy` is not to wait. */
+/**
+ * Locks all rows in order; `outcomes`, with room for at least as many, says per row what was found. 55P03 names the table
+ * where `policy` is not to wait.
+ */
 export function lockRows(
   table: TableEntry,
   rids: Uint32Array,
   mode: number,
   context: ExecutionContext,
   policy: number = LockPolicy.wait,
+  outcomes: Uint8Array = new Uint8Array(rids.length),
 ): MaybePromise<Uint8Array> {
   const { transaction } = context;
-  const outcomes = new Uint8Array(rids.length);
   const lockFrom = (from: number): MaybePromise<Uint8Array> => {
     STATUS.fill(0);
     const count = rids.length - from;

@@ -42,6 +42,7 @@ export class DeleteOperator implements Operator {
 
   close(): void {
     this.#input.close();
+    this.#locker.close();
     this.#returning.close();
   }
 

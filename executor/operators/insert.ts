@@ -25,6 +25,9 @@ import { drain } from "./pull.ts";
 
 type UpdateAction = Extract<OnConflict["action"], { kind: "update" }>;
 
+/** Without ON CONFLICT nobody asks, and nobody writes it. */
+const NOTHING_TOUCHED = new Set<number>();
+
 export class InsertOperator implements Operator {
   readonly #plan: InsertPlan;
   readonly #input: Operator;
@@ -32,7 +35,7 @@ export class InsertOperator implements Operator {
   readonly #inserter: RowInserter;
   readonly #returning: Returning;
   /** Rows this statement inserted or updated; meeting one again is 21000 for DO UPDATE. */
-  readonly #touched = new Set<number>();
+  readonly #touched: Set<number>;
   /** A row that was gone and is in the way again: this statement wrote it elsewhere (a modifying CTE). */
   #goneRid: number | undefined;
   #hasRun = false;
@@ -44,6 +47,7 @@ export class InsertOperator implements Operator {
     this.#context = context;
     this.#inserter = new RowInserter(plan, context);
     this.#returning = new Returning(plan.returning, context);
+    this.#touched = plan.onConflict === undefined ? NOTHING_TOUCHED : new Set();
     this.#isRepeatableRead =
       plan.onConflict !== undefined &&
       /repeatable read|serializable/.test(

@@ -2,7 +2,7 @@
 import type { Batch } from "../../common/batch/vector.ts";
 import type { ProjectPlan } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
-import { compileExpression } from "../expression/compile.ts";
+import { compileAll } from "../expression/compile.ts";
 import { type Evaluate, evaluateAll } from "../expression/evaluate.ts";
 import { chain, type MaybePromise } from "../maybe-promise.ts";
 import type { Operator } from "./operator.ts";
@@ -14,7 +14,7 @@ export class ProjectOperator implements Operator {
 
   constructor(plan: ProjectPlan, input: Operator, context: ExecutionContext) {
     this.#input = input;
-    this.#expressions = plan.expressions.map(compileExpression);
+    this.#expressions = compileAll(plan.expressions);
     this.#context = context;
   }
 

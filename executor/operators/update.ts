@@ -43,6 +43,7 @@ export class UpdateOperator implements Operator {
 
   close(): void {
     this.#input.close();
+    this.#locker.close();
     this.#updater.close();
     this.#returning.close();
   }

@@ -102,6 +102,7 @@ export function growBytes(buffer: ColumnBuffer, size: number): void {
 export class BufferPool {
   readonly #free = new Map<number, ColumnBuffer[]>();
   readonly #freeRids: Uint32Array[] = [];
+  readonly #freeFlags: Uint8Array[] = [];
 
   take(spec: ColumnSpec, capacity: number): ColumnBuffer {
     return (
@@ -127,6 +128,16 @@ export class BufferPool {
   releaseRids(rids: Uint32Array): void {
     if (rids.length === POOLED_RIDS && this.#freeRids.length < MAX_POOLED_PER_SHAPE)
       this.#freeRids.push(rids);
+  }
+
+  /** As takeRids, a byte for each. */
+  takeFlags(count: number): Uint8Array {
+    return (count === POOLED_RIDS ? this.#freeFlags.pop() : undefined) ?? new Uint8Array(count);
+  }
+
+  releaseFlags(flags: Uint8Array): void {
+    if (flags.length === POOLED_RIDS && this.#freeFlags.length < MAX_POOLED_PER_SHAPE)
+      this.#freeFlags.push(flags);
   }
 
   /** Gives buffers back; nobody may look at them (or at Vectors over them) afterwards. */

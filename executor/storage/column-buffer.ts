@@ -1,6 +1,6 @@
 // Vectors -> ColumnBuffers: what INSERT, UPDATE, index bounds and text scoring hand to the engine.
 import { assert } from "../../common/assert.ts";
-import { BoxedVector, encodeUtf8, type Vector } from "../../common/batch/vector.ts";
+import { BoxedVector, type Vector, writeUtf8 } from "../../common/batch/vector.ts";
 import { Oid } from "../../common/types/oid.ts";
 import { codecOf } from "../../common/types/registry.ts";
 import type { Datum, SqlType, TypeCodec } from "../../common/types/type.ts";
@@ -91,7 +91,7 @@ export function textBuffer(texts: Vector, count: number): ColumnBuffer {
     const { offsets, bytes } = texts;
     return bytesBufferOver(offsets, bytes, texts.nulls ?? new Uint8Array(count));
   }
-  return encodedBuffer(texts, 0, count, (value) => encodeUtf8(value as string), allocateClean);
+  return textsBuffer(texts, 0, count, allocateClean);
 }
 
 function bytesBuffer(
@@ -107,7 +107,36 @@ function bytesBuffer(
     const nulls = vector.nulls?.subarray(from, to) ?? new Uint8Array(to - from);
     return bytesBufferOver(offsets, bytes, nulls);
   }
-  return encodedBuffer(vector, from, to, (value) => codec.toStorage(value), allocate);
+  return codec.vectorKind === "text"
+    ? textsBuffer(vector, from, to, allocate)
+    : encodedBuffer(vector, from, to, (value) => codec.toStorage(value), allocate);
+}
+
+/** Strings in UTF-8, without an array for each. */
+function textsBuffer(vector: Vector, from: number, to: number, allocate: Allocate): ColumnBuffer {
+  const buffer = allocate(BYTES, to - from);
+  let size = 0;
+  buffer.offsets[0] = 0;
+  for (let i = 0; i < to - from; i++) {
+    const value = vector.get(from + i);
+    if (value === null) buffer.nulls[i] = 1;
+    else {
+      const text = value as string;
+      // The exact count is only worth a pass over the text when three bytes a unit would waste memory.
+      makeRoom(buffer, size, text.length <= 1024 ? text.length * 3 : Buffer.byteLength(text));
+      size = writeUtf8(text, buffer.bytes, size);
+    }
+    buffer.offsets[i + 1] = size;
+  }
+  return buffer;
+}
+
+/** Makes room for `count` bytes behind the first `size`. */
+function makeRoom(buffer: ColumnBuffer, size: number, count: number): void {
+  if (size + count <= buffer.bytes.length) return;
+  const larger = new Uint8Array(Math.max(256, buffer.bytes.length * 2, size + count));
+  larger.set(buffer.bytes.subarray(0, size));
+  buffer.bytes = larger;
 }
 
 function encodedBuffer(
@@ -126,11 +155,7 @@ function encodedBuffer(
     if (value === null) buffer.nulls[i] = 1;
     else {
       const encoded = encode(value);
-      if (size + encoded.length > buffer.bytes.length) {
-        const larger = new Uint8Array(Math.max(256, buffer.bytes.length * 2, size + encoded.length));
-        larger.set(buffer.bytes);
-        buffer.bytes = larger;
-      }
+      makeRoom(buffer, size, encoded.length);
       buffer.bytes.set(encoded, size);
       size += encoded.length;
     }

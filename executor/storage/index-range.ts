@@ -32,12 +32,14 @@ export function indexRanges(
   const types = columnTypes(condition, index, table);
   const { equal, low, high } = condition;
   const fixed = sequence(equal.length, (i) => evaluateScalar(must(equal[i], "a condition"), context));
+  const anyOf = (): MaybePromise<Datum[]> =>
+    elements(condition, index, must(types[0], "an index column"), backward, context);
+  if (low === undefined && high === undefined && !(fixed instanceof Promise))
+    return rangesOf(condition, { fixed, low, high }, types, buffers, anyOf);
   return chain(fixed, (values) =>
     chain(low === undefined ? undefined : evaluateScalar(low.value, context), (lowValue) =>
       chain(high === undefined ? undefined : evaluateScalar(high.value, context), (highValue) =>
-        rangesOf(condition, { fixed: values, low: lowValue, high: highValue }, types, buffers, () =>
-          elements(condition, index, must(types[0], "an index column"), backward, context),
-        ),
+        rangesOf(condition, { fixed: values, low: lowValue, high: highValue }, types, buffers, anyOf),
       ),
     ),
   );

@@ -22,7 +22,7 @@ export declare class CopyDecoder {
 }
 
 export declare class Engine {
-  openChannel(deliver: (arg: Tokens) => void): Channel
+  openChannel(deliver: (arg: Tokens) => void, syncsAlone?: boolean | undefined | null): Channel
   openSession(channel: Channel): EngineSession
   cancelSession(processId: number, secretKey?: number | undefined | null): boolean
   terminateSession(processId: number): boolean

@@ -226,8 +226,12 @@ impl Engine {
         &mut self,
         env: Env,
         deliver: Function<'_, Tokens, ()>,
+        syncs_alone: Option<bool>,
     ) -> napi::Result<Channel> {
         let channel = Channel::open(env, &self.shared, deliver)?;
+        if syncs_alone == Some(true) {
+            channel.handle().sync_alone();
+        }
         self.courier = Some(channel.courier.clone());
         self.channel = Some(Arc::clone(channel.handle()));
         Ok(channel)

@@ -218,11 +218,14 @@ impl Engine {
         self.locks.register(Arc::clone(&owner));
         let session = Arc::new(Session::new(Arc::clone(self), owner, secret));
         write(&self.sessions).insert(process_id, Arc::clone(&session));
+        channel.session_opened();
         session
     }
 
     pub(crate) fn forget_session(&self, process_id: u32) {
-        write(&self.sessions).remove(&process_id);
+        if let Some(session) = write(&self.sessions).remove(&process_id) {
+            session.owner.channel.session_closed();
+        }
         self.locks.unregister(process_id);
     }
 
@@ -483,6 +486,22 @@ impl Engine {
         Ok(())
     }
 
+    /// Logs, syncs and publishes a small commit in the calling thread, if its session is the thread's only one and nobody
+    /// else commits now; else gives it back. The result is also where `commit_result` looks for it.
+    pub(crate) fn commit_alone(
+        self: &Arc<Self>,
+        request: CommitRequest,
+    ) -> std::result::Result<Result<()>, CommitRequest> {
+        let outcome = Arc::clone(&request.outcome);
+        match &self.durable {
+            Some(durable) if request.channel.is_lone() && !Self::must_park(&request) => {
+                durable.commit_alone(self, request)?;
+            }
+            _ => return Err(request),
+        }
+        Ok(outcome.get().unwrap_or_else(|| Err(StoreError::internal("a commit without a result"))))
+    }
+
     /// Hands a commit over; its token is delivered when it is done.
     pub(crate) fn submit_commit(self: &Arc<Self>, request: CommitRequest) {
         if Self::must_park(&request) {
@@ -502,14 +521,23 @@ impl Engine {
 
     /// The result is known: locks go, the waiting session is told.
     pub(crate) fn finish_commit(&self, request: CommitRequest, result: Result<()>) {
+        if let Some((channel, token)) = self.settle_commit(request, result) {
+            channel.deliver(&[token]);
+        }
+    }
+
+    /// As `finish_commit`, but whom to tell is the caller's to do: of a group each thread is woken once.
+    pub(crate) fn settle_commit(
+        &self,
+        request: CommitRequest,
+        result: Result<()>,
+    ) -> Option<(Arc<Channel>, u32)> {
         if let Some(handle) = &request.serializable {
             self.serializable.end(handle, result.is_ok());
         }
         request.outcome.set(result);
         self.locks.release_all(request.session.process_id(), request.locks);
-        if let Some(token) = request.token {
-            request.channel.deliver(&[token]);
-        }
+        request.token.map(|token| (request.channel, token))
     }
 
     /// Background work a commit calls for.

@@ -1,7 +1,7 @@
 //! Channels and sessions: who is connected, how to interrupt them, and their advisory locks.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::engine::Engine;
@@ -20,11 +20,38 @@ pub trait Notifier: Send + Sync {
 /// The way back to one worker. After `close` tokens for it are dropped.
 pub struct Channel {
     notifier: Mutex<Option<Box<dyn Notifier>>>,
+    /// Open sessions that have their tokens delivered here.
+    sessions: AtomicU32,
+    /// The thread may wait for the disk while it serves one session alone.
+    syncs_alone: AtomicBool,
 }
 
 impl Channel {
     pub(crate) fn new(notifier: Box<dyn Notifier>) -> Arc<Self> {
-        Arc::new(Self { notifier: Mutex::new(Some(notifier)) })
+        Arc::new(Self {
+            notifier: Mutex::new(Some(notifier)),
+            sessions: AtomicU32::new(0),
+            syncs_alone: AtomicBool::new(false),
+        })
+    }
+
+    /// Lets the thread's only session sync its small commits itself: nobody else waits for the thread, and the hand-over to
+    /// the committer and back costs a lone client two wake-ups a commit.
+    pub fn sync_alone(&self) {
+        self.syncs_alone.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the calling session, one of this channel's, may wait for the disk.
+    pub(crate) fn is_lone(&self) -> bool {
+        self.syncs_alone.load(Ordering::Relaxed) && self.sessions.load(Ordering::Relaxed) == 1
+    }
+
+    pub(crate) fn session_opened(&self) {
+        self.sessions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn session_closed(&self) {
+        self.sessions.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn deliver(&self, tokens: &[u32]) {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   session thread   CommitRequest ---> queue
-//!   its own thread   a bulk commit first writes its chunks into chunk files
+//!   its own thread   a bulk commit first writes its chunks into chunk files; a lone session's small one goes all the way
 //!   committer        take the queue -> commit numbers, vids -> redo -> one log group (one write, one sync)
 //!                    -> publish each in order -> visible = its number -> release locks, deliver token
 //!   applier          redo -> KV, off the commit path; checkpoints

@@ -22,7 +22,7 @@ mod space;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 
 use omen_disk::log::{BulkWriter, bulk};
@@ -103,6 +103,25 @@ struct Numbered {
     redo: Vec<u8>,
     /// The part of `redo` that the KV gets.
     definitions: Vec<u8>,
+}
+
+/// Tokens of a group on their way, by channel: its thread wakes once and has all its sessions go on.
+#[derive(Default)]
+struct Deliveries(Vec<(Arc<Channel>, Vec<u32>)>);
+
+impl Deliveries {
+    fn add(&mut self, channel: Arc<Channel>, token: u32) {
+        match self.0.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &channel)) {
+            Some((_, tokens)) => tokens.push(token),
+            None => self.0.push((channel, vec![token])),
+        }
+    }
+
+    fn deliver(self) {
+        for (channel, tokens) in self.0 {
+            channel.deliver(&tokens);
+        }
+    }
 }
 
 struct Queue {
@@ -241,6 +260,30 @@ impl Durable {
         self.changed.notify_one();
     }
 
+    /// Commits in the calling thread, unless the commit is large, may be acknowledged early, or another one is under way:
+    /// then it comes back, for the committer.
+    pub fn commit_alone(
+        &self,
+        engine: &Arc<Engine>,
+        request: CommitRequest,
+    ) -> std::result::Result<(), CommitRequest> {
+        if request.may_be_deferred() || request.is_bulk(self.limits.bulk_bytes) {
+            return Err(request);
+        }
+        let last = match engine.sequencer.try_lock() {
+            Ok(last) => last,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(request),
+        };
+        // Those in the queue would wait for our sync and then for theirs: with them it is one.
+        if !lock(&self.queue).requests.is_empty() {
+            return Err(request);
+        }
+        let _guard = AbortOnPanic("the commit sequence");
+        self.commit_group(engine, last, vec![request]);
+        Ok(())
+    }
+
     /// What stopped commits, if something has.
     pub fn failure(&self) -> Option<StoreError> {
         lock(&self.failure).clone()
@@ -279,7 +322,7 @@ impl Durable {
                 self.commit_deferred(engine, deferred);
             }
             if !waiting.is_empty() {
-                self.commit_group(engine, waiting);
+                self.commit_group(engine, lock(&engine.sequencer), waiting);
             }
             self.log_deferred_if_due(engine);
         }
@@ -336,12 +379,18 @@ impl Durable {
         }
     }
 
-    fn commit_group(&self, engine: &Arc<Engine>, group: Vec<CommitRequest>) {
+    /// Numbers, logs and publishes a group; `last` is the sequencer, held.
+    fn commit_group(
+        &self,
+        engine: &Arc<Engine>,
+        mut last: MutexGuard<'_, u64>,
+        group: Vec<CommitRequest>,
+    ) {
         if let Some(error) = self.refusal() {
+            drop(last);
             Self::refuse(engine, group, &error);
             return;
         }
-        let mut last = lock(&engine.sequencer);
         let mut numbered = Vec::new();
         let mut number = *last;
         for mut request in group {
@@ -367,6 +416,7 @@ impl Durable {
             numbered.push(Numbered { commit: number, request, redo: redo.bytes, definitions });
         }
         let (durable, result) = self.log_behind_deferred(engine, &numbered);
+        let mut done = Deliveries::default();
         for (i, numbered) in numbered.into_iter().enumerate() {
             let Numbered { commit, mut request, definitions, .. } = numbered;
             if i >= durable {
@@ -381,7 +431,9 @@ impl Durable {
             publish(engine, &mut request, commit);
             *last = commit;
             engine.snapshots.advance(commit);
-            engine.finish_commit(request, Ok(()));
+            if let Some((channel, token)) = engine.settle_commit(request, Ok(())) {
+                done.add(channel, token);
+            }
             engine.after_publish(&touched);
             if !definitions.is_empty() {
                 // The applier lives as long as this thread. Still under the sequencer: a checkpoint that reads the
@@ -390,6 +442,7 @@ impl Durable {
             }
         }
         drop(last);
+        done.deliver();
         self.checkpoint_if_due();
     }
 

@@ -25,6 +25,10 @@ impl CommitOutcome {
     pub fn set(&self, result: Result<()>) {
         *lock(&self.result) = Some(result);
     }
+
+    pub fn get(&self) -> Option<Result<()>> {
+        lock(&self.result).clone()
+    }
 }
 
 impl Transaction {
@@ -106,6 +110,13 @@ impl Transaction {
         }
         state.status = Status::Committing;
         drop(state);
+        let request = match self.engine.commit_alone(request) {
+            Ok(result) => {
+                lock(&self.state).status = Status::Ended;
+                return result.map(|()| Pending::Done);
+            }
+            Err(request) => request,
+        };
         let token = next_token(&self.engine.next_token);
         self.engine.submit_commit(CommitRequest { token: Some(token), ..request });
         Ok(Pending::Wait(token))
@@ -113,7 +124,7 @@ impl Transaction {
 
     /// The result of a commit whose token was delivered.
     pub fn commit_result(&self) -> Result<()> {
-        let result = lock(&self.outcome.result).clone();
+        let result = self.outcome.get();
         let result = result.ok_or_else(|| StoreError::internal("the commit is still under way"))?;
         lock(&self.state).status = Status::Ended;
         result

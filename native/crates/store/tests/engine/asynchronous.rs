@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use omen_disk::{Disk, FaultyDisk};
-use omen_store::Isolation;
+use omen_disk::{Disk, Fault, FaultyDisk};
+use omen_store::{Isolation, Pending};
 
 use super::common::*;
 use super::recovery::{T, check_indexes, contents, create, row, specs, try_open};
@@ -17,9 +17,13 @@ struct Acknowledged {
     rows: Vec<Row>,
 }
 
-/// Commits of both kinds that change each other's rows, with checkpoints between them.
-fn workload(disk: &FaultyDisk) -> Vec<Acknowledged> {
+/// Commits of both kinds that change each other's rows, with checkpoints between them. `alone`: the session's thread syncs
+/// those that wait itself.
+fn workload(disk: &FaultyDisk, alone: bool) -> Vec<Acknowledged> {
     let db = try_open(Arc::new(disk.clone())).unwrap();
+    if alone {
+        db.channel.sync_alone();
+    }
     create(&db);
     let mut history = Vec::new();
     let mut note = |is_durable| {
@@ -55,8 +59,17 @@ fn workload(disk: &FaultyDisk) -> Vec<Acknowledged> {
 
 #[test]
 fn a_crash_loses_asynchronous_commits_from_the_end_only() {
+    loses_asynchronous_commits_from_the_end_only(false);
+}
+
+#[test]
+fn a_crash_loses_no_commit_of_a_lone_session() {
+    loses_asynchronous_commits_from_the_end_only(true);
+}
+
+fn loses_asynchronous_commits_from_the_end_only(alone: bool) {
     let disk = FaultyDisk::new();
-    let history = workload(&disk);
+    let history = workload(&disk, alone);
     let (mut states, mut lost) = (0, 0);
     for state in disk.crash_states(31).map(std::result::Result::unwrap) {
         let within = |a: &Acknowledged| a.operations <= state.operation;
@@ -75,6 +88,38 @@ fn a_crash_loses_asynchronous_commits_from_the_end_only() {
         states += 1;
     }
     assert!(states > 100 && lost > 0, "{states} states, {lost} of them lost something");
+}
+
+#[test]
+fn a_lone_session_commits_in_its_own_thread_and_two_do_not() {
+    let disk = FaultyDisk::new();
+    let db = try_open(Arc::new(disk.clone())).unwrap();
+    create(&db);
+    let insert = |key| {
+        let tx = db.begin(Isolation::ReadCommitted);
+        tx.statement();
+        tx.insert(T, &specs(), &[row(key)]);
+        tx
+    };
+    // Nobody has allowed it.
+    let first = insert(1);
+    let Ok(Pending::Wait(token)) = first.handle.commit() else { panic!("the committer does it") };
+    db.tokens.wait(token);
+    drop(first);
+    db.channel.sync_alone();
+    let alone = insert(2);
+    assert!(matches!(alone.handle.commit(), Ok(Pending::Done)));
+    let second = insert(3);
+    assert!(matches!(second.handle.commit(), Ok(Pending::Wait(_))));
+    drop(alone);
+    drop(second);
+    // A full disk refuses it there as the committer would.
+    disk.inject(Fault::NoSpaceAfter { bytes: 0 });
+    let long = insert(4);
+    long.insert(T, &specs(), &[vec![Cell::Int(5), text(&"z".repeat(600_000)), Cell::Null]]);
+    assert_eq!(long.handle.commit().unwrap_err().sqlstate, "53100");
+    drop(long);
+    db.kill();
 }
 
 #[test]
