@@ -44,7 +44,7 @@ test("a build says when it needs more than maintenance_work_mem, and is right wi
   await client.query("CREATE INDEX little ON points USING hnsw (v vector_cosine_ops)");
   expect(notices).toEqual([
     {
-      message: "building the hnsw graph needs 2438 kB, more than maintenance_work_mem (1024 kB)",
+      message: "building the hnsw graph needs 5438 kB, more than maintenance_work_mem (1024 kB)",
       detail: "Building will take more time and 2063 kB, without compressed copies of the vectors.",
       hint: "Increase maintenance_work_mem to speed up builds.",
     },

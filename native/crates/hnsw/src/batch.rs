@@ -25,7 +25,7 @@ use crate::build::Cancelled;
 use crate::codes::Codes;
 use crate::graph::{HnswGraph, lock, split_mix};
 use crate::insert::{InsertScratch, PruneScratch};
-use crate::need::{BuildMemory, guide};
+use crate::need::{BuildMemory, guide, sample_rows};
 use crate::scratch::Candidate;
 use crate::search::measure;
 use crate::space::{ExactSpace, inverse_norm};
@@ -37,8 +37,6 @@ const FIRST_NODES: usize = 512;
 /// A batch is this share of the graph: nodes of one batch do not see one another, so it must be small.
 const BATCH_SHARE: usize = 50;
 const MAX_BATCH: usize = 16_384;
-/// Vectors a codec is trained on, evenly spread.
-const SAMPLE: usize = 16_384;
 
 /// What a batch build is given beside the vectors.
 pub struct BatchOptions<'a> {
@@ -134,7 +132,7 @@ impl HnswGraph {
         if quantisation == Quantisation::None || nodes.is_empty() {
             return None;
         }
-        Some(Codes::train(quantisation, metric, seed, source, &sample(nodes)))
+        Some(Codes::train(quantisation, metric, seed, source, &sample(nodes, source.dim())))
     }
 
     /// A codec for codes that only this build reads: none where the graph's own will do, the vectors are no numbers or as
@@ -153,13 +151,13 @@ impl HnswGraph {
         if kind == Quantisation::None || nodes.is_empty() || !has_room {
             return None;
         }
-        Some(Codes::train(kind, metric, seed, source, &sample(nodes)))
+        Some(Codes::train(kind, metric, seed, source, &sample(nodes, source.dim())))
     }
 }
 
-/// At most [`SAMPLE`] of the nodes, evenly spread.
-fn sample(nodes: &[u32]) -> Vec<u32> {
-    nodes.iter().copied().step_by(nodes.len().div_ceil(SAMPLE).max(1)).collect()
+/// The nodes a codec is trained on, evenly spread.
+fn sample(nodes: &[u32], dim: usize) -> Vec<u32> {
+    nodes.iter().copied().step_by(nodes.len().div_ceil(sample_rows(dim)).max(1)).collect()
 }
 
 struct Build<'a, S> {
