@@ -123,7 +123,7 @@ mod tests {
             state ^= state << 17;
             state
         };
-        let mut check = |text: &str| {
+        let check = |text: &str| {
             let expected: f32 = text.parse().expect("a number");
             let found = read(&format!("[{text}]"));
             let is_same = found.as_ref().is_some_and(|v| v[0].to_bits() == expected.to_bits());
