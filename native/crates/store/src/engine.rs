@@ -487,19 +487,14 @@ impl Engine {
     }
 
     /// Logs, syncs and publishes a small commit in the calling thread, if its session is the thread's only one and nobody
-    /// else commits now; else gives it back. The result is also where `commit_result` looks for it.
-    pub(crate) fn commit_alone(
-        self: &Arc<Self>,
-        request: CommitRequest,
-    ) -> std::result::Result<Result<()>, CommitRequest> {
-        let outcome = Arc::clone(&request.outcome);
+    /// else commits now, and leaves the result in its outcome; else gives it back.
+    pub(crate) fn commit_alone(self: &Arc<Self>, request: CommitRequest) -> Option<CommitRequest> {
         match &self.durable {
             Some(durable) if request.channel.is_lone() && !Self::must_park(&request) => {
-                durable.commit_alone(self, request)?;
+                durable.commit_alone(self, request)
             }
-            _ => return Err(request),
+            _ => Some(request),
         }
-        Ok(outcome.get().unwrap_or_else(|| Err(StoreError::internal("a commit without a result"))))
     }
 
     /// Hands a commit over; its token is delivered when it is done.

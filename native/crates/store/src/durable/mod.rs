@@ -266,22 +266,22 @@ impl Durable {
         &self,
         engine: &Arc<Engine>,
         request: CommitRequest,
-    ) -> std::result::Result<(), CommitRequest> {
+    ) -> Option<CommitRequest> {
         if request.may_be_deferred() || request.is_bulk(self.limits.bulk_bytes) {
-            return Err(request);
+            return Some(request);
         }
         let last = match engine.sequencer.try_lock() {
             Ok(last) => last,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Err(request),
+            Err(TryLockError::WouldBlock) => return Some(request),
         };
         // Those in the queue would wait for our sync and then for theirs: with them it is one.
         if !lock(&self.queue).requests.is_empty() {
-            return Err(request);
+            return Some(request);
         }
         let _guard = AbortOnPanic("the commit sequence");
         self.commit_group(engine, last, vec![request]);
-        Ok(())
+        None
     }
 
     /// What stopped commits, if something has.

@@ -204,7 +204,7 @@ impl Transaction {
     pub fn index_memory(&self, spec: &IndexSpec) -> Result<Option<BuildMemory>> {
         let mut state = self.open_state()?;
         self.private(&mut state, spec.relation_id)?;
-        Ok(match self.empty_index(&state, spec)? {
+        Ok(match Self::empty_index(&state, spec)? {
             IndexKind::Hnsw(hnsw) => Some(hnsw.build_memory()),
             IndexKind::Btree(_) | IndexKind::Bm25(_) => None,
         })
@@ -219,7 +219,7 @@ impl Transaction {
         }
         let relation_id = spec.relation_id;
         self.private(&mut state, relation_id)?;
-        let kind = self.empty_index(&state, &spec)?;
+        let kind = Self::empty_index(&state, &spec)?;
         let table = Arc::clone(&state.private(relation_id).table);
         let index = Arc::new(Index { spec, kind });
         let index_id = index.spec.index_id;
@@ -265,7 +265,7 @@ impl Transaction {
     }
 
     /// An index without entries over a relation whose private table there is.
-    fn empty_index(&self, state: &State, spec: &IndexSpec) -> Result<IndexKind> {
+    fn empty_index(state: &State, spec: &IndexSpec) -> Result<IndexKind> {
         let private = &state.tables[&spec.relation_id];
         let width = private.columns.len();
         if spec.columns.is_empty() || spec.columns.iter().any(|c| c.column as usize >= width) {

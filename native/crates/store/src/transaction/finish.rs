@@ -110,12 +110,8 @@ impl Transaction {
         }
         state.status = Status::Committing;
         drop(state);
-        let request = match self.engine.commit_alone(request) {
-            Ok(result) => {
-                lock(&self.state).status = Status::Ended;
-                return result.map(|()| Pending::Done);
-            }
-            Err(request) => request,
+        let Some(request) = self.engine.commit_alone(request) else {
+            return self.commit_result().map(|()| Pending::Done);
         };
         let token = next_token(&self.engine.next_token);
         self.engine.submit_commit(CommitRequest { token: Some(token), ..request });
