@@ -20,13 +20,20 @@ export interface TestServer {
   kill(): Promise<void>;
 }
 
-/** Starts `omendb serve` with the given options on a free port (unless --port is given) and waits for its ready line. */
-export async function startServer(options: readonly string[] = ["--memory"]): Promise<TestServer> {
+/**
+ * Starts `omendb serve` with the given options on a free port (unless --port is given) and waits for its ready line.
+ * `environment` is added to the test's own.
+ */
+export async function startServer(
+  options: readonly string[] = ["--memory"],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<TestServer> {
   const entry = join(root, "dist/bin/omendb.js");
   if (!existsSync(entry)) throw new Error("dist/ is missing: npm run build:ts");
   const port = options.includes("--port") ? [] : ["--port", "0"];
   const child = spawn(process.execPath, [entry, "serve", ...options, ...port], {
     stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...environment },
   });
   let log = "";
   child.stderr.on("data", (chunk: Buffer) => {

@@ -7,11 +7,38 @@
 use super::{Kv, KvBatch, KvBytes, KvIter, KvRange, KvSnapshot, MAX_KEY_BYTES};
 use crate::error::{DiskError, DiskErrorKind, Result};
 use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 /// Blocks and index cached in memory. The row cache above is the store's chunks, so this stays small.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Makes the names of a folder and of those below it durable. fjall makes a folder for each keyspace and syncs what is in it,
+/// and not the folder that names it: after a loss of power the keyspace could be gone.
+fn sync_folders(folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_folders(&entry.path())?;
+        }
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// Runs what reads fjall's files: some damage there ends in an assertion of fjall's, and is damage to us as well. Whatever
+/// fjall had locked then is given up with the database, which refuses to open or to be read.
+fn guarded<T>(action: &'static str, read: impl FnOnce() -> fjall::Result<T>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(result) => result.map_err(failed(action)),
+        Err(_) => {
+            let context = format!("could not {action} the key-value store: its files are damaged");
+            Err(DiskError::new(DiskErrorKind::Corrupt, context))
+        }
+    }
+}
 
 /// A fjall database with one keyspace. After `close` every call fails: the folder is free for the next opening then,
 /// however many handles of this value are still around.
@@ -31,9 +58,21 @@ fn failed(action: &'static str) -> impl Fn(fjall::Error) -> DiskError {
             fjall::Error::Locked => DiskErrorKind::Locked,
             fjall::Error::Poisoned => DiskErrorKind::Poisoned,
             fjall::Error::Io(io) | fjall::Error::Storage(fjall::LsmError::Io(io))
-                if io.kind() == std::io::ErrorKind::StorageFull =>
+                if io.kind() == ErrorKind::StorageFull =>
             {
                 DiskErrorKind::NoSpace
+            }
+            // What fjall wrote does not end so: a file that another one names is missing, or an offset in one leads nowhere.
+            fjall::Error::Io(io) | fjall::Error::Storage(fjall::LsmError::Io(io))
+                if matches!(
+                    io.kind(),
+                    ErrorKind::NotFound
+                        | ErrorKind::UnexpectedEof
+                        | ErrorKind::InvalidData
+                        | ErrorKind::InvalidInput
+                ) =>
+            {
+                DiskErrorKind::Corrupt
             }
             fjall::Error::Io(_) | fjall::Error::Storage(fjall::LsmError::Io(_)) => {
                 DiskErrorKind::Io
@@ -50,9 +89,12 @@ impl FjallKv {
     pub fn open(folder: &Path) -> Result<Self> {
         let builder =
             Database::builder(folder).cache_size(CACHE_BYTES).manual_journal_persist(true);
-        let database = builder.open().map_err(failed("open"))?;
+        let database = guarded("open", || builder.open())?;
         let options = || KeyspaceCreateOptions::default().manual_journal_persist(true);
-        let entries = database.keyspace("entries", options).map_err(failed("open"))?;
+        let entries = guarded("open", || database.keyspace("entries", options))?;
+        sync_folders(folder).map_err(|error| {
+            DiskError::io("could not fsync directory", &folder.display().to_string(), error)
+        })?;
         Ok(Self { open: RwLock::new(Some(Open { database, entries })) })
     }
 
@@ -65,7 +107,7 @@ impl FjallKv {
 }
 
 fn entry(guard: Guard) -> Result<(KvBytes, KvBytes)> {
-    let (key, value) = guard.into_inner().map_err(failed("read"))?;
+    let (key, value) = guarded("read", || guard.into_inner())?;
     Ok((KvBytes(key), KvBytes(value)))
 }
 
@@ -73,12 +115,17 @@ fn scan(view: &impl Readable, entries: &Keyspace, range: KvRange) -> KvIter {
     if range.is_empty() {
         return Box::new(std::iter::empty());
     }
-    Box::new(view.range(entries, (range.low, range.high)).map(entry))
+    let mut found = view.range(entries, (range.low, range.high));
+    Box::new(std::iter::from_fn(move || match guarded("read", || Ok(found.next())) {
+        Ok(next) => next.map(entry),
+        Err(error) => Some(Err(error)),
+    }))
 }
 
 impl Kv for FjallKv {
     fn get(&self, key: &[u8]) -> Result<Option<KvBytes>> {
-        Ok(self.open_handles()?.entries.get(key).map_err(failed("read"))?.map(KvBytes))
+        let entries = self.open_handles()?.entries;
+        Ok(guarded("read", || entries.get(key))?.map(KvBytes))
     }
 
     fn scan(&self, range: KvRange) -> KvIter {
@@ -150,7 +197,7 @@ struct FjallSnapshot {
 
 impl KvSnapshot for FjallSnapshot {
     fn get(&self, key: &[u8]) -> Result<Option<KvBytes>> {
-        Ok(self.view.get(&self.entries, key).map_err(failed("read"))?.map(KvBytes))
+        Ok(guarded("read", || self.view.get(&self.entries, key))?.map(KvBytes))
     }
 
     fn scan(&self, range: KvRange) -> KvIter {

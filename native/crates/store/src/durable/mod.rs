@@ -36,6 +36,7 @@ use crate::error::{Result, StoreError};
 use crate::pool::AbortOnPanic;
 use crate::session::Channel;
 use crate::sync::lock;
+use crate::transaction::Definition;
 
 pub use backup::{BackupTarget, OpenTarget};
 pub use check::{CheckedPart, check};
@@ -391,6 +392,7 @@ impl Durable {
             Self::refuse(engine, group, &error);
             return;
         }
+        let has_new_files = group.iter().any(has_long_build);
         let mut numbered = Vec::new();
         let mut number = *last;
         for mut request in group {
@@ -443,6 +445,9 @@ impl Durable {
         }
         drop(last);
         done.deliver();
+        if has_new_files && !self.checkpoint_queued.swap(true, Ordering::AcqRel) {
+            self.request_checkpoint(None);
+        }
         self.checkpoint_if_due();
     }
 
@@ -596,6 +601,19 @@ impl Durable {
         }
         Ok(())
     }
+}
+
+/// Entries of a new graph or text index from which on it gets its file at once: until a checkpoint writes that, a start
+/// after a crash has to build the index again.
+const LONG_BUILD: u64 = 10_000;
+
+fn has_long_build(request: &CommitRequest) -> bool {
+    request.definitions.iter().any(|definition| match definition {
+        Definition::CreateIndex(index) => {
+            index.btree().is_none() && index.statistics().entry_count >= LONG_BUILD
+        }
+        _ => false,
+    })
 }
 
 impl Engine {

@@ -26,11 +26,9 @@ fn collect(disk: &dyn Disk, dir: &str, files: &mut Files) {
     }
 }
 
-/// Files of a database with rows in chunk files, in the stored tail and in the log, vectors, a graph and a text index;
-/// and its rows.
-fn database(is_clean: bool) -> (Files, Vec<Row>) {
-    let disk = Arc::new(MemoryDisk::new());
-    let db = try_open_with(Arc::clone(&disk) as Arc<dyn Disk>, 2000).unwrap();
+/// Makes a database with rows in chunk files, in the stored tail and in the log, vectors, a graph and a text index,
+/// and ends it; its rows.
+pub fn fill(db: Db, is_clean: bool) -> Vec<Row> {
     create(&db);
     let rids = db.run(|tx| tx.insert(T, &specs(), &(0..40).map(row).collect::<Vec<_>>()));
     db.checkpoint();
@@ -46,6 +44,13 @@ fn database(is_clean: bool) -> (Files, Vec<Row>) {
     } else {
         db.kill();
     }
+    rows
+}
+
+fn database(is_clean: bool) -> (Files, Vec<Row>) {
+    let disk = Arc::new(MemoryDisk::new());
+    let db = try_open_with(Arc::clone(&disk) as Arc<dyn Disk>, 2000).unwrap();
+    let rows = fill(db, is_clean);
     let mut files = Files::new();
     collect(&*disk, "", &mut files);
     (files, rows)
@@ -63,7 +68,7 @@ fn disk_of(files: &Files) -> MemoryDisk {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Outcome {
+pub enum Outcome {
     /// The database does not open.
     Refused,
     /// It opens, and reading the table is an error.
@@ -72,8 +77,8 @@ enum Outcome {
     Right,
 }
 
-fn outcome(files: &Files, expected: &[Row]) -> Outcome {
-    let db = match try_open(Arc::new(disk_of(files)) as Arc<dyn Disk>) {
+pub fn outcome(opened: omen_store::Result<Db>, expected: &[Row]) -> Outcome {
+    let db = match opened {
         Ok(db) => db,
         Err(error) => {
             let clear = error.sqlstate == "XX001" || error.message.contains("incompatible");
@@ -131,7 +136,9 @@ fn flip(step: usize, zero_step: usize) {
                     continue;
                 }
                 files[number].1[at] ^= 1 << (at % 8);
-                let result = catch_unwind(AssertUnwindSafe(|| outcome(&files, &expected)));
+                let result = catch_unwind(AssertUnwindSafe(|| {
+                    outcome(try_open(Arc::new(disk_of(&files))), &expected)
+                }));
                 files[number].1[at] ^= 1 << (at % 8);
                 let found = result.unwrap_or_else(|_| panic!("byte {at} of {path}"));
                 *table.entry((kind(&path), found)).or_default() += 1;

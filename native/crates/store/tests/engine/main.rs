@@ -5,6 +5,7 @@ mod backup;
 mod common;
 mod crash;
 mod damage;
+mod damage_fjall;
 mod isolation;
 mod loads;
 mod model;
