@@ -30,6 +30,10 @@ export interface ExecutionSettings {
   readonly exact: boolean;
   /** hnsw.ef_search when the user set it. */
   readonly efSearch: number | undefined;
+  /** hnsw.target_recall, undefined when it is off. */
+  readonly targetRecall: number | undefined;
+  /** hnsw.max_scan_tuples where iterative scans are on and the user set it: vectors a graph search may look at. */
+  readonly maxScanTuples: number | undefined;
   /** enable_indexscan: off = searches are exact. */
   readonly enableIndexscan: boolean;
   readonly workMemBytes: number;

@@ -134,6 +134,7 @@ const HIDDEN: readonly SettingDefinition[] = [
 const OWN: readonly SettingDefinition[] = [
   define("omendb.exact", "bool", { initial: "off" }),
   define("hnsw.ef_search", "integer", { min: 1, max: 1000, initial: "40" }),
+  define("hnsw.target_recall", "real", { min: 0, max: 1, initial: "0" }),
   define("hnsw.iterative_scan", "enum", {
     enumValues: ["off", "relaxed_order", "strict_order"],
     initial: "off",

@@ -107,9 +107,19 @@ export class SettingsView {
     return {
       exact: this.#settings.isOn("omendb.exact"),
       efSearch: this.#efSearch(),
+      targetRecall: this.#settings.number("hnsw.target_recall") || undefined,
+      maxScanTuples: this.#maxScanTuples(),
       enableIndexscan: this.#settings.isOn("enable_indexscan"),
       workMemBytes: this.#settings.number("work_mem") * 1024,
     };
+  }
+
+  /** pgvector's default bounds scans that have no other end; ours end, so only a value the user chose bounds them. */
+  #maxScanTuples(): number | undefined {
+    const isOn = this.#settings.get("hnsw.iterative_scan") !== "off";
+    return isOn && this.#settings.isSetByUser("hnsw.max_scan_tuples")
+      ? this.#settings.number("hnsw.max_scan_tuples")
+      : undefined;
   }
 
   /** pgvector's default is shown, but only a value the user chose is obeyed: the index knows better. */

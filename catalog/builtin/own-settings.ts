@@ -28,6 +28,13 @@ export const OWN_SETTINGS: readonly OwnSetting[] = [
     range: ["1", "1000"],
   },
   {
+    name: "hnsw.target_recall",
+    vartype: "real",
+    value: "0",
+    description: "Recall that searches aim at, in place of a size of the candidate list; 0 is off",
+    range: ["0", "1"],
+  },
+  {
     name: "hnsw.iterative_scan",
     vartype: "enum",
     value: "off",

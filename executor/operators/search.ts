@@ -94,6 +94,12 @@ export class SearchOperator implements Operator {
     if (this.#plan.branch.kind === "vector") {
       extra.set("Nodes Visited", count(SearchStat.visited));
       extra.set("Distances", count(SearchStat.distances));
+      if (search.beam !== undefined) extra.set("Beam Width", String(search.beam));
+      const { targetRecall } = this.#context.settings;
+      if (targetRecall !== undefined && search.estimate !== undefined) {
+        extra.set("Target Recall", String(targetRecall));
+        extra.set("Estimated Recall", search.estimate.recall.toFixed(3));
+      }
     } else {
       extra.set("Blocks", `${count(SearchStat.blocksRead)} read, ${count(SearchStat.blocksSkipped)} skipped`);
     }

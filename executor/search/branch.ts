@@ -25,6 +25,7 @@ import { packedWords } from "../storage/packed-words.ts";
 import { RowFetcher } from "../storage/fetch-rows.ts";
 import { columnType } from "../storage/scan-target.ts";
 import { setBit } from "../storage/bitmap.ts";
+import { beamFor, calibration, type RecallPoint } from "./calibration.ts";
 import type { FilterBitmap } from "./filter-bitmap.ts";
 import { forEachRid, type Ranking, TopRanking } from "./ranking.ts";
 
@@ -39,6 +40,10 @@ export class BranchSearch {
   readonly #table: TableEntry;
   readonly #context: ExecutionContext;
   readonly stats = new Float64Array(SearchStat.size);
+  /** Under hnsw.target_recall, the beam that was chosen and what it was measured to find. */
+  estimate: RecallPoint | undefined;
+  /** Width of the graph search's beam; undefined before one ran. */
+  beam: number | undefined;
   #query: Datum = null;
 
   constructor(branch: SearchBranch, table: TableEntry, context: ExecutionContext) {
@@ -113,32 +118,44 @@ export class BranchSearch {
       return this.#exactNearest(branch, query, count, filter);
     const rids = new Uint32Array(count);
     const distances = new Float64Array(count);
-    const { efSearch } = this.#context.settings;
+    const beam = await this.#beamWidth(branch, branch.index.storageId, count, exact);
+    const { maxScanTuples } = this.#context.settings;
     const entryCount = this.#context.statistics.indexEntries(branch.index.storageId);
     const { path } = choosePath({
       kind: "vector",
       rowCount: entryCount,
       matchCount: filter?.count,
       k: count,
-      ef: efSearch,
+      ef: beam,
       dimensions: packing.words,
       mustBeExact: exact,
     });
+    if (path !== "exact") this.beam = beam;
     const found = this.#context.transaction.vectorSearch(
       branch.index.storageId,
       queryWords(type, query, packing.words),
       count,
-      Math.max(efSearch ?? DEFAULT_EF, count),
+      beam,
       filter?.bits,
       filter?.count ?? 0,
       path === "exact" ? SearchMode.exact : SearchMode.graph,
       // Looking at every candidate is what the exact answer costs: the graph may not cost more.
-      filter?.count ?? entryCount,
+      Math.min(filter?.count ?? entryCount, maxScanTuples ?? Number.POSITIVE_INFINITY),
       rids,
       distances,
       this.stats,
     );
     return { rids: rids.subarray(0, found), values: distances.subarray(0, found) };
+  }
+
+  /** What the user set, what the wanted recall needs, or the default; at least the rows wanted. */
+  async #beamWidth(branch: VectorBranch, indexId: number, count: number, exact: boolean): Promise<number> {
+    const { efSearch, targetRecall } = this.#context.settings;
+    if (targetRecall === undefined || exact) return Math.max(efSearch ?? DEFAULT_EF, count);
+    const { engine, transaction } = this.#context;
+    const measured = await calibration(engine, transaction, this.#table, branch.attnum, indexId);
+    this.estimate = beamFor(measured, targetRecall, count);
+    return Math.max(this.estimate.ef, count);
   }
 
   /** Without an index: every candidate's distance. */

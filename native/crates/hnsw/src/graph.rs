@@ -141,6 +141,28 @@ impl HnswGraph {
         self.len.load(Ordering::Acquire)
     }
 
+    /// Which nodes below [`HnswGraph::len`] a search can come to, or could if a path led there: one bit a node. The others
+    /// were skipped, removed, or have no defined distance.
+    pub fn linked_nodes(&self) -> Vec<u64> {
+        let nodes = self.len();
+        let mut linked = vec![0u64; (nodes as usize).div_ceil(64)];
+        let mut mark = |node: u32| linked[node as usize / 64] |= 1 << (node % 64);
+        for node in 0..nodes {
+            if self.neighbours(node, 0).next().is_some() {
+                mark(node);
+            }
+            if let Some(twin) = self.next_twin(node).filter(|&twin| twin < nodes) {
+                // A chain begins at a linked node, if only at the only one.
+                mark(node);
+                mark(twin);
+            }
+        }
+        if let Some(entry) = self.entry().filter(|&entry| entry < nodes) {
+            mark(entry);
+        }
+        linked
+    }
+
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -228,6 +250,12 @@ impl HnswGraph {
             self.upper_links.ensure(block);
         }
         self.upper_blocks.words(node)[0].store(first, Ordering::Relaxed);
+    }
+
+    /// As `prepare_upper` in a graph that has nothing of the node on level 0.
+    pub(crate) fn prepare_upper_of(&self, node: u32, level: u8) {
+        self.upper_blocks.ensure(node);
+        self.prepare_upper(node, level);
     }
 
     /// True when `node` has link slots above level 0.

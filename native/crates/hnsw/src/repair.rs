@@ -24,6 +24,9 @@ const MAX_STEPS: usize = 32;
 /// from neighbours' neighbours: it looks for its place anew. Of links lost at random, a half leaves few nodes below.
 const ORPHAN_BELOW: (usize, usize) = (1, 4);
 
+/// The upper levels are built anew when one in so many of their nodes goes; fewer are joined past like those of level 0.
+const REBUILT_SHARE: usize = 20;
+
 /// What is to be removed.
 struct Removal {
     /// One bit a node.
@@ -68,6 +71,9 @@ impl HnswGraph {
         if self.has_twins() {
             self.mend_chains(nodes, &mut removal);
         }
+        let (gone, raised): (Vec<u32>, Vec<u32>) =
+            (0..nodes).filter(|&node| self.has_upper(node)).partition(|&n| removal.is_removed(n));
+        let is_torn = gone.len() * REBUILT_SHARE > gone.len() + raised.len();
         let orphans = Mutex::new(Vec::new());
         share(nodes as usize, threads, cancel, |share| {
             let mut scratch = PruneScratch::default();
@@ -79,13 +85,16 @@ impl HnswGraph {
                 if self.detach(node, 0, &removal, source, &mut scratch) {
                     lock(&orphans).push(node);
                 }
-                if self.has_upper(node) {
+                if self.has_upper(node) && !is_torn {
                     for level in 1..=self.level_of(node) {
                         self.detach(node, level, &removal, source, &mut scratch);
                     }
                 }
             }
         })?;
+        if is_torn {
+            self.rebuild_upper(&raised, source, cancel)?;
+        }
         self.replace_entry(nodes, &removal);
         let mut orphans = orphans.into_inner().expect("no thread panicked");
         orphans.sort_unstable();

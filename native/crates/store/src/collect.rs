@@ -2,8 +2,7 @@
 //!
 //! Runs in the pool, some hundred versions at a time, whenever a table has enough of them, and when VACUUM asks. A snapshot
 //! that keeps more than its share of memory from being freed is given up: its readers get 72000. What it does not collect:
-//! vectors and text documents of dead versions (their numbers are not reused, so a vector column that is updated for ever
-//! grows until the table is rewritten), and chunks while a scan of the table is open.
+//! vectors of dead versions (`removal`), text documents (their numbers are not reused), and chunks while a scan of the table is open.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -100,6 +99,7 @@ impl Engine {
         self.pool.submit(move || {
             let collector = if full { Collector::Full } else { Collector::Vacuum };
             engine.collect_now(&table, collector);
+            engine.remove_dead_of(&table, engine.pool.size);
             channel.deliver(&[token]);
         });
         Ok(Pending::Wait(token))

@@ -107,7 +107,7 @@ pub struct Engine {
     memory: Arc<MemoryDisk>,
     /// Commits that wait for a graph to catch up.
     parked: Mutex<Vec<CommitRequest>>,
-    closing: AtomicBool,
+    pub(crate) closing: AtomicBool,
     /// This engine, for background work that a borrowed call sets off.
     me: OnceLock<Weak<Engine>>,
 }
@@ -544,6 +544,7 @@ impl Engine {
                 }
             }
             self.schedule_collection(table);
+            self.schedule_removal(table);
         }
     }
 

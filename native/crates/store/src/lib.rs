@@ -42,6 +42,7 @@ mod index;
 mod key;
 mod lock;
 mod pool;
+mod removal;
 mod sequence;
 mod serializable;
 mod session;

@@ -5,7 +5,7 @@
 //! are written with `write_at` into the preallocated file and show through the mapping at once; the row store, the
 //! index and `SELECT` all read those same bytes.
 //!
-//! Invariant: a slot is written at most once in the life of the value, and `vector` gives out only written slots;
+//! Invariant: a slot is written at most once until `release` gives it back, and `vector` gives out only written slots;
 //! that is what makes the returned slices sound. Writing a slot again with the same numbers is allowed, because
 //! replaying the log does so.
 //!
@@ -158,6 +158,16 @@ impl VectorSegments {
         }
         let Some(segment) = created else { unreachable!("segment {number} was missing") };
         Ok(segment)
+    }
+
+    /// Lets a slot be written anew, with other numbers. One that was never written may be released too.
+    ///
+    /// # Safety
+    /// No slice of the slot is alive or will be asked for until it has been written again.
+    pub unsafe fn release(&self, vid: u32) {
+        if let Some(segment) = self.segments.get(vid >> self.layout.rows.trailing_zeros()) {
+            segment.release(vid as usize & (self.layout.rows - 1));
+        }
     }
 
     /// The vector with number `vid`, in place; `None` if it was never written or was found damaged on open.

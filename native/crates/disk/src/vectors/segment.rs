@@ -104,6 +104,12 @@ impl Segment {
         }))
     }
 
+    /// Gives a slot back that nobody reads.
+    pub fn release(&self, slot: usize) {
+        self.written.clear(slot);
+        self.claimed.clear(slot);
+    }
+
     pub fn is_written(&self, slot: usize) -> bool {
         self.written.get(slot)
     }
@@ -173,7 +179,8 @@ impl Segment {
     pub unsafe fn vector(&self, slot: usize) -> &[f32] {
         assert!(slot < self.layout.rows, "slot inside the segment");
         // SAFETY: rows lie inside the mapping (asserted in `map` for all slots) and are 64-byte aligned; any bits are
-        // an f32; a written slot is never written again, so nothing changes under the slice.
+        // an f32; a written slot is not written again before nobody reads it (`release`), so nothing changes under
+        // the slice.
         unsafe {
             let row = self.mapping.as_ptr().add(self.layout.row_at(slot)).cast::<f32>();
             std::slice::from_raw_parts(row, self.layout.dim)

@@ -102,6 +102,8 @@ pub struct DocumentChange {
 struct NumberedVectors {
     column: u16,
     first_vid: u32,
+    /// The numbers had other vectors before.
+    given_again: bool,
     floats: Vec<f32>,
     owners: Vec<u32>,
     /// Synced in their segments already: the log need not carry them.
@@ -147,42 +149,70 @@ impl TableChange {
         }
     }
 
-    /// Gives the change's new vectors their vids: consecutive per column, in row order.
+    /// Gives the change's new vectors their vids, in row order. Runs of consecutive ones belong together.
     fn number_vectors(&mut self, vectors_of: impl Fn(usize) -> Option<Arc<VectorColumn>>) {
         for (position, own) in self.vectors.iter_mut().enumerate() {
             if own.count == 0 {
                 continue;
             }
             let column = vectors_of(position).expect("a vector column has segments");
-            let first_vid = column.next_vid.load(Ordering::Acquire);
             let own = std::mem::take(own);
             let dim = own.floats.len() / own.count as usize;
-            let (mut order, mut owners) = (Vec::new(), Vec::new());
-            for chunk in &mut self.chunks {
+            let is_new = |null: Option<&u8>, cell: u32| {
+                null.is_none_or(|&null| null == 0) && cell & PRIVATE_VECTOR != 0
+            };
+            // Where the new vectors stand, to know how many.
+            let mut places = Vec::new();
+            for (number, chunk) in self.chunks.iter_mut().enumerate() {
                 let live: Vec<usize> = chunk.live_positions().collect();
                 let Some(stored) = chunk.rows.columns.get_mut(position) else { continue };
                 let Some((nulls, cells)) = stored.vector_cells_mut() else { continue };
-                for at in live {
-                    if nulls.get(at).is_none_or(|&null| null == 0)
-                        && cells[at] & PRIVATE_VECTOR != 0
-                    {
-                        order.push(cells[at] & !PRIVATE_VECTOR);
-                        cells[at] = first_vid + owners.len() as u32;
-                        owners.push(chunk.rids[at]);
-                    }
-                }
+                let new = live.into_iter().filter(|&at| is_new(nulls.get(at), cells[at]));
+                places.extend(new.map(|at| (number, at)));
             }
-            let next = first_vid + owners.len() as u32;
-            assert!(next < PRIVATE_VECTOR, "a column numbers fewer than 2^31 vectors");
-            column.next_vid.store(next, Ordering::Release);
-            let floats = arranged(own.floats, dim, &order);
-            self.numbered.push(NumberedVectors {
-                column: position as u16,
-                first_vid,
-                floats,
-                owners,
-                synced: false,
-            });
+            let (given_again, fresh) = column.take_numbers(places.len());
+            assert!(fresh.end < PRIVATE_VECTOR, "a column numbers fewer than 2^31 vectors");
+            let (mut order, mut owners) = (Vec::new(), Vec::with_capacity(places.len()));
+            let vids = given_again.iter().copied().chain(fresh.clone());
+            for (vid, (number, at)) in vids.zip(places) {
+                let ChunkChange { rows, rids, .. } = &mut self.chunks[number];
+                let (_, cells) =
+                    rows.columns[position].vector_cells_mut().expect("found among vector cells");
+                order.push(cells[at] & !PRIVATE_VECTOR);
+                cells[at] = vid;
+                owners.push(rids[at]);
+            }
+            let mut floats = arranged(own.floats, dim, &order);
+            let column = position as u16;
+            let fresh_floats = if given_again.is_empty() {
+                std::mem::take(&mut floats)
+            } else {
+                floats.split_off(given_again.len() * dim)
+            };
+            let fresh_owners = owners.split_off(given_again.len());
+            let mut at = 0;
+            for run in given_again.chunk_by(|a, b| a + 1 == *b) {
+                let part = at..at + run.len();
+                self.numbered.push(NumberedVectors {
+                    column,
+                    first_vid: run[0],
+                    given_again: true,
+                    floats: floats[part.start * dim..part.end * dim].to_vec(),
+                    owners: owners[part.clone()].to_vec(),
+                    synced: false,
+                });
+                at = part.end;
+            }
+            if !fresh.is_empty() {
+                self.numbered.push(NumberedVectors {
+                    column,
+                    first_vid: fresh.start,
+                    given_again: false,
+                    floats: fresh_floats,
+                    owners: fresh_owners,
+                    synced: false,
+                });
+            }
         }
     }
 

@@ -143,9 +143,16 @@ fn publish_vectors(table: &Table, change: &mut TableChange, commit: u64) {
         for (vid, &rid) in (numbered.first_vid..).zip(&numbered.owners) {
             column.entries.set(vid, rid, commit);
         }
-        column
-            .published
-            .store(numbered.first_vid + numbered.owners.len() as u32, Ordering::Release);
+        let end = numbered.first_vid + numbered.owners.len() as u32;
+        if numbered.given_again {
+            for index in table.indexes().iter() {
+                if let Some(hnsw) = index.hnsw().filter(|h| h.is_over(&column)) {
+                    hnsw.link_again(numbered.first_vid..end);
+                }
+            }
+        } else {
+            column.published.store(end, Ordering::Release);
+        }
     }
 }
 
@@ -168,7 +175,7 @@ fn end_versions(
     for (column, vectors) in vector_columns {
         for &rid in &change.deleted {
             if let Some(vid) = old_cell(data, rid, *column) {
-                vectors.entries.delete(vid, commit);
+                vectors.delete(vid, commit);
             }
         }
         if change.replaced.is_empty() {
@@ -184,7 +191,7 @@ fn end_versions(
                 if let Some(vid) = old_cell(data, rid, *column)
                     && new != Value::Vector(vid)
                 {
-                    vectors.entries.delete(vid, commit);
+                    vectors.delete(vid, commit);
                 }
             }
         }

@@ -29,8 +29,8 @@ pub struct Checkpointer {
     work: Receiver<Work>,
     /// Taken from `work`, in order.
     queue: VecDeque<Work>,
-    /// Nodes in the graph file of each index, as last written.
-    graphs: HashMap<u32, u32>,
+    /// Which graph each index's file has, as last written.
+    graphs: HashMap<u32, (u32, u64)>,
 }
 
 impl Checkpointer {
@@ -72,6 +72,7 @@ fn now(engine: &Engine, durable: &Durable) -> Result<Now> {
     let tables = engine.loaded_tables().into_iter().filter(|table| !table.temporary);
     let moment = |table: Arc<crate::table::Table>| {
         let next = |(column, vectors): (u16, Arc<crate::table::vectors::VectorColumn>)| {
+            vectors.numbers.checkpoint_begins();
             (column, vectors.next_vid.load(Ordering::Acquire))
         };
         let vectors = table.vector_columns().into_iter().map(next).collect();
@@ -176,6 +177,9 @@ impl Durable {
         self.kv.persist()?;
         if let Some(log) = lock(&self.log).as_mut() {
             log.recycle(commit)?;
+        }
+        for (_, vectors) in now.tables.iter().flat_map(|moment| moment.table.vector_columns()) {
+            vectors.numbers.checkpoint_ends();
         }
         for (moment, captured) in captured {
             captured.settle(&*self.disk, &moment.table, commit)?;

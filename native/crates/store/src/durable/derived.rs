@@ -1,7 +1,7 @@
 //! Files of derived indexes, written at checkpoints.
 //!
 //! `graph/{index}` is a graph's own checkpoint; nodes are vids, so it stays right whatever was committed later: the rest
-//! is linked after the start. `text/{index}` is a text index with its documents' rows as of the commit it names, which may
+//! is linked after the start, with the vids whose numbers were given again since (`table::numbers`). `text/{index}` is a text index with its documents' rows as of the commit it names, which may
 //! be above the checkpoint's: replay brings it the commits after its own.
 //!
 //! A file is written beside its place, synced and renamed. A file that is missing, damaged or of another definition only
@@ -56,23 +56,21 @@ fn read_file(disk: &dyn Disk, path: &str) -> Result<Option<Vec<u8>>> {
 }
 
 impl Durable {
-    /// Writes the graphs that have grown since `written`.
+    /// Writes the graphs that have changed since `written`.
     pub(super) fn write_graphs(
         &self,
         engine: &Engine,
-        written: &mut HashMap<u32, u32>,
+        written: &mut HashMap<u32, (u32, u64)>,
     ) -> Result<()> {
         for table in engine.loaded_tables().iter().filter(|t| !t.temporary) {
             for index in table.indexes().iter() {
                 let Some(hnsw) = index.hnsw() else { continue };
-                let len = hnsw.graph.len().min(hnsw.vectors.published.load(Ordering::Acquire));
-                if written.get(&index.spec.index_id) == Some(&len) {
+                if written.get(&index.spec.index_id) == Some(&hnsw.image_version()) {
                     continue;
                 }
-                let mut bytes = Vec::new();
-                hnsw.graph.write_image(len, &mut bytes).expect("writing to memory does not fail");
+                let (version, bytes) = hnsw.image();
                 write_file(&*self.disk, GRAPH_DIR, &index.spec.index_id.to_string(), &bytes)?;
-                written.insert(index.spec.index_id, len);
+                written.insert(index.spec.index_id, version);
             }
         }
         Ok(())

@@ -81,8 +81,32 @@ pub(crate) fn load_table(engine: &Engine, relation_id: u32) -> Result<Arc<Table>
             engine.schedule_linking(&index, hnsw);
         }
     }
+    find_numbers(&table);
     durable.forget_pending(relation_id);
     Ok(table)
+}
+
+/// Vids without a row: graphs lose those they have, and a checkpoint must pass before any is given again.
+fn find_numbers(table: &Table) {
+    for (_, column) in table.vector_columns() {
+        let indexes = table.indexes();
+        let graphs: Vec<(u32, Vec<u64>)> = indexes
+            .iter()
+            .filter_map(|index| index.hnsw().filter(|hnsw| hnsw.is_over(&column)))
+            .map(|hnsw| (hnsw.graph.len(), hnsw.graph.linked_nodes()))
+            .collect();
+        let is_linked = |vid: u32| {
+            // What a graph has not come to yet it still has to pass over.
+            graphs.iter().any(|(len, linked)| {
+                vid >= *len || linked[vid as usize / 64] >> (vid % 64) & 1 == 1
+            })
+        };
+        let entries = column.entries.view();
+        let nobodys = (0..column.len()).filter(|&vid| entries.is_empty(vid));
+        let (linked, unlinked): (Vec<u32>, Vec<u32>) = nobodys.partition(|&vid| is_linked(vid));
+        linked.into_iter().for_each(|vid| column.numbers.note_dead(0, vid));
+        column.numbers.note_unlinked(unlinked.into_iter());
+    }
 }
 
 /// The table with the vectors that are in segments, and no rows.
@@ -187,6 +211,7 @@ fn derive_index(durable: &Durable, table: &Table, spec: IndexSpec) -> Result<Ind
         && let Some(graph) = durable.load_graph(spec.index_id, fresh)?
     {
         let index = HnswIndex::with_graph(column, Arc::clone(&fresh.vectors), fresh.spec, graph);
+        index.find_unlinked();
         kind = IndexKind::Hnsw(Box::new(index));
     }
     let index = Index { spec, kind };

@@ -157,7 +157,7 @@ impl Replay<'_> {
     fn vectors(&self, column: u16, dim: u32, first_vid: u32, floats: &[f32]) -> Result<()> {
         let vectors = self.table.vectors(column as usize);
         let vectors = vectors.filter(|v| v.segments.dim() == dim as usize).ok_or_else(damaged)?;
-        vectors.append(first_vid, floats)?;
+        vectors.restore(first_vid, floats)?;
         vectors.next_vid.store(vectors.len(), Ordering::Release);
         Ok(())
     }

@@ -1,12 +1,16 @@
-//! A graph index over a vector column: a graph of vids, and a tail of vids not linked yet.
+//! A graph index over a vector column: a graph of vids, and vids not linked yet.
 //!
 //! An index over rows that exist is built as a whole, in batches. Later commits append to the column and return; the pool
-//! links new vids into the graph in order. Until a vid is linked every search looks at it exactly, so a committed row is
-//! found at once. Visibility is the column's entry table, tested inside
-//! the traversal. A vid nobody can see any more when its turn comes is left out of the graph for good.
+//! links new vids into the graph in order, and vids given again after them. Until a vid is linked every search looks at it
+//! exactly, so a committed row is found at once. Visibility is the column's entry table, tested inside the traversal. A vid
+//! nobody can see any more when its turn comes is left out.
+//!
+//! Dead vids are taken out of the graph together (`remove`), by the pool when there are many, by VACUUM at once.
+//!
+//! Lock order: `changing`, then `again`.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 use omen_hnsw::{
     BatchOptions, BuildMemory, Cancelled, F16, HnswGraph, HnswParams, InsertScratch, Quantisation,
@@ -14,8 +18,9 @@ use omen_hnsw::{
 };
 
 use crate::error::StoreError;
-use crate::sync::lock;
+use crate::sync::{lock, read, write};
 use crate::table::form::{FormRows, InWords, has_metric, words};
+use crate::table::numbers::Building;
 use crate::table::vectors::VectorColumn;
 use crate::types::{Form, GraphSpec, IndexStatistics};
 
@@ -42,7 +47,20 @@ pub struct HnswIndex {
     pub linking: AtomicBool,
     /// Search memory between searches: its visited set grows with the graph and is not made anew for each query.
     scratches: Mutex<Vec<SearchScratch>>,
+    /// Shared by whoever links fresh vids or writes the image, which go together. Alone are a removal, for fresh nodes
+    /// could link to what it takes out, and whoever links numbers again, which may lie below the image's mark.
+    changing: RwLock<()>,
+    /// Published vids below the graph's length that are not linked: numbers given again.
+    again: Mutex<Vec<u32>>,
+    again_count: AtomicU32,
+    /// Counts what changes the graph below its length.
+    changes: AtomicU64,
+    /// Until commits know of the index.
+    building: Mutex<Option<Building>>,
 }
+
+/// Vids linked between two looks at the list of those given again.
+const AGAIN_BATCH: usize = 256;
 
 impl HnswIndex {
     /// An empty index. Errors when the column's rows are not what `spec` says, or codes or metric do not go with it.
@@ -72,6 +90,7 @@ impl HnswIndex {
         spec: GraphSpec,
         graph: HnswGraph,
     ) -> Self {
+        let building = Mutex::new(Some(Building::begin(&vectors)));
         Self {
             column,
             vectors,
@@ -79,7 +98,21 @@ impl HnswIndex {
             spec,
             linking: AtomicBool::new(false),
             scratches: Mutex::default(),
+            changing: RwLock::default(),
+            again: Mutex::default(),
+            again_count: AtomicU32::new(0),
+            changes: AtomicU64::new(0),
+            building,
         }
+    }
+
+    /// Commits know of the index from now on.
+    pub fn attached(&self) {
+        lock(&self.building).take();
+    }
+
+    pub fn is_over(&self, vectors: &Arc<VectorColumn>) -> bool {
+        Arc::ptr_eq(&self.vectors, vectors)
     }
 
     /// The vectors in their form, which the caller has looked up.
@@ -100,7 +133,79 @@ impl HnswIndex {
 
     /// Vids published but not linked.
     pub fn tail(&self) -> u32 {
-        self.vectors.published.load(Ordering::Acquire).saturating_sub(self.graph.len())
+        let fresh = self.vectors.published.load(Ordering::Acquire).saturating_sub(self.graph.len());
+        fresh + self.again_count.load(Ordering::Acquire)
+    }
+
+    /// Published vids whose numbers were given again and that the graph may not have yet.
+    pub fn given_again(&self) -> Vec<u32> {
+        if self.again_count.load(Ordering::Acquire) == 0 {
+            return Vec::new();
+        }
+        lock(&self.again).clone()
+    }
+
+    /// Notes published vids that the graph has as nodes without links.
+    pub fn link_again(&self, vids: impl IntoIterator<Item = u32>) {
+        let mut again = lock(&self.again);
+        again.extend(vids);
+        self.again_count.store(again.len() as u32, Ordering::Release);
+    }
+
+    /// After a load: the graph of a checkpoint lacks live vids whose numbers were given again since.
+    pub fn find_unlinked(&self) {
+        let linked = self.graph.linked_nodes();
+        let entries = self.vectors.entries.view();
+        let has = |vid: &u32| linked[*vid as usize / 64] >> (vid % 64) & 1 == 1;
+        let live = (0..self.graph.len()).filter(|&vid| !entries.is_empty(vid));
+        self.link_again(live.filter(|vid| !has(vid)).collect::<Vec<_>>());
+    }
+
+    /// Takes dead vids, all below the graph's length, out of the graph. False when cancelled; then all are still in it.
+    pub fn remove(&self, vids: &[u32], threads: usize, cancel: &AtomicBool) -> bool {
+        match self.spec.form {
+            Form::F32 => self.remove_as::<[f32]>(vids, threads, cancel),
+            Form::F16 => self.remove_as::<[F16]>(vids, threads, cancel),
+            Form::Bits => self.remove_as::<[u64]>(vids, threads, cancel),
+            Form::Sparse => self.remove_as::<SparseWords>(vids, threads, cancel),
+        }
+    }
+
+    fn remove_as<V: InWords + ?Sized>(
+        &self,
+        vids: &[u32],
+        threads: usize,
+        cancel: &AtomicBool,
+    ) -> bool {
+        let _alone = write(&self.changing);
+        let mut gone = vec![0u64; self.graph.len() as usize / 64 + 1];
+        for &vid in vids {
+            gone[vid as usize / 64] |= 1 << (vid % 64);
+        }
+        let is_gone = |vid: u32| gone[vid as usize / 64] >> (vid % 64) & 1 == 1;
+        {
+            let mut again = lock(&self.again);
+            again.retain(|&vid| !is_gone(vid));
+            self.again_count.store(again.len() as u32, Ordering::Release);
+        }
+        let done = AtomicU64::new(0);
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.graph.remove(is_gone, &self.rows::<V>(), threads, &done, cancel).is_ok()
+    }
+
+    /// What tells an image of `image` from a later one: nodes, and changes below them.
+    pub fn image_version(&self) -> (u32, u64) {
+        let published = self.vectors.published.load(Ordering::Acquire);
+        (self.graph.len().min(published), self.changes.load(Ordering::Acquire))
+    }
+
+    /// The graph's image, with the version it has. What may block: a removal under way.
+    pub fn image(&self) -> ((u32, u64), Vec<u8>) {
+        let _shared = read(&self.changing);
+        let version = self.image_version();
+        let mut bytes = Vec::new();
+        self.graph.write_image(version.0, &mut bytes).expect("writing to memory does not fail");
+        (version, bytes)
     }
 
     /// What building the graph of the vids published so far takes.
@@ -127,6 +232,7 @@ impl HnswIndex {
         oldest: u64,
         options: &BatchOptions<'_>,
     ) -> Result<(), Cancelled> {
+        let _shared = read(&self.changing);
         let end = self.vectors.published.load(Ordering::Acquire);
         let entries = self.vectors.entries.view();
         let is_dead = |vid| entries.dead(vid, oldest);
@@ -159,6 +265,19 @@ impl HnswIndex {
         cancel: &AtomicBool,
     ) {
         let rows = self.rows::<V>();
+        self.link_fresh(&rows, threads, oldest, progress, cancel);
+        self.link_given_again(&rows, oldest, cancel);
+    }
+
+    fn link_fresh<V: InWords + ?Sized>(
+        &self,
+        rows: &FormRows<'_, V>,
+        threads: usize,
+        oldest: u64,
+        progress: &AtomicU64,
+        cancel: &AtomicBool,
+    ) {
+        let _shared = read(&self.changing);
         let end = self.vectors.published.load(Ordering::Acquire);
         let next = AtomicU32::new(self.graph.len());
         let entries = self.vectors.entries.view();
@@ -172,7 +291,7 @@ impl HnswIndex {
                 if entries.dead(vid, oldest) {
                     self.graph.skip(vid);
                 } else {
-                    self.graph.insert(vid, &rows, &mut scratch);
+                    self.graph.insert(vid, rows, &mut scratch);
                 }
                 progress.fetch_add(1, Ordering::Relaxed);
             }
@@ -185,11 +304,40 @@ impl HnswIndex {
         });
     }
 
+    /// Links the vids that were given again. They stay on the list until they are found in the graph.
+    fn link_given_again<V: InWords + ?Sized>(
+        &self,
+        rows: &FormRows<'_, V>,
+        oldest: u64,
+        cancel: &AtomicBool,
+    ) {
+        let mut scratch = InsertScratch::new();
+        while !cancel.load(Ordering::Relaxed) {
+            let _alone = write(&self.changing);
+            // A removal takes from the list too, but not meanwhile.
+            let batch: Vec<u32> = lock(&self.again).iter().copied().take(AGAIN_BATCH).collect();
+            if batch.is_empty() {
+                return;
+            }
+            let entries = self.vectors.entries.view();
+            for &vid in batch.iter().filter(|&&vid| !entries.dead(vid, oldest)) {
+                self.graph.insert(vid, rows, &mut scratch);
+            }
+            self.changes.fetch_add(1, Ordering::AcqRel);
+            let mut again = lock(&self.again);
+            again.drain(..batch.len());
+            self.again_count.store(again.len() as u32, Ordering::Release);
+        }
+    }
+
     pub fn statistics(&self) -> IndexStatistics {
+        // The tail first: what is published in between is then not linked.
+        let tail = self.tail();
+        let published = self.vectors.published.load(Ordering::Acquire);
         IndexStatistics {
-            entry_count: u64::from(self.vectors.published.load(Ordering::Acquire)),
+            entry_count: u64::from(published),
             size_bytes: self.graph.memory_bytes() as u64,
-            linked_count: u64::from(self.graph.len()),
+            linked_count: u64::from(published.saturating_sub(tail)),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Visibility of what an index numbers densely: vectors of a column, documents of a text index.
 //!
 //! Entry n says which row the thing belongs to and by which commits it came and went, so an index search tests a
-//! snapshot without touching the table. Entries only grow; readers take no lock once they hold a view.
+//! snapshot without touching the table. Readers take no lock once they hold a view. An entry whose number is given again
+//! passes through a state that nobody sees, and a reader that met two lives of it looks once more.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
@@ -77,14 +78,20 @@ impl EntryTable {
         self.len.fetch_max(len, Ordering::AcqRel);
     }
 
-    /// Fills an entry below `len`.
+    /// Fills an entry below `len` that nobody may see yet.
     pub fn set(&self, number: u32, rid: u32, created: u64) {
         self.view().with(number, |e| {
-            e.rid.store(rid, Ordering::Relaxed);
-            e.deleted.store(0, Ordering::Relaxed);
+            // Whoever reads either of these sees that the entry's life before has ended (`visible`).
+            e.rid.store(rid, Ordering::Release);
+            e.deleted.store(0, Ordering::Release);
             e.created.store(created, Ordering::Release);
         });
         self.live.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Makes an entry one that nobody may see, before its number is given again.
+    pub fn clear(&self, number: u32) {
+        self.view().with(number, |e| e.created.store(NEVER, Ordering::Release));
     }
 
     pub fn delete(&self, number: u32, commit: u64) {
@@ -106,12 +113,21 @@ impl EntryView {
     /// The row of an entry that `snapshot` sees.
     pub fn visible(&self, number: u32, snapshot: u64) -> Option<u32> {
         self.with(number, |e| {
-            if e.created.load(Ordering::Acquire) > snapshot {
+            let created = e.created.load(Ordering::Acquire);
+            if created > snapshot {
                 return None;
             }
             let deleted = e.deleted.load(Ordering::Acquire);
-            (deleted == 0 || deleted > snapshot).then(|| e.rid.load(Ordering::Relaxed))
+            let rid = e.rid.load(Ordering::Acquire);
+            // Another life began in between: it is younger than any snapshot that could see the one before.
+            let same = e.created.load(Ordering::Relaxed) == created;
+            (same && (deleted == 0 || deleted > snapshot)).then_some(rid)
         })
+    }
+
+    /// Nobody may see the entry: it is not filled, or was cleared.
+    pub fn is_empty(&self, number: u32) -> bool {
+        self.with(number, |e| e.created.load(Ordering::Acquire) == NEVER)
     }
 
     /// No snapshot from `oldest` on sees the entry, now or later. For entries of published commits.

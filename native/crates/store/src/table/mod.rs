@@ -10,6 +10,7 @@ pub mod chunk_file;
 pub mod data;
 pub mod entries;
 pub mod form;
+pub mod numbers;
 pub mod rows;
 pub mod upkeep;
 pub mod vectors;
@@ -152,8 +153,12 @@ impl Table {
     pub fn attach_index(&self, index: Arc<Index>) {
         let mut indexes = write(&self.indexes);
         let mut all = Vec::clone(&indexes);
-        all.push(index);
+        all.push(Arc::clone(&index));
         *indexes = Arc::new(all);
+        drop(indexes);
+        if let Some(hnsw) = index.hnsw() {
+            hnsw.attached();
+        }
     }
 
     pub fn detach_index(&self, index_id: u32) {

@@ -1,19 +1,22 @@
 //! The vectors of one column: rows of 32-bit words in segments (what they mean: `form`), each numbered by a vid, and who may see which vid.
 //!
-//! A vid is given once, by the commit that brings the vector, in log order; replay gives the same numbers. The vid is
-//! also the node id of every graph over the column. Vids of dead versions are not given again: their slots stay until
-//! the table is rewritten.
+//! A vid is given by the commit that brings the vector, and stands in the log with it. It is also the node id of every
+//! graph over the column. Vids of dead versions are given again, with their slots: `numbers` says when.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use omen_disk::VectorSegments;
 
 use super::entries::EntryTable;
+use super::numbers::Numbers;
 use crate::error::Result;
 
 pub struct VectorColumn {
     pub segments: VectorSegments,
     pub entries: EntryTable,
+    /// Of dead vectors.
+    pub numbers: Numbers,
     /// The next vid to give; ahead of `entries` between numbering and publishing. Moved by the commit sequence only.
     pub next_vid: AtomicU32,
     /// Vids below this belong to published commits (or to nobody, for good): graphs may link them.
@@ -30,6 +33,7 @@ impl VectorColumn {
         Self {
             segments,
             entries: EntryTable::new(),
+            numbers: Numbers::default(),
             next_vid: AtomicU32::new(0),
             published: AtomicU32::new(0),
             sound: AtomicBool::new(true),
@@ -54,6 +58,40 @@ impl VectorColumn {
         self.sound.store(sound, Ordering::Relaxed);
         self.next_vid.store(high_water, Ordering::Release);
         self.published.store(high_water, Ordering::Release);
+    }
+
+    /// Gives `count` numbers: in order those of dead vectors as far as there are any, then fresh ones. Under the sequencer.
+    pub fn take_numbers(&self, count: usize) -> (Vec<u32>, Range<u32>) {
+        let given_again = self.numbers.take(count);
+        for &vid in &given_again {
+            // SAFETY: nobody sees the vector and no graph has it, or `numbers` would not have given it.
+            unsafe { self.segments.release(vid) };
+        }
+        let first = self.next_vid.load(Ordering::Acquire);
+        let end = first + (count - given_again.len()) as u32;
+        self.next_vid.store(end, Ordering::Release);
+        (given_again, first..end)
+    }
+
+    /// Notes that `commit` has ended a vector.
+    pub fn delete(&self, vid: u32, commit: u64) {
+        self.entries.delete(vid, commit);
+        self.numbers.note_dead(commit, vid);
+    }
+
+    /// As `append` for vectors that the log has, of a table that nobody reads yet: slots may hold what they held at the
+    /// checkpoint, when their numbers belonged to others.
+    pub fn restore(&self, first_vid: u32, floats: &[f32]) -> Result<()> {
+        for (vid, vector) in (first_vid..).zip(floats.chunks_exact(self.segments.dim())) {
+            let same = |present: &[f32]| {
+                present.iter().map(|f| f.to_bits()).eq(vector.iter().map(|f| f.to_bits()))
+            };
+            if self.segments.get(vid).is_some_and(|present| !same(present)) {
+                // SAFETY: nobody reads the table yet.
+                unsafe { self.segments.release(vid) };
+            }
+        }
+        self.append(first_vid, floats)
     }
 
     /// Stores consecutive vectors from the next vid on, invisible until `entries.set`.

@@ -256,6 +256,8 @@ impl Transaction {
         lock(&engine.builds).push(Arc::clone(&build));
         let pool = Arc::clone(&engine.pool);
         pool.submit(move || {
+            // Commits that took their numbers before the build was announced (`table::numbers`) are published after this.
+            drop(lock(&engine.sequencer));
             let result = build.run(engine.pool.size, engine.snapshots.oldest());
             *lock(&build.result) = Some(result);
             lock(&engine.builds).retain(|b| !Arc::ptr_eq(b, &build));

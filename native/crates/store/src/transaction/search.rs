@@ -54,6 +54,8 @@ struct Search<'a, V: ?Sized> {
     filter: Option<&'a [u8]>,
     snapshot: u64,
     command: u32,
+    /// Vids given again that the graph may not have yet, in order: looked at exactly.
+    again: Vec<u32>,
     found: Vec<(f64, u32)>,
     stats: SearchStats,
 }
@@ -106,6 +108,7 @@ impl Transaction {
                 filter: query.filter.map(|(bits, _)| bits),
                 snapshot: state.snapshot.number,
                 command: state.command,
+                again: Vec::new(),
                 found: Vec::new(),
                 stats: SearchStats::default(),
             };
@@ -190,6 +193,9 @@ impl<V: InWords + ?Sized> Search<'_, V> {
         let &VectorQuery { k, ef, mode, max_distances, .. } = query;
         let allowed = query.filter.map(|(_, count)| count);
         self.own_rows();
+        // Before the length and the graph are looked at: what is linked meanwhile is then on the list.
+        self.again = self.hnsw.given_again();
+        self.again.sort_unstable();
         let linked = self.hnsw.graph.len();
         let exact = match mode {
             SearchMode::Exact => true,
@@ -327,7 +333,17 @@ impl<V: InWords + ?Sized> Search<'_, V> {
     fn tail(&mut self, transaction: &Transaction, linked: u32) -> Result<()> {
         let end = self.entries.len;
         self.stats.tail += u64::from(end.saturating_sub(linked));
-        self.exact_range(transaction, linked.min(end), end)
+        self.exact_range(transaction, linked.min(end), end)?;
+        let again = std::mem::take(&mut self.again);
+        self.stats.tail += again.len() as u64;
+        for &vid in again.iter().filter(|&&vid| vid < linked) {
+            if let Some(rid) = self.accept(vid) {
+                let rows = FormRows::<V>::new(&self.hnsw.vectors, self.hnsw.spec.dim as usize);
+                self.add(rid, rows.vector(vid));
+            }
+        }
+        self.again = again;
+        Ok(())
     }
 
     /// Searches the graph; false when it gave fewer rows than there may be. `allowed`: rows the filter lets through.
@@ -343,7 +359,8 @@ impl<V: InWords + ?Sized> Search<'_, V> {
         let rerank = usize::from(self.hnsw.spec.rerank);
         let request =
             SearchRequest { budget, matches: allowed, rerank, ..SearchRequest::new(k, ef) };
-        let accepts = |vid: u32| vid < linked && self.accept(vid).is_some();
+        let in_tail = |vid: u32| vid >= linked || self.again.binary_search(&vid).is_ok();
+        let accepts = |vid: u32| !in_tail(vid) && self.accept(vid).is_some();
         let mut stats = omen_hnsw::SearchStats::default();
         let mut hits: Vec<Hit> = Vec::new();
         if self.filter.is_none() && self.sees_nearly_all() {

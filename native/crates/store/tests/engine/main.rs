@@ -10,6 +10,7 @@ mod isolation;
 mod loads;
 mod model;
 mod recovery;
+mod removal;
 mod rows;
 mod search;
 mod stress;
