@@ -252,12 +252,6 @@ impl HnswGraph {
         self.upper_blocks.words(node)[0].store(first, Ordering::Relaxed);
     }
 
-    /// As `prepare_upper` in a graph that has nothing of the node on level 0.
-    pub(crate) fn prepare_upper_of(&self, node: u32, level: u8) {
-        self.upper_blocks.ensure(node);
-        self.prepare_upper(node, level);
-    }
-
     /// True when `node` has link slots above level 0.
     pub(crate) fn has_upper(&self, node: u32) -> bool {
         self.upper_blocks.words(node)[0].load(Ordering::Relaxed) != 0

@@ -153,23 +153,21 @@ impl HnswGraph {
     ) -> Option<u32> {
         let exact = self.exact(source, node);
         let Some(codes) = codes else {
-            return self.choose_by(node, &exact, &exact, from, 0, scratch);
+            return self.choose_by(node, &exact, &exact, from, scratch);
         };
         let mut memory = std::mem::take(&mut scratch.query);
         let walk = codes.query(exact.query, &mut memory);
-        let twin = self.choose_by(node, &exact, &walk, from, 0, scratch);
+        let twin = self.choose_by(node, &exact, &walk, from, scratch);
         scratch.query = memory;
         twin
     }
 
-    /// As `choose`, for levels `floor`..=`highest`.
-    pub(crate) fn choose_by<S: VectorSource, P: Space>(
+    fn choose_by<S: VectorSource, P: Space>(
         &self,
         node: u32,
         exact: &ExactSpace<'_, S>,
         walk: &P,
         (entry, highest): (u32, u8),
-        floor: u8,
         scratch: &mut InsertScratch,
     ) -> Option<u32> {
         let InsertScratch { search, chosen, prune, .. } = scratch;
@@ -177,7 +175,7 @@ impl HnswGraph {
         let nearest = self.descend(walk, entry, self.level_of(entry), highest, &mut stats);
         prune.sorted.clear();
         prune.sorted.push(nearest);
-        for level in (floor..=highest).rev() {
+        for level in (0..=highest).rev() {
             let beam = Beam {
                 graph: self,
                 space: walk,

@@ -47,7 +47,6 @@ mod source;
 mod space;
 mod sparse;
 mod threads;
-mod upper;
 
 pub use batch::BatchOptions;
 pub use build::Cancelled;

@@ -17,15 +17,14 @@ use crate::threads::share;
 use crate::{Cancelled, VectorSource};
 
 /// Removed nodes that are looked through for one link to them. Removed regions hang together: one step is not always
-/// enough to get out.
+/// enough to get out, and the first live node is not enough to know the other side of the hole. Until as many are found as
+/// a node has links, the search goes on: with the first alone, recall in and around a removed half was .953 against .993 of
+/// a graph that never had it, with these .988 (`tests/removal.rs`).
 const MAX_STEPS: usize = 32;
 
 /// A node that keeps less than this share of its links lies at the edge of a hole, and what is around the hole it cannot learn
 /// from neighbours' neighbours: it looks for its place anew. Of links lost at random, a half leaves few nodes below.
 const ORPHAN_BELOW: (usize, usize) = (1, 4);
-
-/// The upper levels are built anew when one in so many of their nodes goes; fewer are joined past like those of level 0.
-const REBUILT_SHARE: usize = 20;
 
 /// What is to be removed.
 struct Removal {
@@ -71,9 +70,6 @@ impl HnswGraph {
         if self.has_twins() {
             self.mend_chains(nodes, &mut removal);
         }
-        let (gone, raised): (Vec<u32>, Vec<u32>) =
-            (0..nodes).filter(|&node| self.has_upper(node)).partition(|&n| removal.is_removed(n));
-        let is_torn = gone.len() * REBUILT_SHARE > gone.len() + raised.len();
         let orphans = Mutex::new(Vec::new());
         share(nodes as usize, threads, cancel, |share| {
             let mut scratch = PruneScratch::default();
@@ -85,16 +81,13 @@ impl HnswGraph {
                 if self.detach(node, 0, &removal, source, &mut scratch) {
                     lock(&orphans).push(node);
                 }
-                if self.has_upper(node) && !is_torn {
+                if self.has_upper(node) {
                     for level in 1..=self.level_of(node) {
                         self.detach(node, level, &removal, source, &mut scratch);
                     }
                 }
             }
         })?;
-        if is_torn {
-            self.rebuild_upper(&raised, source, cancel)?;
-        }
         self.replace_entry(nodes, &removal);
         let mut orphans = orphans.into_inner().expect("no thread panicked");
         orphans.sort_unstable();
@@ -201,7 +194,7 @@ impl HnswGraph {
         let mut steps = vec![link];
         let mut at = 0;
         let before = out.len();
-        while at < steps.len() && (at == 0 || out.len() == before) {
+        while at < steps.len() && out.len() < before + usize::from(self.params.m) {
             for next in self.neighbours(steps[at], level) {
                 match resolved(next) {
                     Some(live) => out.push(live),

@@ -90,8 +90,7 @@ fn removing_a_region_or_all_but_a_few_leaves_the_rest_reachable() {
     let (_, queries) = Rows::clustered(4_060, 16, 83).split(4_000);
     let kept = |node: u32| !near(node);
     let actual = recall(&graph, &rows, &queries, (10, 60), &kept);
-    // Half of all clusters are gone, and with them the long links through them: .953 here, .993 in a graph that never had
-    // them. Removals at random lose nothing, see above.
+    // Half of all clusters are gone, and with them the long links through them.
     let fresh = HnswGraph::new(params(Metric::L2));
     for node in 0..4_000 {
         if near(node) {
@@ -101,7 +100,7 @@ fn removing_a_region_or_all_but_a_few_leaves_the_rest_reachable() {
         }
     }
     let built = recall(&fresh, &rows, &queries, (10, 60), &kept);
-    assert!(actual >= built - 0.05, "{actual} against {built} built anew");
+    assert!(actual >= built - 0.01, "{actual} against {built} built anew");
     // Then nearly all of the rest.
     let kept = |node: u32| !near(node) && node.is_multiple_of(97);
     remove(&graph, &rows, |node| !kept(node));
@@ -127,4 +126,40 @@ fn a_cancelled_removal_leaves_a_graph_to_search_and_to_go_on_with() {
     assert!(recall(&graph, &rows, &queries, (10, 60), &live) >= 0.97);
     remove(&graph, &rows, half);
     assert!(recall(&graph, &rows, &queries, (10, 60), &live) >= 0.97);
+}
+
+/// Twelve clusters in a row, far from each other for their size: what holds them together is few links.
+#[test]
+fn clusters_far_apart_are_still_found_after_rounds_of_removal() {
+    for seed in [0, 5, 7] {
+        let mut random = Random(seed + 1);
+        let mut make = |count: usize| {
+            let mut floats = Vec::with_capacity(count * 8);
+            for _ in 0..count {
+                let centre = random.below(12) as f32;
+                floats.extend((0..8).map(|_| centre + random.below(1000) as f32 / 1000.0));
+            }
+            Rows { dim: 8, floats }
+        };
+        let (mut rows, queries) = (make(2_000), make(60));
+        let graph = build(&rows, params(Metric::L2));
+        for round in 0..4 {
+            let gone = |node: u32| {
+                Random(u64::from(node) ^ (round * 7_777 + seed * 99)).next().is_multiple_of(2)
+            };
+            remove(&graph, &rows, gone);
+            let left = recall(&graph, &rows, &queries, (10, 60), &|node: u32| !gone(node));
+            assert!(left >= 0.99, "seed {seed}, round {round}: {left} after removal");
+            let fresh = make(2_000);
+            for node in (0..2_000).filter(|&node| gone(node)) {
+                let at = node as usize * 8..node as usize * 8 + 8;
+                rows.floats[at.clone()].copy_from_slice(&fresh.floats[at]);
+            }
+            for node in (0..2_000).filter(|&node| gone(node)) {
+                insert_all(&graph, &rows, node..node + 1);
+            }
+            let again = recall(&graph, &rows, &queries, (10, 60), &AllNodes);
+            assert!(again >= 0.99, "seed {seed}, round {round}: {again} after insertion");
+        }
+    }
 }

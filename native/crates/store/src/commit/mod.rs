@@ -18,7 +18,6 @@ pub mod publish;
 pub mod redo;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use omen_text::AnalyzedDocument;
 
