@@ -104,14 +104,17 @@ async function measure(
     const found = transaction.vectorSearch(indexId, words, count, ef, ...args);
     return [rids.subarray(0, found), distances.subarray(0, found)];
   };
+  // As far from the stored vector as its neighbours are, in a direction in which the data spreads there.
+  const moved = (rid: number, words: Float32Array): Float32Array => {
+    const [rids] = nearest(words, 3, WIDTHS[4], SearchMode.graph);
+    const others = Array.from(rids).filter((found) => found !== rid);
+    const [a, b] = others.map((other) => readVector(transaction, table, attnum, other));
+    return a === undefined || b === undefined
+      ? words
+      : words.map((word, i) => word + ((a[i] as number) - (b[i] as number)) * Math.SQRT1_2);
+  };
   for await (const { rid, words } of sampleVectors(transaction, table, attnum, sample)) {
-    let query = words;
-    if (packing.form === "f32") {
-      const [rids] = nearest(words, 2, WIDTHS[4], SearchMode.graph);
-      const other = rids.find((found) => found !== rid);
-      const row = other === undefined ? undefined : readVector(transaction, table, attnum, other);
-      if (row !== undefined) query = words.map((word, i) => (word + (row[i] as number)) / 2);
-    }
+    const query = packing.form === "f32" ? moved(rid, words) : words;
     const [, exact] = nearest(query, NEIGHBOURS, NEIGHBOURS, SearchMode.exact);
     const furthest = exact.at(-1);
     if (furthest === undefined) continue;
