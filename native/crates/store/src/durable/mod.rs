@@ -268,7 +268,8 @@ impl Durable {
         engine: &Arc<Engine>,
         request: CommitRequest,
     ) -> Option<CommitRequest> {
-        if request.may_be_deferred() || request.is_bulk(self.limits.bulk_bytes) {
+        let is_bulk = request.is_bulk(self.limits.bulk_bytes);
+        if request.may_be_deferred() || is_bulk || self.is_behind(*lock(&self.checkpointing)) {
             return Some(request);
         }
         let last = match engine.sequencer.try_lock() {
@@ -337,9 +338,14 @@ impl Durable {
     /// than checkpoints would let the log, and with it recovery, grow without end.
     fn hold_back(&self) {
         let mut running = lock(&self.checkpointing);
-        while *running && self.logged_since_checkpoint() > self.limits.checkpoint_bytes {
+        while self.is_behind(*running) {
             running = self.checkpointed.wait(running).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Whether the log has grown by its bound since the checkpoint under way began.
+    fn is_behind(&self, running: bool) -> bool {
+        running && self.logged_since_checkpoint() > self.limits.checkpoint_bytes
     }
 
     fn logged_since_checkpoint(&self) -> u64 {
