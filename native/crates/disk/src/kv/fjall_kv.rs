@@ -91,7 +91,14 @@ impl FjallKv {
             Database::builder(folder).cache_size(CACHE_BYTES).manual_journal_persist(true);
         let database = guarded("open", || builder.open())?;
         let options = || KeyspaceCreateOptions::default().manual_journal_persist(true);
-        let entries = guarded("open", || database.keyspace("entries", options))?;
+        let entries = match guarded("open", || database.keyspace("entries", options)) {
+            Ok(entries) => entries,
+            Err(error) => {
+                // Its destructor panics over the locks that a panic poisoned.
+                std::mem::forget(database);
+                return Err(error);
+            }
+        };
         sync_folders(folder).map_err(|error| {
             DiskError::io("could not fsync directory", &folder.display().to_string(), error)
         })?;
