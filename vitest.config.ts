@@ -7,5 +7,6 @@ export default defineConfig({
     include: ["{common,parser,catalog,planner,executor,session,native,wire,bin,test}/**/*.test.ts"],
     exclude: ["**/node_modules/**", "native/target/**", "dist/**", "**/*.slow.test.ts"],
     testTimeout: 30_000,
+    hookTimeout: 60_000,
   },
 });
