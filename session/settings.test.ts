@@ -106,6 +106,17 @@ describe("life spans", () => {
     expect(settings.show("work_mem")).toBe("4MB");
   });
 
+  test("after RESET nobody has chosen a value", () => {
+    const settings = new Settings();
+    settings.set("hnsw.ef_search", "40", false);
+    settings.reset("hnsw.ef_search", false);
+    expect(settings.isSetByUser("hnsw.ef_search")).toBe(false);
+    settings.rollbackTo(1);
+    expect(settings.isSetByUser("hnsw.ef_search")).toBe(true);
+    settings.resetAll();
+    expect(settings.isSetByUser("hnsw.ef_search")).toBe(false);
+  });
+
   test("RESET goes back to what the connection asked for", () => {
     const settings = new Settings();
     settings.setInitial("work_mem", "8MB");

@@ -67,7 +67,10 @@ export class Settings {
     if (definition === undefined) throw unrecognized(name);
     checkChangeable(definition);
     const key = definition.name.toLowerCase();
-    this.#write(key, this.#initial.get(key) ?? definition.initial, isLocal);
+    // As if it had never been chosen; a custom setting exists only by its value.
+    if (!isLocal && settingDefinition(name) !== undefined)
+      this.#put(key, { session: undefined, local: undefined });
+    else this.#write(key, this.#initial.get(key) ?? definition.initial, isLocal);
   }
 
   resetAll(): void {
@@ -167,12 +170,13 @@ export class Settings {
   }
 
   #write(key: string, stored: string, isLocal: boolean): void {
-    const before = this.#values.get(key);
-    this.#undo.push({ key, before });
-    this.#values.set(
-      key,
-      isLocal ? { session: before?.session, local: stored } : { session: stored, local: undefined },
-    );
+    const session = isLocal ? this.#values.get(key)?.session : stored;
+    this.#put(key, { session, local: isLocal ? stored : undefined });
+  }
+
+  #put(key: string, value: Value): void {
+    this.#undo.push({ key, before: this.#values.get(key) });
+    this.#values.set(key, value);
     this.version += 1;
   }
 

@@ -46,16 +46,16 @@ interface Written {
 
 /** Inserts, moves and removes rows until the statement has ended; says how much of that went on beside it. */
 async function writeDuring(statement: Promise<unknown>, client: pg.Client, table: string): Promise<Written> {
-  let isRunning = true;
-  const ended = statement.finally(() => (isRunning = false));
+  const state = { isRunning: true };
+  const ended = statement.finally(() => (state.isRunning = false));
   const written: Written = { rounds: 0, beside: 0 };
-  for (let id = ROWS; isRunning; id += 2) {
+  for (let id = ROWS; state.isRunning; id += 2) {
     const { rounds } = written;
     await client.query(`INSERT INTO ${table} VALUES (${id}, '${point()}'), (${id + 1}, '${point()}')`);
     await client.query(`DELETE FROM ${table} WHERE id = ${rounds * 3}`);
     await client.query(`UPDATE ${table} SET v = '${point()}' WHERE id = ${rounds * 3 + 1}`);
     written.rounds++;
-    written.beside += Number(isRunning);
+    written.beside += Number(state.isRunning);
   }
   await ended;
   return written;
