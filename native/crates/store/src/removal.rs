@@ -55,7 +55,9 @@ impl Engine {
         let cancelled = !hnsw.all(|hnsw| hnsw.remove(&vids, threads, cancel));
         let count = vids.len();
         if !cancelled {
-            vids.iter().for_each(|&vid| column.entries.clear(vid));
+            for &vid in &vids {
+                column.entries.clear(vid);
+            }
         }
         let settled = self.durable.is_none() || table.temporary;
         column.numbers.end_removal(vids, cancelled, settled);

@@ -31,13 +31,11 @@ fn sync_folders(folder: &Path) -> std::io::Result<()> {
 /// Runs what reads fjall's files: some damage there ends in an assertion of fjall's, and is damage to us as well. Whatever
 /// fjall had locked then is given up with the database, which refuses to open or to be read.
 fn guarded<T>(action: &'static str, read: impl FnOnce() -> fjall::Result<T>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(result) => result.map_err(failed(action)),
-        Err(_) => {
-            let context = format!("could not {action} the key-value store: its files are damaged");
-            Err(DiskError::new(DiskErrorKind::Corrupt, context))
-        }
-    }
+    let damaged = |_| {
+        let context = format!("could not {action} the key-value store: its files are damaged");
+        DiskError::new(DiskErrorKind::Corrupt, context)
+    };
+    catch_unwind(AssertUnwindSafe(read)).map_err(damaged)?.map_err(failed(action))
 }
 
 /// A fjall database with one keyspace. After `close` every call fails: the folder is free for the next opening then,

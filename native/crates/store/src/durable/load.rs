@@ -75,7 +75,7 @@ pub(crate) fn load_table(engine: &Engine, relation_id: u32) -> Result<Arc<Table>
             Some(text) => Index { spec, kind: IndexKind::Bm25(Box::new(text.index)) },
             None => derive_index(durable, &table, spec)?,
         });
-        table.attach_index(Arc::clone(&index));
+        table.attach_index(&index);
         write(&engine.indexes).insert(index.spec.index_id, (relation_id, Some(Arc::clone(&index))));
         if let (Some(hnsw), Some(engine)) = (index.hnsw(), engine.shared()) {
             engine.schedule_linking(&index, hnsw);
@@ -104,7 +104,9 @@ fn find_numbers(table: &Table) {
         let entries = column.entries.view();
         let nobodys = (0..column.len()).filter(|&vid| entries.is_empty(vid));
         let (linked, unlinked): (Vec<u32>, Vec<u32>) = nobodys.partition(|&vid| is_linked(vid));
-        linked.into_iter().for_each(|vid| column.numbers.note_dead(0, vid));
+        for vid in linked {
+            column.numbers.note_dead(0, vid);
+        }
         column.numbers.note_unlinked(unlinked.into_iter());
     }
 }

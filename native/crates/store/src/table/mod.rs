@@ -150,10 +150,10 @@ impl Table {
         Arc::clone(&read(&self.indexes))
     }
 
-    pub fn attach_index(&self, index: Arc<Index>) {
+    pub fn attach_index(&self, index: &Arc<Index>) {
         let mut indexes = write(&self.indexes);
         let mut all = Vec::clone(&indexes);
-        all.push(Arc::clone(&index));
+        all.push(Arc::clone(index));
         *indexes = Arc::new(all);
         drop(indexes);
         if let Some(hnsw) = index.hnsw() {

@@ -87,7 +87,9 @@ impl Numbers {
         let mut stages = lock(&self.0);
         stages.removing = false;
         if cancelled {
-            numbers.into_iter().for_each(|vid| stages.dead.push_front((0, vid)));
+            for vid in numbers {
+                stages.dead.push_front((0, vid));
+            }
         } else if settled {
             stages.add_free(numbers);
         } else {

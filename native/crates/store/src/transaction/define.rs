@@ -315,7 +315,7 @@ impl Transaction {
             }
             private.keys.insert(index.spec.index_id, Arc::new(RwLock::new(own)));
         }
-        build.table.attach_index(Arc::clone(index));
+        build.table.attach_index(index);
         Ok(())
     }
 

@@ -27,7 +27,9 @@ fn row(random: &mut Random, key: i32) -> Row {
 fn create(db: &Db, graphs: &[u32]) {
     db.run(|tx| {
         tx.handle.create_relation(T, &specs(), false).unwrap();
-        graphs.iter().for_each(|&id| tx.create_index(hnsw(id, T, 1, DIM as u32)).unwrap());
+        for &id in graphs {
+            tx.create_index(hnsw(id, T, 1, DIM as u32)).unwrap();
+        }
     });
 }
 
