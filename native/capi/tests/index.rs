@@ -196,7 +196,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     refused(Options { dim: 1 << 20, ..options(4) }, "dim must be");
     refused(Options { metric: 6, ..options(4) }, "unknown metric");
     refused(Options { element: 3, ..options(4) }, "unknown element type");
-    refused(Options { quantisation: 4, ..options(4) }, "unknown quantisation");
+    refused(Options { quantisation: 6, ..options(4) }, "unknown quantisation");
     refused(Options { quantisation: 3, metric: OMEN_L1, ..options(4) }, "no such quantisation");
     refused(Options { metric: OMEN_HAMMING, ..options(4) }, "lack the metric");
     refused(Options { m: 1, ..options(4) }, "m must be");
