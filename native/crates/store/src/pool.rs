@@ -25,6 +25,8 @@ pub struct Pool {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     pub size: usize,
+    /// Threads for a build that a client waits for: all cores.
+    pub build_threads: usize,
 }
 
 /// Ends the process if the code it guards unwinds.
@@ -51,7 +53,8 @@ impl Pool {
             std::thread::Builder::new().name(format!("omen-pool-{i}")).spawn(move || work(&shared))
         };
         let threads = (0..size).map(spawn).collect::<std::io::Result<_>>()?;
-        Ok(Self { shared, threads: Mutex::new(threads), size })
+        let build_threads = size.max(cores);
+        Ok(Self { shared, threads: Mutex::new(threads), size, build_threads })
     }
 
     /// Queues a job; after `close` it is dropped.

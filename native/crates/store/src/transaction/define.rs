@@ -258,7 +258,7 @@ impl Transaction {
         pool.submit(move || {
             // Commits that took their numbers before the build was announced (`table::numbers`) are published after this.
             drop(lock(&engine.sequencer));
-            let result = build.run(engine.pool.size, engine.snapshots.oldest());
+            let result = build.run(engine.pool.build_threads, engine.snapshots.oldest());
             *lock(&build.result) = Some(result);
             lock(&engine.builds).retain(|b| !Arc::ptr_eq(b, &build));
             build.session.owner.channel.deliver(&[build.token]);
