@@ -44,7 +44,7 @@ interface Figure {
 
 interface Measure {
   readonly name: string;
-  /** What the issue asks for, as a ratio of rates. */
+  /** Wanted, as a ratio of rates. */
   readonly target: number;
   readonly rounds: number;
   readonly systems: readonly System[];

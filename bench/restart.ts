@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { Client } from "pg";
 import { startServer, type TestServer } from "../test/support/server.ts";
+import { randomSource } from "./dataset.ts";
 
 const run = promisify(execFile);
 
@@ -21,7 +22,7 @@ const CENTRES = 1000;
 /** Rows of each kind written, one commit each, before a kill. */
 const WRITES = 500;
 
-/** What the issue asks for, in seconds. */
+/** Wanted, in seconds. */
 const TARGETS = { select: 2, nearest: 5 };
 
 /** Seconds from the start of the process. */
@@ -33,22 +34,11 @@ interface Round {
   readonly count: number;
 }
 
-/** Numbers in [0, 1), the same for the same seed (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
 /** Vectors around centres, as embeddings lie, rather than spread evenly, where every neighbour is as far as the next. */
 function vectors(seed: number): (into: Float32Array) => void {
-  const random = seeded(1);
+  const random = randomSource(1);
   const centres = Array.from({ length: CENTRES }, () => Float32Array.from({ length: DIMENSIONS }, random));
-  const own = seeded(seed);
+  const own = randomSource(seed);
   return (into) => {
     const centre = centres[Math.floor(own() * CENTRES)] as Float32Array;
     for (let d = 0; d < DIMENSIONS; d++) into[d] = (centre[d] as number) + 0.3 * (own() - 0.5);
@@ -56,7 +46,7 @@ function vectors(seed: number): (into: Float32Array) => void {
 }
 
 function body(id: number): string {
-  const random = seeded(id);
+  const random = randomSource(id);
   const word = (): string => `w${Math.floor(20_000 * random() ** 3)}`;
   return Array.from({ length: 16 }, word).join(" ").padEnd(96, ".");
 }

@@ -239,3 +239,21 @@ fn commits_wait_for_a_checkpoint_that_falls_behind() {
     db.run(|tx| assert_eq!(tx.scan(T, &SPECS).len(), 4000));
     db.shutdown();
 }
+
+/// Without its file a start after a crash would build the index again.
+#[test]
+fn a_long_build_gets_its_file_without_being_asked() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let kv = Arc::new(MemoryKv::open(Arc::clone(&disk)).unwrap());
+    let db = Db::open(Storage::Durable { disk: Arc::clone(&disk), kv });
+    fill(&db, 10_000);
+    let files = || disk.list("text").unwrap_or_default().len();
+    assert_eq!(files(), 0, "so little log makes no checkpoint due");
+    db.run(|tx| tx.create_index(bm25(PK + 1, T, 1)).unwrap());
+    let begun = std::time::Instant::now();
+    while files() == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "no checkpoint has come");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    db.shutdown();
+}
