@@ -16,7 +16,6 @@
 //! after it, a quarter of the vectors' bytes; the vectors themselves decide what is kept.
 
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use omen_kernels::Metric;
@@ -29,6 +28,7 @@ use crate::need::{BuildMemory, guide, sample_rows};
 use crate::scratch::Candidate;
 use crate::search::measure;
 use crate::space::{ExactSpace, inverse_norm};
+use crate::sync::Mutex;
 use crate::threads::share;
 use crate::{HnswParams, Quantisation, VectorForm, VectorSource};
 

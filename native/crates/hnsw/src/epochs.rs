@@ -2,9 +2,11 @@
 //!
 //! Searches enter and leave one of two counters, the current epoch's. To wait for all searches that began before now, the
 //! epoch moves on and the old counter runs empty; searches that begin meanwhile count in the other one.
+//!
+//! A search counts itself and then looks at the epoch; who waits moves the epoch and then looks at the counter. The fence
+//! between the two steps, on both sides, is what keeps each from missing the other.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Fault, Mutex, Ordering, fence, planted, yield_now};
 
 /// One cache line each, so that readers of different epochs do not share one.
 #[repr(align(64))]
@@ -31,11 +33,16 @@ impl Drop for Reader<'_> {
 impl Epochs {
     pub fn enter(&self) -> Reader<'_> {
         loop {
-            let epoch = self.current.load(Ordering::SeqCst);
+            let epoch = self.current.load(Ordering::Relaxed);
             let readers = &self.readers[epoch as usize % 2].0;
-            readers.fetch_add(1, Ordering::SeqCst);
-            // The epoch may have moved between the two: then the counter was perhaps already seen empty.
-            if self.current.load(Ordering::SeqCst) == epoch {
+            readers.fetch_add(1, Ordering::Relaxed);
+            if !planted(Fault::EpochUnfenced) {
+                fence(Ordering::SeqCst);
+            }
+            // The epoch may have moved between the two: then it is the other counter that the next wait looks at. Acquired, a
+            // later epoch shows what was unlinked before it.
+            let is_current = self.current.load(Ordering::Acquire) == epoch;
+            if is_current || planted(Fault::EpochNotLookedAtAgain) {
                 return Reader(readers);
             }
             readers.fetch_sub(1, Ordering::Release);
@@ -45,10 +52,12 @@ impl Epochs {
     /// Returns once no search is under way that began before the call.
     pub fn wait_for_readers(&self) {
         let _alone = self.waiting.lock().expect("nothing in here panics");
-        let old = self.current.fetch_add(1, Ordering::SeqCst);
+        let old = self.current.fetch_add(1, Ordering::Release);
+        fence(Ordering::SeqCst);
         let readers = &self.readers[old as usize % 2].0;
-        while readers.load(Ordering::SeqCst) != 0 {
-            std::thread::yield_now();
+        // Acquired, the last reader's leaving shows that its reads are over.
+        while readers.load(Ordering::Acquire) != 0 {
+            yield_now();
         }
     }
 }

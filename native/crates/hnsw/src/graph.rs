@@ -2,14 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::OnceLock;
 
 use omen_kernels::Metric;
 
 use crate::codes::Codes;
 use crate::epochs::Epochs;
 use crate::pool::Pool;
+use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering, publishing};
 use crate::{EF_CONSTRUCTION_RANGE, HnswParams, M_RANGE, Quantisation};
 
 /// With M = 2, level 16 is reached by one node in 65,536; more levels would only lengthen the descent.
@@ -17,7 +17,7 @@ pub(crate) const MAX_LEVEL: u8 = 16;
 /// The largest node number: a beam keeps a mark beside the number in one word, and a link slot adds one to it.
 pub const MAX_NODE: u32 = (1 << 31) - 2;
 /// Locks that writers share nodes over. Far more than threads, so that two writers rarely meet.
-const STRIPES: usize = 1024;
+const STRIPES: usize = if cfg!(all(test, feature = "model")) { 8 } else { 1024 };
 
 const WORD: usize = size_of::<u32>();
 
@@ -288,10 +288,10 @@ impl HnswGraph {
         let mut slots = self.slots(node, level).iter();
         for link in links {
             let slot = slots.next().expect("no more links than slots");
-            slot.store(link + 1, Ordering::Release);
+            slot.store(link + 1, publishing());
         }
         for slot in slots {
-            slot.store(0, Ordering::Release);
+            slot.store(0, publishing());
         }
     }
 

@@ -3,8 +3,6 @@
 //! Nothing of the new node can be reached while it is prepared. Its own links are written first, then the links back to it,
 //! level 0 first, so that whoever comes upon the node on some level can go on from it on that level and below.
 
-use std::sync::atomic::Ordering;
-
 use omen_kernels::Metric;
 
 use crate::SearchBudget;
@@ -15,6 +13,7 @@ use crate::graph::{HnswGraph, MAX_LEVEL, lock};
 use crate::scratch::{Candidate, SearchScratch};
 use crate::search::measure;
 use crate::space::{ExactSpace, Space, inverse_norm};
+use crate::sync::{Fault, Ordering, planted, publishing};
 use crate::{HnswParams, Quantisation, SearchStats, VectorForm};
 
 /// Vectors that a codec is trained on when they come one by one. Until then traversals read the vectors themselves.
@@ -110,7 +109,9 @@ impl HnswGraph {
         if entry.is_none_or(|entry| self.level_of(entry) < level) {
             // This node may become the entry: nobody else may until it is linked. The entry may have moved meanwhile.
             rising = Some(self.lock_entry());
-            entry = self.entry();
+            if !planted(Fault::EntryNotLookedAtAgain) {
+                entry = self.entry();
+            }
         }
         let Some(entry) = entry else {
             self.prepare_upper(node, level);
@@ -128,13 +129,22 @@ impl HnswGraph {
         }
         self.prepare_upper(node, level);
         let exact = self.exact(source, node);
-        for (at, chosen) in (0..=level.min(top)).zip(&scratch.chosen) {
-            self.write_links(node, at, chosen.iter().map(|c| c.node()));
+        let write_own = |chosen: &[Vec<Candidate>]| {
+            for (at, chosen) in (0..=highest).zip(chosen) {
+                self.write_links(node, at, chosen.iter().map(|c| c.node()));
+            }
+        };
+        let is_late = planted(Fault::LinksBackFirst);
+        if !is_late {
+            write_own(&scratch.chosen);
         }
-        for (at, chosen) in (0..=level.min(top)).zip(&scratch.chosen) {
+        for (at, chosen) in (0..=highest).zip(&scratch.chosen) {
             for neighbour in chosen {
                 self.link_back(neighbour.node(), node, &exact, at, &mut scratch.prune);
             }
+        }
+        if is_late {
+            write_own(&scratch.chosen);
         }
         if rising.is_some() {
             self.set_entry(node);
@@ -252,11 +262,11 @@ impl HnswGraph {
         level: u8,
         scratch: &mut PruneScratch,
     ) {
-        let _writer = self.lock_node(target);
+        let _writer = (!planted(Fault::SlotsUnlocked)).then(|| self.lock_node(target));
         let slots = self.slots(target, level);
         for slot in slots {
             match slot.load(Ordering::Relaxed) {
-                0 => return slot.store(node + 1, Ordering::Release),
+                0 => return slot.store(node + 1, publishing()),
                 link if link == node + 1 => return,
                 _ => {}
             }

@@ -37,6 +37,8 @@ mod graph;
 mod image;
 mod insert;
 mod memory;
+#[cfg(all(test, feature = "model"))]
+mod model;
 mod need;
 mod pool;
 mod reconnect;
@@ -46,6 +48,7 @@ mod search;
 mod source;
 mod space;
 mod sparse;
+mod sync;
 mod threads;
 
 pub use batch::BatchOptions;

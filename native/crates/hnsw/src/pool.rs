@@ -9,20 +9,22 @@
 //! before the row's number is published, and then rest (codes). No pool mixes the two.
 
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::memory::{Block, Memory};
+use crate::sync::{AtomicPtr, AtomicU32, Mutex, Ordering, make_words, null_pointers};
 
 /// Rows that lie together for sure. The directory has one pointer for each so many.
 const GRANULE_ROWS: usize = 1 << GRANULE_BITS;
-const GRANULE_BITS: u32 = 12;
+const GRANULE_BITS: u32 = if cfg!(all(test, feature = "model")) { 1 } else { 12 };
 /// Enough for every node number. Untouched, the directory is address space, not memory.
-const GRANULES: usize = 1 << (31 - GRANULE_BITS);
+const GRANULES: usize =
+    if cfg!(all(test, feature = "model")) { 8 } else { 1 << (31 - GRANULE_BITS) };
 /// A block is as large as what is there already, up to this, and so blocks are few.
 const MAX_BLOCK_BYTES: usize = 256 << 20;
 
 pub(crate) struct Pool {
+    /// In memory; the words are as wide as their values but where a model check takes note of each.
     row_bytes: usize,
     /// Rows below this are in `base`, the others in blocks.
     base_rows: u32,
@@ -47,23 +49,16 @@ fn locate(row: u32) -> (usize, usize) {
     (row as usize >> GRANULE_BITS, row as usize % GRANULE_ROWS)
 }
 
-/// `count` null pointers, as untouched memory.
-fn nulls(count: usize) -> Box<[AtomicPtr<u8>]> {
-    let zeros = Box::into_raw(vec![0usize; count].into_boxed_slice());
-    // SAFETY: an atomic pointer has the size and alignment of an address, and zero is the null pointer.
-    unsafe { Box::from_raw(zeros as *mut [AtomicPtr<u8>]) }
-}
-
 impl Pool {
     /// A pool of rows of `row_bytes`, a multiple of four. With zero bytes it holds nothing and costs nothing.
     pub fn new(row_bytes: usize) -> Self {
         assert!(row_bytes.is_multiple_of(size_of::<u32>()), "rows of whole words");
         Self {
-            row_bytes,
+            row_bytes: row_bytes / size_of::<u32>() * size_of::<AtomicU32>(),
             base_rows: 0,
             base: null_mut(),
             _owner: None,
-            granules: nulls(if row_bytes == 0 { 0 } else { GRANULES }),
+            granules: null_pointers(if row_bytes == 0 { 0 } else { GRANULES }),
             blocks: Mutex::default(),
         }
     }
@@ -111,7 +106,8 @@ impl Pool {
             // Somebody was quicker.
             return;
         }
-        let block = Block::zeroed(count * granule_bytes);
+        let mut block = Block::zeroed(count * granule_bytes);
+        make_words(block.bytes_mut());
         for (at, first) in self.granules[granule..granule + count].iter().enumerate() {
             // SAFETY: the block has `count` granules.
             first.store(unsafe { block.start().add(at * granule_bytes) }, Ordering::Release);
@@ -142,7 +138,10 @@ impl Pool {
         // SAFETY: the row has `row_bytes` bytes, aligned to words (blocks and base are, and rows are whole words); it
         // is only ever accessed through atomics, this being a pool of words.
         unsafe {
-            std::slice::from_raw_parts(self.start(row).cast(), self.row_bytes / size_of::<u32>())
+            std::slice::from_raw_parts(
+                self.start(row).cast(),
+                self.row_bytes / size_of::<AtomicU32>(),
+            )
         }
     }
 

@@ -4,12 +4,11 @@
 //! cannot be reached from the entry on level 0 is found by walking, and one node of each torn part is linked with the
 //! nearest nodes on this side, in both directions and whatever pruning would say.
 
-use std::sync::atomic::Ordering;
-
 use crate::SearchBudget;
 use crate::beam::Beam;
 use crate::graph::HnswGraph;
 use crate::scratch::SearchScratch;
+use crate::sync::{Ordering, publishing};
 use crate::{SearchStats, VectorSource};
 
 /// Links made from and to each torn part.
@@ -106,6 +105,6 @@ impl HnswGraph {
             let link = slot.load(Ordering::Relaxed);
             link == 0 || link == to + 1
         });
-        place.unwrap_or(&slots[slots.len() - 1]).store(to + 1, Ordering::Release);
+        place.unwrap_or(&slots[slots.len() - 1]).store(to + 1, publishing());
     }
 }

@@ -6,13 +6,13 @@
 //! Searches run all the while. The chain of a removed node with equal live ones goes over to the first of those.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crate::graph::{HnswGraph, lock};
 use crate::insert::{InsertScratch, PruneScratch};
 use crate::scratch::Candidate;
 use crate::search::measure;
+use crate::sync::{Fault, Mutex, Ordering, planted};
 use crate::threads::share;
 use crate::{Cancelled, VectorSource};
 
@@ -67,6 +67,10 @@ impl HnswGraph {
             removed[node as usize / 64] |= 1 << (node % 64);
         }
         let mut removal = Removal { removed, heirs: HashMap::new() };
+        let is_early = planted(Fault::WaitBeforeDetach);
+        if is_early {
+            self.epochs.wait_for_readers();
+        }
         if self.has_twins() {
             self.mend_chains(nodes, &mut removal);
         }
@@ -99,7 +103,9 @@ impl HnswGraph {
         }
         self.reconnect(nodes, source, |node| removal.is_removed(node));
         // Searches that began before may stand on a removed node; later ones cannot come there.
-        self.epochs.wait_for_readers();
+        if !is_early {
+            self.epochs.wait_for_readers();
+        }
         lock(&self.uncoded).retain(|&node| !removal.is_removed(node));
         for node in (0..nodes).filter(|&node| removal.is_removed(node)) {
             self.write_links(node, 0, std::iter::empty());

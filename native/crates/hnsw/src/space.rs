@@ -3,11 +3,10 @@
 //! [`ExactSpace`] reads the vectors themselves; `codes` has the spaces that read an index's own codes. A traversal is
 //! compiled for each.
 
-use std::sync::atomic::Ordering;
-
 use omen_kernels::Metric;
 
 use crate::pool::Pool;
+use crate::sync::Ordering;
 use crate::{VectorForm, VectorSource};
 
 /// Nodes whose distances are computed in one kernel call.

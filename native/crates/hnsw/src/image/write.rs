@@ -1,11 +1,11 @@
 //! Writing a graph, beside insertions.
 
 use std::io::{self, Write};
-use std::sync::atomic::Ordering;
 
 use super::{ALIGNMENT, HEADER_FIELDS, Header, SECTIONS};
 use crate::codes::Codec;
 use crate::graph::{HnswGraph, lock};
+use crate::sync::Ordering;
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 64 << 10;
