@@ -182,6 +182,8 @@ export interface IndexStatistics {
   readonly sizeBytes: number;
   /** hnsw: vectors already linked into the graph; the rest is searched exactly. */
   readonly linkedCount: number;
+  /** hnsw, bm25: dead vectors or documents given back since the index was loaded. */
+  readonly reclaimedCount: number;
 }
 
 /** One lock held or waited for, as pg_locks shows it. */

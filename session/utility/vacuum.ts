@@ -95,20 +95,23 @@ async function vacuum(core: SessionCore, table: TableEntry, options: VacuumOptio
   if (options.isVerbose) say(core, "INFO", "00000", `vacuuming "${name}"`);
   const before = engine.relationStatistics(table.storageId);
   const indexes = core.catalog().indexesOf(table.oid);
-  const sizes = indexes.map((index) => engine.indexStatistics(index.storageId).sizeBytes);
+  const states = indexes.map((index) => engine.indexStatistics(index.storageId));
   await waits.wait(engine.vacuum(table.storageId, options.isFull));
   if (!options.isVerbose) return;
   const after = engine.relationStatistics(table.storageId);
   const lines = report(before, after, indexes.length > 0);
-  if (after.reclaimedCount > before.reclaimedCount) {
-    indexes.forEach((index, i) => {
-      const total = pages(engine.indexStatistics(index.storageId).sizeBytes);
-      const deleted = Math.max(0, pages(sizes[i] ?? 0) - total);
-      lines.push(
-        `index "${index.name}": pages: ${total} in total, ${deleted} newly deleted, 0 currently deleted, 0 reusable`,
-      );
-    });
-  }
+  indexes.forEach((index, i) => {
+    const was = states[i];
+    const is = engine.indexStatistics(index.storageId);
+    const given = is.reclaimedCount - (was?.reclaimedCount ?? 0);
+    if (after.reclaimedCount === before.reclaimedCount && given === 0) return;
+    const total = pages(is.sizeBytes);
+    const deleted = Math.max(0, pages(was?.sizeBytes ?? 0) - total);
+    const line = `index "${index.name}": pages: ${total} in total, ${deleted} newly deleted, 0 currently deleted, 0 reusable`;
+    // PostgreSQL's indexes have no entries of their own to count: theirs are the tuples.
+    const dead = index.method === "hnsw" ? "vectors" : "documents";
+    lines.push(given > 0 ? `${line}; ${given} dead ${dead} removed` : line);
+  });
   say(core, "INFO", "00000", `finished vacuuming "${name}": ${lines.join("\n")}`);
 }
 

@@ -51,6 +51,33 @@ test("VERBOSE tells what was given back", async () => {
   ]);
 });
 
+test("VERBOSE names the dead documents and vectors that indexes gave back", async () => {
+  for (const statement of [
+    "CREATE TABLE d (a int, body text, e vector(2))",
+    "INSERT INTO d SELECT g, 'word number ' || g, ARRAY[g, 1]::vector FROM generate_series(1, 300) g",
+    "CREATE INDEX d_body_idx ON d USING bm25 (body)",
+    "CREATE INDEX d_e_idx ON d USING hnsw (e vector_l2_ops)",
+    "UPDATE d SET body = body || ' again', e = ARRAY[a, 2]::vector",
+    "VACUUM VERBOSE d",
+  ]) {
+    await client.query(statement);
+  }
+  const lines =
+    said
+      .at(-1)
+      ?.split("\n")
+      .filter((line) => line.startsWith('index "')) ?? [];
+  expect(lines.map((line) => line.replace(/pages: .*;/, "..."))).toEqual([
+    'index "d_body_idx": ... 300 dead documents removed',
+    'index "d_e_idx": ... 300 dead vectors removed',
+  ]);
+  said.length = 0;
+  await client.query("VACUUM VERBOSE d");
+  expect(said.at(-1)).not.toContain("dead documents");
+  const found = "SELECT count(*) FROM d WHERE body <@> 'again' < 0";
+  expect((await client.query(found)).rows).toEqual([{ count: "300" }]);
+});
+
 test("what a snapshot sees is not removed before it ends", async () => {
   await other.query("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM v");
   await client.query("DELETE FROM v WHERE a <= 150");

@@ -230,6 +230,7 @@ export interface IndexStatistics {
   entryCount: number
   sizeBytes: number
   linkedCount: number
+  reclaimedCount: number
 }
 
 export interface LockStatus {

@@ -169,6 +169,7 @@ pub struct IndexStatistics {
     pub entry_count: f64,
     pub size_bytes: f64,
     pub linked_count: f64,
+    pub reclaimed_count: f64,
 }
 
 #[napi(object)]
@@ -327,6 +328,7 @@ impl Engine {
                 entry_count: found.entry_count as f64,
                 size_bytes: found.size_bytes as f64,
                 linked_count: found.linked_count as f64,
+                reclaimed_count: found.reclaimed_count as f64,
             })
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! Runs in the pool, some hundred versions at a time, whenever a table has enough of them, and when VACUUM asks. A snapshot
 //! that keeps more than its share of memory from being freed is given up: its readers get 72000. What it does not collect:
-//! vectors of dead versions (`removal`), text documents (their numbers are not reused), and chunks while a scan of the table is open.
+//! vectors and documents of dead versions (`removal`), and chunks while a scan of the table is open.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -100,6 +100,7 @@ impl Engine {
             let collector = if full { Collector::Full } else { Collector::Vacuum };
             engine.collect_now(&table, collector);
             engine.remove_dead_of(&table, engine.pool.size);
+            engine.compact_texts_of(&table, collector);
             channel.deliver(&[token]);
         });
         Ok(Pending::Wait(token))

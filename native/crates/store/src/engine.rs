@@ -545,6 +545,7 @@ impl Engine {
             }
             self.schedule_collection(table);
             self.schedule_removal(table);
+            self.schedule_compaction(table);
         }
     }
 

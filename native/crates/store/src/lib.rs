@@ -21,15 +21,15 @@
 //! Lock order (take from left to right, never back):
 //!
 //! ```text
-//!   Session.current → Transaction.state → Engine.sequencer → Engine registries (tables, indexes, sequences, ...)
-//!     → Table.data → index and vector structures → Table.rids, Table.stored, log → lock shards, snapshots, channels
+//!   Session.current → Transaction.state → Bm25Index.turn → Engine.sequencer
+//!     → Engine registries (tables, indexes, sequences, ...) → Table.data → index and vector structures → Table.rids, Table.stored, log → lock shards, snapshots, channels
 //! ```
 //!
 //! `Transaction.state` and `Engine.sequencer` are never waited for by the pool or the durable threads while they hold a
 //! lock to their right. The lock manager's own order is in `lock`.
 //!
 //! Not here: SQL, types beyond their storage, names. Levels other than READ COMMITTED and REPEATABLE READ are refused
-//! above. Not yet: collection of dead vectors and documents.
+//! above.
 
 mod catalog;
 mod collect;

@@ -1,17 +1,24 @@
-//! Dead vectors leave the graphs over their column, and their numbers become free.
+//! Dead vectors leave the graphs over their column, dead documents the text indexes, and their numbers become free.
 //!
 //! A pass over a graph costs about as much as inserting the removed nodes did, so it waits until a fifth of a column is
 //! dead; VACUUM does not wait. Until then dead vectors are nodes that no search accepts. Runs in the pool; the links of
-//! fresh vectors wait for it, searches do not.
+//! fresh vectors wait for it, searches do not. Documents wait until a third is dead: the index is then written anew without
+//! them (`index::bm25`). VACUUM asks for a tenth, VACUUM FULL for one.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::collect::Collector;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::index::Index;
+use crate::index::bm25::Bm25Index;
+use crate::sync::lock;
 use crate::table::Table;
 use crate::table::vectors::VectorColumn;
+
+/// The share of dead documents that VACUUM finds worth writing an index anew: one in so many.
+const VACUUM_SHARE: u32 = 10;
 
 impl Engine {
     /// Takes the vectors that nobody can see out of the graphs of a table, now and in this thread, which must not be one
@@ -62,5 +69,44 @@ impl Engine {
         let settled = self.durable.is_none() || table.temporary;
         column.numbers.end_removal(vids, cancelled, settled);
         if cancelled { 0 } else { count }
+    }
+
+    /// Rewrites text indexes with enough dead documents in the pool.
+    pub(crate) fn schedule_compaction(self: &Arc<Self>, table: &Table) {
+        let oldest = self.snapshots.oldest();
+        for index in table.indexes().iter() {
+            let Some(bm25) = index.bm25().filter(|bm25| bm25.compaction_is_due(oldest)) else {
+                continue;
+            };
+            if bm25.queued.swap(true, Ordering::AcqRel) {
+                continue;
+            }
+            let (engine, index) = (Arc::clone(self), Arc::clone(index));
+            self.pool.submit(move || {
+                let Some(bm25) = index.bm25() else { return };
+                // What ends from now on asks again.
+                bm25.queued.store(false, Ordering::Release);
+                engine.compact_text(bm25);
+            });
+        }
+    }
+
+    /// Rewrites the text indexes of a table that VACUUM finds worth it, in this thread.
+    pub(crate) fn compact_texts_of(&self, table: &Table, collector: Collector) {
+        let oldest = self.snapshots.oldest();
+        for index in table.indexes().iter() {
+            if let Some(bm25) = index.bm25().filter(|bm25| {
+                let (dead, all) = bm25.dead(oldest);
+                dead > 0 && (collector == Collector::Full || dead >= all / VACUUM_SHARE)
+            }) {
+                self.compact_text(bm25);
+            }
+        }
+    }
+
+    fn compact_text(&self, bm25: &Bm25Index) {
+        if !self.closing.load(Ordering::Acquire) {
+            bm25.compact(self.snapshots.oldest(), || lock(&self.sequencer));
+        }
     }
 }

@@ -251,6 +251,8 @@ pub struct IndexStatistics {
     pub entry_count: u64,
     pub size_bytes: u64,
     pub linked_count: u64,
+    /// Dead vectors or documents given back since the index was loaded.
+    pub reclaimed_count: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

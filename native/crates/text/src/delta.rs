@@ -167,6 +167,19 @@ impl Delta {
         later
     }
 
+    /// The same documents, each numbered `by` less.
+    pub fn moved_down(&self, by: u32) -> Self {
+        let lists = self.lists.iter().map(|(term, list)| (term.clone(), list.moved_down(by)));
+        Self {
+            lists: lists.collect(),
+            norms: self.norms.clone(),
+            first_doc: if self.norms.is_empty() { 0 } else { self.first_doc - by },
+            all: self.all,
+            removed: self.removed.iter().map(|(&doc, &length)| (doc - by, length)).collect(),
+            bytes: self.bytes,
+        }
+    }
+
     pub fn cursor(&self, term: &str) -> Option<DeltaCursor<'_>> {
         self.lists.get(term).map(DeltaCursor::new)
     }
@@ -197,6 +210,16 @@ impl PostingList {
         self.push(doc, tf, norm(doc));
         for (&d, &t) in docs[at..].iter().zip(&tfs[at..]) {
             self.push(d, t, norm(d));
+        }
+    }
+
+    fn moved_down(&self, by: u32) -> Self {
+        Self {
+            docs: self.docs.iter().map(|doc| doc - by).collect(),
+            tfs: self.tfs.clone(),
+            blocks: self.blocks.clone(),
+            bounds: self.bounds,
+            removed: self.removed,
         }
     }
 

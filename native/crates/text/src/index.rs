@@ -22,12 +22,12 @@ pub(crate) struct State {
     /// Ascending and disjoint in document numbers.
     pub segments: Vec<Arc<Segment>>,
     /// A delta that is being written as a segment; counts as one already.
-    frozen: Option<Arc<Delta>>,
-    delta: Delta,
+    pub frozen: Option<Arc<Delta>>,
+    pub delta: Delta,
     /// Removed documents of segments and `frozen`.
     pub removed: Removed,
     /// Documents below this are in segments, in `frozen`, or nowhere.
-    sealed_up_to: u32,
+    pub sealed_up_to: u32,
 }
 
 /// What a checkpoint must keep: all segments' bytes, and the record of removals.
@@ -61,7 +61,11 @@ impl TextIndex {
             removed: Removed::default(),
             sealed_up_to: 0,
         };
-        Self { params, state: RwLock::new(state), maintenance: Mutex::new(1) }
+        Self::of_state(params, state, 1)
+    }
+
+    pub(crate) fn of_state(params: TextIndexParams, state: State, next_id: u64) -> Self {
+        Self { params, state: RwLock::new(state), maintenance: Mutex::new(next_id) }
     }
 
     /// The index of a [`Manifest`]'s bytes, the segments in any order. Documents added after it was taken are added again.
@@ -90,7 +94,7 @@ impl TextIndex {
         if !state.removed.docs().all(|doc| state.is_sealed(doc)) {
             return Err(SegmentError::Corrupt("a removed document was never there"));
         }
-        Ok(Self { params, state: RwLock::new(state), maintenance: Mutex::new(next_id) })
+        Ok(Self::of_state(params, state, next_id))
     }
 
     pub fn params(&self) -> &TextIndexParams {
@@ -245,8 +249,8 @@ impl TextIndex {
                 + segments().map(|segment| segment.term_count()).sum::<usize>())
                 as u64,
             bytes: (deltas().map(Delta::bytes).sum::<usize>()
-                + segments().map(|segment| segment.bytes().len()).sum::<usize>())
-                as u64,
+                + segments().map(|segment| segment.bytes().len()).sum::<usize>()
+                + state.removed.bytes()) as u64,
             segments: state.segments.len() as u64,
             delta_docs: deltas().map(|delta| delta.all.docs).sum(),
         }

@@ -3,6 +3,7 @@
 //! ```text
 //!   text --Analyzer--> terms --add--> Delta (in memory) --seal--> Segment (immutable bytes) --merge--> Segment
 //!                                       \________________ search, ascending doc ids ________________/
+//!   compact: another index of the same documents without the dead ones, numbered without gaps
 //! ```
 //!
 //! Documents are dense `u32` numbers that the caller assigns in increasing order. Nothing here knows transactions: who may
@@ -11,7 +12,8 @@
 //! Invariants
 //! - Statistics (documents, total length, documents per term) count exactly the documents added and not removed: scores
 //!   equal those of an index rebuilt from them, to the bit, however they are spread over delta and segments.
-//! - A removed document's postings stay, for readers of older snapshots, until a merge that the caller allows to drop it.
+//! - A removed document's postings stay, for readers of older snapshots, until a merge that the caller allows to drop it;
+//!   its number stays taken until the index is compacted.
 //! - A document's score is one sum over the query's terms in the query's order, wherever it is computed: `search` and
 //!   `score` agree to the bit.
 //! - `add` and `remove` are idempotent, so that a log may be replayed over a checkpoint newer than its first record.
@@ -21,6 +23,7 @@
 
 mod analysis;
 mod bm25;
+mod compact;
 mod delta;
 mod document;
 mod index;
@@ -33,6 +36,7 @@ mod top_k;
 
 pub use analysis::{Analyzer, AnalyzerKind};
 pub use bm25::TextQuery;
+pub use compact::Compaction;
 pub use document::AnalyzedDocument;
 pub use index::{Manifest, TextIndex, TextIndexStats};
 pub use merge::Merged;

@@ -23,7 +23,7 @@ impl TextIndex {
     /// their postings. Searches and additions go on meanwhile.
     pub fn merge(&self, droppable: impl Fn(u32) -> bool) -> Option<Merged> {
         let mut next_id = self.lock_maintenance();
-        let (inputs, run, dropped) = {
+        let (inputs, run, docs, dropped) = {
             let state = self.read();
             let sizes: Vec<u64> = state.segments.iter().map(|s| s.statistics().docs).collect();
             let run = due(&sizes)?;
@@ -31,12 +31,12 @@ impl TextIndex {
             let docs = inputs[0].docs().start..inputs[inputs.len() - 1].docs().end;
             let removed = state.removed.docs().filter(|doc| docs.contains(doc));
             let dropped: HashSet<u32> = removed.filter(|&doc| droppable(doc)).collect();
-            (inputs, run, dropped)
+            (inputs, run, docs, dropped)
         };
-        let mut merge = Merge { inputs: &inputs, dropped: &dropped, dropped_terms: HashMap::new() };
-        // Lengths of dropped documents are known to the record of removals only.
+        let place = |doc: u32| (!dropped.contains(&doc)).then_some(doc);
+        let mut merge = Merge { inputs: &inputs, place, dropped_terms: HashMap::new() };
         let kept = self.kept_statistics(&inputs, &dropped);
-        let segment = (kept.docs > 0).then(|| Arc::new(merge.write(*next_id, kept)));
+        let segment = (kept.docs > 0).then(|| Arc::new(merge.write(*next_id, kept, docs)));
         if segment.is_none() {
             merge.count_all_dropped();
         }
@@ -52,7 +52,8 @@ impl TextIndex {
         Some(Merged { segment, replaced: inputs.iter().map(|segment| segment.id()).collect() })
     }
 
-    fn kept_statistics(
+    /// What is left of segments without the removed documents in `dropped`, whose lengths only the record of removals knows.
+    pub(crate) fn kept_statistics(
         &self,
         inputs: &[Arc<Segment>],
         dropped: &HashSet<u32>,
@@ -90,18 +91,19 @@ fn due(sizes: &[u64]) -> Option<Range<usize>> {
     None
 }
 
-struct Merge<'a> {
-    inputs: &'a [Arc<Segment>],
-    dropped: &'a HashSet<u32>,
+/// The documents of some segments, under the numbers that `place` gives them: ascending as theirs do, None = left out.
+pub(crate) struct Merge<'a, P> {
+    pub inputs: &'a [Arc<Segment>],
+    pub place: P,
     /// Postings left out, per term.
-    dropped_terms: HashMap<String, u32>,
+    pub dropped_terms: HashMap<String, u32>,
 }
 
-impl Merge<'_> {
-    fn write(&mut self, id: u64, kept: CollectionStatistics) -> Segment {
-        let first_doc = self.inputs[0].docs().start;
-        let norms = self.norms(first_doc);
-        let mut writer = SegmentWriter::new(id, kept, first_doc, &norms);
+impl<P: Fn(u32) -> Option<u32>> Merge<'_, P> {
+    /// The segment of what stays, with numbers in `docs`; `kept` counts it.
+    pub fn write(&mut self, id: u64, kept: CollectionStatistics, docs: Range<u32>) -> Segment {
+        let norms = self.norms(&docs);
+        let mut writer = SegmentWriter::new(id, kept, docs.start, &norms);
         self.for_each_term(|term, docs, tfs| {
             if !docs.is_empty() {
                 writer.add(term, docs, tfs);
@@ -111,18 +113,19 @@ impl Merge<'_> {
     }
 
     /// Every posting is dropped; there is nothing to write.
-    fn count_all_dropped(&mut self) {
+    pub fn count_all_dropped(&mut self) {
         self.for_each_term(|_, docs, _| assert!(docs.is_empty(), "all documents are dropped"));
     }
 
-    fn norms(&self, first_doc: u32) -> Vec<u8> {
-        let mut norms = Vec::new();
+    fn norms(&self, docs: &Range<u32>) -> Vec<u8> {
+        let mut norms = vec![0; docs.len()];
         for segment in self.inputs {
-            norms.resize((segment.docs().start - first_doc) as usize, 0);
-            norms.extend(segment.norms());
-        }
-        for doc in self.dropped {
-            norms[(doc - first_doc) as usize] = 0;
+            for (doc, &norm) in segment.docs().zip(segment.norms()).filter(|(_, norm)| **norm != 0)
+            {
+                if let Some(number) = (self.place)(doc) {
+                    norms[(number - docs.start) as usize] = norm;
+                }
+            }
         }
         norms
     }
@@ -157,11 +160,11 @@ impl Merge<'_> {
         let mut left_out = 0;
         while let Some((block_docs, block_tfs, _, _)) = cursor.next_block() {
             for (&doc, &tf) in block_docs.iter().zip(block_tfs) {
-                if self.dropped.contains(&doc) {
-                    left_out += 1;
-                } else {
-                    docs.push(doc);
+                if let Some(number) = (self.place)(doc) {
+                    docs.push(number);
                     tfs.push(tf);
+                } else {
+                    left_out += 1;
                 }
             }
         }

@@ -29,6 +29,34 @@ impl Removed {
         self.docs.keys().copied()
     }
 
+    /// About how much memory this takes.
+    pub fn bytes(&self) -> usize {
+        let terms: usize = self.terms.keys().map(|term| term.len()).sum();
+        self.docs.len() * size_of::<(u32, u32)>()
+            + self.terms.len() * size_of::<(Box<str>, u32)>()
+            + terms
+    }
+
+    /// The same removals under the numbers that `place` gives the documents; those it gives none are left out, with the
+    /// postings `dropped_terms` counts of them.
+    pub fn renumbered(
+        &self,
+        place: impl Fn(u32) -> Option<u32>,
+        dropped_terms: &HashMap<String, u32>,
+    ) -> Self {
+        let mut renumbered = Self::default();
+        for (&doc, &length) in &self.docs {
+            if let Some(number) = place(doc) {
+                renumbered.add_doc(number, length);
+            }
+        }
+        for (term, &count) in &self.terms {
+            let dropped = dropped_terms.get(&**term).copied().unwrap_or(0);
+            renumbered.add_term(term, count.saturating_sub(dropped));
+        }
+        renumbered
+    }
+
     pub fn statistics(&self) -> CollectionStatistics {
         CollectionStatistics { docs: self.docs.len() as u64, total_length: self.total_length }
     }

@@ -4,13 +4,14 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use common::{Random, document, exhaustive, params, search, text};
 use omen_text::{AllDocs, AnalyzedDocument, TextIndex, TextSearchStats};
 
 /// An index and what it must be equal to.
 struct Model {
-    index: TextIndex,
+    index: Arc<TextIndex>,
     /// Every document ever added.
     documents: BTreeMap<u32, AnalyzedDocument>,
     removed: BTreeSet<u32>,
@@ -20,7 +21,7 @@ struct Model {
 impl Model {
     fn new() -> Self {
         Self {
-            index: TextIndex::new(params()),
+            index: Arc::new(TextIndex::new(params())),
             documents: BTreeMap::new(),
             removed: BTreeSet::new(),
             next: 0,
@@ -62,7 +63,36 @@ impl Model {
         let bytes = manifest.segments.iter().rev().map(|segment| segment.bytes().to_vec());
         let index = TextIndex::open(params(), bytes, &manifest.removals).expect("as written");
         assert_eq!(index.stats(), self.index.stats());
-        self.index = index;
+        self.index = Arc::new(index);
+    }
+
+    /// Leaves out what no reader sees, while documents come and go.
+    fn compact(&mut self, random: &mut Random, droppable: impl Fn(u32) -> bool) {
+        let old = Arc::clone(&self.index);
+        let mark = self.next + 1;
+        let mut kept = 0;
+        let number = |doc: u32| {
+            let is_dropped = self.removed.contains(&doc) && droppable(doc);
+            (self.documents.contains_key(&doc) && !is_dropped).then(|| {
+                kept += 1;
+                kept - 1
+            })
+        };
+        let numbers: Vec<Option<u32>> = (0..mark).map(number).collect();
+        let compaction = old.compact(&numbers);
+        for _ in 0..random.below(30) {
+            self.add(random);
+            self.remove(random);
+        }
+        self.index = Arc::new(compaction.finish());
+        let place = |doc: u32| match numbers.get(doc as usize) {
+            Some(number) => *number,
+            None => Some(kept + (doc - mark)),
+        };
+        let documents = std::mem::take(&mut self.documents).into_iter();
+        self.documents = documents.filter_map(|(doc, d)| Some((place(doc)?, d))).collect();
+        self.removed = self.removed.iter().filter_map(|&doc| place(doc)).collect();
+        self.next = (self.next + kept).saturating_sub(mark);
     }
 
     fn check(&self, random: &mut Random) {
@@ -122,6 +152,7 @@ fn any_history_equals_the_rebuilt_index() {
                     model.index.seal((model.next + 1).saturating_sub(back));
                 }
                 3 => model.reopen(),
+                4 => model.compact(&mut random, |doc| !doc.is_multiple_of(5)),
                 _ => {}
             }
             // A reader may still see every third removed document.
@@ -132,6 +163,50 @@ fn any_history_equals_the_rebuilt_index() {
         }
         model.check(&mut random);
     }
+}
+
+#[test]
+fn a_compacted_index_has_nothing_of_what_is_gone() {
+    let (mut random, mut model) = (Random(12), Model::new());
+    for _ in 0..400 {
+        model.add(&mut random);
+    }
+    model.index.seal(model.next + 1);
+    let of_one = model.index.stats();
+    // Twenty generations of the same documents, in segments and in the delta.
+    for round in 0..20 {
+        let first = model.next + 1;
+        let live: Vec<(u32, AnalyzedDocument)> =
+            model.live().map(|(doc, document)| (doc, document.clone())).collect();
+        for (at, (old, document)) in live.into_iter().enumerate() {
+            model.next = first + at as u32;
+            model.index.add(model.next, &document);
+            model.removed.insert(old);
+            model.index.remove(old, &document);
+            model.documents.insert(model.next, document);
+        }
+        if round % 3 == 0 {
+            model.index.seal(model.next + 1);
+        }
+    }
+    let before = model.index.stats();
+    model.compact(&mut random, |_| true);
+    model.check(&mut random);
+    let after = model.index.stats();
+    assert!(
+        before.bytes > 9 * of_one.bytes && after.bytes < 2 * of_one.bytes,
+        "{of_one:?} {before:?} {after:?}"
+    );
+    model.reopen();
+    model.check(&mut random);
+    // Nothing is left when everything is gone.
+    for doc in model.live().map(|(doc, _)| doc).collect::<Vec<_>>() {
+        model.removed.insert(doc);
+        model.index.remove(doc, &model.documents[&doc]);
+    }
+    let numbers = vec![None; model.next as usize + 1];
+    let empty = model.index.compact(&numbers).finish();
+    assert_eq!(empty.stats(), TextIndex::new(params()).stats());
 }
 
 #[test]

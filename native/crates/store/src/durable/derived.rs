@@ -20,7 +20,7 @@ use super::Durable;
 use crate::commit::redo::{Reader, Writer};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::index::bm25::Bm25Index;
+use crate::index::bm25::{Bm25Index, Generation};
 use crate::index::hnsw::HnswIndex;
 use crate::sync::lock;
 
@@ -104,21 +104,24 @@ impl Durable {
                 {
                     continue;
                 }
+                let turn = lock(&bm25.turn);
+                let Generation { text, entries } = &*bm25.generation();
                 let documents = {
                     let _no_commit = lock(&engine.sequencer);
-                    bm25.entries.len()
+                    entries.len()
                 };
                 // Most of the work, while commits go on; what they bring meanwhile is little.
-                bm25.text.seal(documents);
+                text.seal(documents);
                 let oldest = engine.snapshots.oldest();
-                let entries = bm25.entries.view();
-                while bm25.text.merge(|document| entries.dead(document, oldest)).is_some() {}
+                let entries = entries.view();
+                while text.merge(|document| entries.dead(document, oldest)).is_some() {}
                 let (state, commit) = {
                     let _no_commit = lock(&engine.sequencer);
                     // Not the last number given: after a crash, one that has no record is given again.
                     let logged = lock(&self.log).as_ref().map_or(0, LogWriter::last_commit);
                     (TextState::take(bm25), logged)
                 };
+                drop(turn);
                 let bytes = state.encode(commit);
                 write_file(&*self.disk, TEXT_DIR, &index.spec.index_id.to_string(), &bytes)?;
                 bm25.stored_at.store(commit + 1, Ordering::Release);
@@ -154,9 +157,10 @@ struct TextState {
 
 impl TextState {
     fn take(bm25: &Bm25Index) -> Self {
-        let documents = bm25.entries.len();
-        bm25.text.seal(documents);
-        Self { documents, manifest: bm25.text.manifest(), owners: bm25.owners() }
+        let Generation { text, entries } = &*bm25.generation();
+        let documents = entries.len();
+        text.seal(documents);
+        Self { documents, manifest: text.manifest(), owners: bm25.owners() }
     }
 
     fn encode(&self, commit: u64) -> Vec<u8> {
@@ -206,13 +210,15 @@ pub fn decode_text(bytes: &[u8], params: TextIndexParams) -> Result<Option<(Bm25
 
 #[cfg(test)]
 mod tests {
+    use omen_text::{AnalyzedDocument, AnalyzerKind};
+
     use super::*;
     use crate::index::bm25::params;
     use crate::types::TextConfig;
 
     fn index() -> Bm25Index {
         let index = Bm25Index::new(params(TextConfig::Simple, 1.2, 0.75));
-        let document = |text: &str| index.text.analyze(text);
+        let document = |text: &str| AnalyzedDocument::new(AnalyzerKind::Simple, text);
         let rows = ["red fish", "blue fish", "red red wine"];
         index.publish((0..).zip(rows.map(document)).collect(), Vec::new(), 1);
         index.publish(vec![(1, document("green fish"))], vec![(1, document("blue fish"))], 2);
@@ -223,14 +229,16 @@ mod tests {
     fn a_text_index_comes_back_with_its_rows_and_statistics() {
         let original = index();
         let bytes = TextState::take(&original).encode(9);
-        let (again, commit) = decode_text(&bytes, *original.text.params()).unwrap().unwrap();
+        let (again, commit) =
+            decode_text(&bytes, *original.generation().text.params()).unwrap().unwrap();
         assert_eq!(commit, 9);
         assert_eq!(again.owners(), original.owners());
         let found = |index: &Bm25Index, text: &str| {
-            let query = index.text.query(text);
+            let Generation { text: index, entries } = &*index.generation();
+            let query = index.query(text);
             let mut hits = Vec::new();
-            index.text.search(&query, 9, &omen_text::AllDocs, &mut hits);
-            let visible = |doc| index.entries.view().visible(doc, 9);
+            index.search(&query, 9, &omen_text::AllDocs, &mut hits);
+            let visible = |doc| entries.view().visible(doc, 9);
             hits.iter()
                 .filter_map(|h| Some((visible(h.doc)?, h.score.to_bits())))
                 .collect::<Vec<_>>()
@@ -243,7 +251,7 @@ mod tests {
     #[test]
     fn a_damaged_text_file_is_passed_over() {
         let original = index();
-        let params = *original.text.params();
+        let params = *original.generation().text.params();
         let bytes = TextState::take(&original).encode(9);
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();

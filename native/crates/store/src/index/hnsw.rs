@@ -55,6 +55,8 @@ pub struct HnswIndex {
     again_count: AtomicU32,
     /// Counts what changes the graph below its length.
     changes: AtomicU64,
+    /// Vids taken out of it.
+    reclaimed: AtomicU64,
     /// Until commits know of the index.
     building: Mutex<Option<Building>>,
 }
@@ -102,6 +104,7 @@ impl HnswIndex {
             again: Mutex::default(),
             again_count: AtomicU32::new(0),
             changes: AtomicU64::new(0),
+            reclaimed: AtomicU64::new(0),
             building,
         }
     }
@@ -190,7 +193,11 @@ impl HnswIndex {
         }
         let done = AtomicU64::new(0);
         self.changes.fetch_add(1, Ordering::AcqRel);
-        self.graph.remove(is_gone, &self.rows::<V>(), threads, &done, cancel).is_ok()
+        let removed = self.graph.remove(is_gone, &self.rows::<V>(), threads, &done, cancel).is_ok();
+        if removed {
+            self.reclaimed.fetch_add(vids.len() as u64, Ordering::Relaxed);
+        }
+        removed
     }
 
     /// What tells an image of `image` from a later one: nodes, and changes below them.
@@ -338,6 +345,7 @@ impl HnswIndex {
             entry_count: u64::from(published),
             size_bytes: self.graph.memory_bytes() as u64,
             linked_count: u64::from(published.saturating_sub(tail)),
+            reclaimed_count: self.reclaimed.load(Ordering::Relaxed),
         }
     }
 }

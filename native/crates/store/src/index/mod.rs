@@ -84,7 +84,7 @@ impl Index {
             IndexKind::Btree(index) => IndexStatistics {
                 entry_count: index.len() as u64,
                 size_bytes: index.size_bytes() as u64,
-                linked_count: 0,
+                ..IndexStatistics::default()
             },
             IndexKind::Hnsw(index) => index.statistics(),
             IndexKind::Bm25(index) => index.statistics(),

@@ -94,6 +94,26 @@ impl EntryTable {
         self.view().with(number, |e| e.created.store(NEVER, Ordering::Release));
     }
 
+    /// Takes over another table's entries, as they stand while nobody changes them, each at its place here; None = not.
+    /// Nobody may see this table yet, and it has room.
+    pub fn take_over(&self, from: &EntryView, place: impl Fn(u32) -> Option<u32>) {
+        let (view, mut live) = (self.view(), 0);
+        for number in 0..from.len {
+            let Some(place) = place(number) else { continue };
+            let (rid, created, deleted) = from.with(number, |e| {
+                let of = (e.created.load(Ordering::Acquire), e.deleted.load(Ordering::Acquire));
+                (e.rid.load(Ordering::Acquire), of.0, of.1)
+            });
+            view.with(place, |e| {
+                e.rid.store(rid, Ordering::Release);
+                e.deleted.store(deleted, Ordering::Release);
+                e.created.store(created, Ordering::Release);
+            });
+            live += u32::from(created != NEVER && deleted == 0);
+        }
+        self.live.fetch_add(live, Ordering::Relaxed);
+    }
+
     pub fn delete(&self, number: u32, commit: u64) {
         self.view().with(number, |e| e.deleted.store(commit, Ordering::Release));
         self.live.fetch_sub(1, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use super::{PrivateTable, State, Transaction};
 use crate::column::{ColumnRef, ValuesRef};
 use crate::error::{Result, StoreError};
 use crate::index::Index;
-use crate::index::bm25::Bm25Index;
+use crate::index::bm25::{Bm25Index, Generation};
 use crate::table::Table;
 use crate::table::entries::EntryView;
 use crate::types::{SearchMode, SearchStats};
@@ -40,6 +40,7 @@ impl TextQuery {
 
 /// Who may be an answer, as a statement sees it.
 struct Reader<'a> {
+    generation: Arc<Generation>,
     entries: EntryView,
     private: Option<&'a PrivateTable>,
     filter: Option<&'a [u8]>,
@@ -67,7 +68,7 @@ impl Transaction {
         let bm25 = index.bm25().ok_or_else(|| StoreError::internal("not a bm25 index"))?;
         // Every text of the table has its part in the statistics, and so in every score.
         self.note_table_read(&state, &table)?;
-        Ok(TextQuery { query: bm25.text.query(query), index })
+        Ok(TextQuery { query: bm25.generation().text.query(query), index })
     }
 
     fn text_reader<'a>(
@@ -76,8 +77,10 @@ impl Transaction {
         query: &TextQuery,
         filter: Option<&'a [u8]>,
     ) -> Reader<'a> {
+        let generation = query.bm25().generation();
         Reader {
-            entries: query.bm25().entries.view(),
+            entries: generation.entries.view(),
+            generation,
             private: state.tables.get(&table.relation_id),
             filter,
             snapshot: state.snapshot.number,
@@ -140,7 +143,7 @@ impl Transaction {
         for (_, rid) in own_scores(&reader, query) {
             set(rid);
         }
-        query.bm25().text.matches(&query.query, |document| {
+        reader.generation.text.matches(&query.query, |document| {
             if let Some(rid) = reader.accept(document) {
                 set(rid);
             }
@@ -203,7 +206,7 @@ fn best_documents(
     k: usize,
     exhaustive: bool,
 ) -> (Vec<(f32, u32)>, omen_text::TextSearchStats) {
-    let text = &query.bm25().text;
+    let text = &reader.generation.text;
     let accepts = |document: u32| reader.accept(document).is_some();
     let mut hits: Vec<ScoredDoc> = Vec::new();
     let mut wanted = if exhaustive { usize::MAX } else { k.saturating_add(1) };

@@ -13,5 +13,6 @@ mod recovery;
 mod removal;
 mod rows;
 mod search;
+mod space;
 mod stress;
 mod upkeep;

@@ -126,7 +126,7 @@ fn check_text(index: &Index, present: &Bm25Index, table: &Table, columns: &Colum
     let IndexMethod::Bm25 { config, k1, b } = index.spec.method else { return Ok(()) };
     let fresh = Bm25Index::new(params(config, k1, b));
     fill_text(index, &fresh, table, columns, || Ok(()))?;
-    let (found, wanted) = (present.text.stats(), fresh.text.stats());
+    let (found, wanted) = (present.generation().text.stats(), fresh.generation().text.stats());
     if (found.docs, found.total_length) != (wanted.docs, wanted.total_length) {
         return Err(disagrees(index, "statistics"));
     }
@@ -173,10 +173,11 @@ fn terms(
 
 /// (row, bits of the score) of the live documents that hold a term, by row.
 fn scores(index: &Bm25Index, owners: &HashMap<u32, u32>, term: &str) -> Vec<(u32, u32)> {
-    let query = index.text.query_term(term);
+    let text = &index.generation().text;
+    let query = text.query_term(term);
     let mut hits = Vec::new();
     let is_live = |document: u32| owners.contains_key(&document);
-    index.text.search(&query, owners.len(), &is_live, &mut hits);
+    text.search(&query, owners.len(), &is_live, &mut hits);
     let mut scores: Vec<(u32, u32)> =
         hits.iter().map(|hit| (owners[&hit.doc], hit.score.to_bits())).collect();
     scores.sort_unstable();

@@ -1,0 +1,199 @@
+//! Space stays bounded under updates: twenty updates of every row leave less than twice what one leaves, in memory and on
+//! disk, for tables with a full-text index; and searches beside the clearing up see every row once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use omen_disk::{Disk, MemoryDisk, MemoryKv};
+use omen_store::*;
+
+use super::common::*;
+
+const T: u32 = 20_000;
+const WORDS: u32 = 20_001;
+const AGAIN: u32 = 20_002;
+const ROWS: i32 = 3000;
+
+fn body(random: &mut Random) -> Cell {
+    let words: Vec<String> = (0..12).map(|_| format!("word{}", random.below(400))).collect();
+    text(&format!("everywhere {}", words.join(" ")))
+}
+
+/// Updates every row, some hundred in a transaction.
+fn update_all(db: &Db, specs: &[ColumnSpec], rids: &[u32], mut cell: impl FnMut() -> Cell) {
+    for part in rids.chunks(300) {
+        db.run(|tx| {
+            for &rid in part {
+                tx.update(T, rid, specs, &[1], vec![cell()]);
+            }
+        });
+    }
+}
+
+/// Waits for what the engine does by itself.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn memory_bytes(db: &Db, index: u32) -> u64 {
+    let table = db.engine.relation_statistics(T).unwrap().size_bytes;
+    table + db.engine.index_statistics(index).unwrap().size_bytes
+}
+
+fn disk_bytes(disk: &MemoryDisk, folder: &str) -> u64 {
+    let length = |path: String| match disk.open(&path) {
+        Ok(file) => file.len().unwrap(),
+        Err(_) => disk_bytes(disk, &path),
+    };
+    let names = disk.list(folder).unwrap_or_default();
+    names.iter().map(|name| length(format!("{folder}/{name}"))).sum()
+}
+
+fn hits(tx: &Tx, index: u32, words: &str) -> Vec<(u32, u64)> {
+    let query = tx.handle.text_query(index, words).unwrap();
+    let (mut rids, mut scores) = (vec![0; 2 * ROWS as usize], vec![0.0; 2 * ROWS as usize]);
+    let (n, _) = tx
+        .handle
+        .text_search(index, &query, rids.len(), None, SearchMode::Auto, &mut rids, &mut scores)
+        .unwrap();
+    rids.into_iter().zip(scores).take(n).map(|(rid, score)| (rid, score.to_bits())).collect()
+}
+
+/// A database with files, its table and one index over column 1.
+fn stored(column: ColumnSpec, index: IndexSpec) -> (Arc<MemoryDisk>, Db, [ColumnSpec; 2]) {
+    let disk = Arc::new(MemoryDisk::new());
+    let kv = Arc::new(MemoryKv::open(Arc::clone(&disk) as Arc<dyn Disk>).unwrap());
+    let db = Db::open(Storage::Durable { disk: Arc::clone(&disk) as Arc<dyn Disk>, kv });
+    let specs = [INT, column];
+    db.run(|tx| {
+        tx.handle.create_relation(T, &specs, false).unwrap();
+        tx.create_index(index).unwrap();
+    });
+    (disk, db, specs)
+}
+
+/// Twenty updates of every row against one. `file_folders`: where their files lie.
+fn stays_bounded(
+    (disk, db, specs): (Arc<MemoryDisk>, Db, [ColumnSpec; 2]),
+    index: u32,
+    file_folders: &[&str],
+    mut cell: impl FnMut() -> Cell,
+) -> Db {
+    let rids = db.run(|tx| {
+        let rows: Vec<Row> = (0..ROWS).map(|key| vec![Cell::Int(key), cell()]).collect();
+        tx.insert(T, &specs, &rows)
+    });
+    let on_disk = |db: &Db| {
+        // Numbers of vectors are free after a second one.
+        db.checkpoint();
+        db.checkpoint();
+        file_folders.iter().map(|folder| disk_bytes(&disk, folder)).sum::<u64>()
+    };
+    update_all(&db, &specs, &rids, &mut cell);
+    let (memory, files) = (memory_bytes(&db, index), on_disk(&db));
+    for _ in 0..19 {
+        update_all(&db, &specs, &rids, &mut cell);
+        db.checkpoint();
+    }
+    eventually("the memory of one update, twice", || memory_bytes(&db, index) < 2 * memory);
+    let after = on_disk(&db);
+    assert!(after < 2 * files, "{files} bytes of files after one update, {after} after twenty");
+    db
+}
+
+#[test]
+fn twenty_updates_of_every_text_take_less_than_twice_the_room_of_one() {
+    let mut random = Random(5);
+    let database = stored(TEXT, bm25(WORDS, T, 1));
+    let db = stays_bounded(database, WORDS, &["rows", "text"], || body(&mut random));
+    let statistics = db.engine.index_statistics(WORDS).unwrap();
+    assert_eq!(statistics.entry_count, ROWS as u64);
+    assert!(statistics.reclaimed_count > 17 * ROWS as u64, "{statistics:?}");
+    // Scores are those of an index made from the rows.
+    db.run(|tx| tx.create_index(bm25(AGAIN, T, 1)).unwrap());
+    db.run(|tx| {
+        for words in ["everywhere", "word1 word2", "word399 word17 word7", "nowhere"] {
+            assert_eq!(hits(tx, WORDS, words), hits(tx, AGAIN, words), "{words}");
+        }
+    });
+}
+
+#[test]
+fn vacuum_gives_back_dead_documents_that_no_snapshot_sees() {
+    let db = Db::memory();
+    let specs = [INT, TEXT];
+    let rids = db.run(|tx| {
+        tx.handle.create_relation(T, &specs, false).unwrap();
+        tx.create_index(bm25(WORDS, T, 1)).unwrap();
+        let rows: Vec<Row> = (0..300).map(|key| vec![Cell::Int(key), text("old word")]).collect();
+        tx.insert(T, &specs, &rows)
+    });
+    let old = db.begin(Isolation::RepeatableRead);
+    old.statement();
+    let seen = hits(&old, WORDS, "word");
+    // Too few for the engine to begin by itself.
+    update_all(&db, &specs, &rids[..100], || text("new word"));
+    let vacuum = |full| {
+        if let Pending::Wait(token) = db.engine.vacuum(T, full, &db.channel).unwrap() {
+            db.tokens.wait(token);
+        }
+        db.engine.index_statistics(WORDS).unwrap().reclaimed_count
+    };
+    assert_eq!(vacuum(true), 0);
+    assert_eq!(hits(&old, WORDS, "old").len(), 300);
+    assert_eq!(hits(&old, WORDS, "word").len(), seen.len());
+    old.handle.abort();
+    assert_eq!(vacuum(false), 100);
+    db.run(|tx| {
+        assert_eq!((hits(tx, WORDS, "old").len(), hits(tx, WORDS, "new").len()), (200, 100));
+    });
+    // One in thirty is worth it for FULL only.
+    db.run(|tx| rids[..10].iter().for_each(|&rid| tx.delete(T, rid)));
+    assert_eq!(vacuum(false), 100);
+    assert_eq!(vacuum(true), 110);
+    db.run(|tx| assert_eq!(hits(tx, WORDS, "word").len(), 290));
+}
+
+/// Every text has the word, so each search finds every row once, whichever generation it walks.
+#[test]
+fn searches_beside_compactions_see_every_row_once() {
+    let db = Db::memory();
+    let specs = [INT, TEXT];
+    let mut random = Random(7);
+    let rids = db.run(|tx| {
+        tx.handle.create_relation(T, &specs, false).unwrap();
+        tx.create_index(bm25(WORDS, T, 1)).unwrap();
+        let rows: Vec<Row> = (0..ROWS).map(|key| vec![Cell::Int(key), body(&mut random)]).collect();
+        tx.insert(T, &specs, &rows)
+    });
+    let running = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut searches = 0;
+            while running.load(Ordering::Relaxed) || searches == 0 {
+                let tx = db.begin(Isolation::RepeatableRead);
+                tx.statement();
+                for _ in 0..3 {
+                    let mut found: Vec<u32> =
+                        hits(&tx, WORDS, "everywhere").into_iter().map(|(rid, _)| rid).collect();
+                    found.sort_unstable();
+                    assert_eq!(found, rids, "search {searches}");
+                }
+                tx.handle.abort();
+                searches += 1;
+            }
+        });
+        for _ in 0..6 {
+            update_all(&db, &specs, &rids, || body(&mut random));
+        }
+        running.store(false, Ordering::Relaxed);
+        reader.join().expect("the reader ends");
+    });
+    let reclaimed = || db.engine.index_statistics(WORDS).unwrap().reclaimed_count;
+    eventually("compactions have run", || reclaimed() > 2 * ROWS as u64);
+}
