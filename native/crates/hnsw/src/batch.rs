@@ -108,7 +108,10 @@ impl HnswGraph {
                 return Err(Cancelled);
             }
             build.store_scale(node);
-            self.link_with(node, source, build.codes, &mut scratch);
+            if let Some(twin) = self.link_with(node, source, build.codes, &mut scratch) {
+                // Of a form whose equals are not known beforehand.
+                self.join(twin, node);
+            }
             options.progress.fetch_add(1, Ordering::Relaxed);
         }
         while done < linked.len() {

@@ -90,7 +90,7 @@ impl<P: Space> Beam<'_, P> {
         let mut next = self.graph.next_twin(of.node());
         while let Some(node) = next {
             let twin = Candidate::new(of.distance(), node);
-            // A node met before ends the walk on a chain that a damaged file bent into a ring.
+            // Met before: chains may share their end, after a removal that was cut short.
             if !scratch.nearest.admits(twin) || !scratch.visited.insert(node) {
                 return;
             }

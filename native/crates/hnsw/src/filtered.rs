@@ -159,7 +159,7 @@ impl<P: Space, F: NodeFilter> FilteredBeam<'_, P, F> {
                 scratch.spare.frontier.push(twin);
                 return;
             }
-            // A node met before ends the walk on a chain that a damaged file bent into a ring.
+            // Met before: chains may share their end, after a removal that was cut short.
             if !scratch.visited.insert(node) {
                 return;
             }

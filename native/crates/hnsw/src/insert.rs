@@ -58,7 +58,9 @@ impl HnswGraph {
         if self.exact(source, node).is_defined() {
             self.encode(node, source, &mut scratch.floats);
             let codes = self.codes().filter(|codes| codes.can_guide_building());
-            self.link_with(node, source, codes, scratch);
+            if let Some(twin) = self.link_with(node, source, codes, scratch) {
+                self.join(twin, node);
+            }
         }
         self.complete(node);
     }
@@ -95,14 +97,15 @@ impl HnswGraph {
         }
     }
 
-    /// Links a prepared node, traversing by `codes` if there are any.
+    /// Links a prepared node, traversing by `codes` if there are any; or leaves it and names a linked node that has the same
+    /// vector.
     pub(crate) fn link_with<S: VectorSource>(
         &self,
         node: u32,
         source: &S,
         codes: Option<&Codes>,
         scratch: &mut InsertScratch,
-    ) {
+    ) -> Option<u32> {
         let level = self.level_of(node);
         let mut entry = self.entry();
         let mut rising = None;
@@ -116,16 +119,16 @@ impl HnswGraph {
         let Some(entry) = entry else {
             self.prepare_upper(node, level);
             self.set_entry(node);
-            return;
+            return None;
         };
         let top = self.level_of(entry);
         if top >= level {
             rising = None;
         }
         let highest = level.min(top);
-        if let Some(twin) = self.choose(node, source, codes, (entry, highest), scratch) {
-            self.join(twin, node);
-            return;
+        let twin = self.choose(node, source, codes, (entry, highest), scratch);
+        if twin.is_some() {
+            return twin;
         }
         self.prepare_upper(node, level);
         let exact = self.exact(source, node);
@@ -149,6 +152,7 @@ impl HnswGraph {
         if rising.is_some() {
             self.set_entry(node);
         }
+        None
     }
 
     /// Fills `scratch.chosen` for levels 0..=`highest`, or returns a linked node that has the same vector. Starts from the
@@ -220,7 +224,7 @@ impl HnswGraph {
         None
     }
 
-    /// Puts `node` into the chain of nodes whose vector equals `first`'s.
+    /// Puts `node`, which is in no chain, into that of the nodes whose vector equals `first`'s.
     pub(crate) fn join(&self, first: u32, node: u32) {
         let _writer = self.lock_node(first);
         let head = self.twin_slot(first);

@@ -99,7 +99,9 @@ impl HnswGraph {
         let mut scratch = InsertScratch::new();
         for node in orphans.into_iter().filter(|&node| self.entry() != Some(node)) {
             // Too little that is live was near: it looks for neighbours as a new node does.
-            self.link_with(node, source, codes, &mut scratch);
+            if let Some(twin) = self.link_with(node, source, codes, &mut scratch) {
+                self.move_chain(twin, node);
+            }
         }
         self.reconnect(nodes, source, |node| removal.is_removed(node));
         // Searches that began before may stand on a removed node; later ones cannot come there.
@@ -148,6 +150,23 @@ impl HnswGraph {
         // Chains that were cut short count for less; the count only tells whether to look at all.
         let hanging = (0..nodes).filter(|&node| self.next_twin(node).is_some()).count();
         self.twin_count.store(hanging as u32, Ordering::Relaxed);
+    }
+
+    /// Hangs `node`, with what hangs off it, off a linked node with the same vector. Unlike a new node it may be there
+    /// already, or `first` off it.
+    fn move_chain(&self, first: u32, node: u32) {
+        let next = |&at: &u32| self.next_twin(at);
+        if std::iter::successors(Some(first), next).any(|at| at == node) {
+            return;
+        }
+        let _writer = self.lock_node(first);
+        let own = std::iter::successors(Some(node), next).take_while(|&at| at != first);
+        let last = own.last().expect("a chain has its head");
+        // From the end, as in `mend_chains`.
+        let rest = self.twin_slot(first).load(Ordering::Relaxed);
+        self.twin_slot(last).store(rest, Ordering::Release);
+        self.twin_slot(first).store(node + 1, Ordering::Release);
+        self.twin_count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Joins `node` past the removed nodes among its links on a level; true when too few were left.

@@ -50,6 +50,31 @@ fn half_removed_and_given_again_is_as_good_as_fresh() {
     }
 }
 
+/// An equal vector under a lower number, given again, is linked by itself; the other, torn off, joins it with all its chain.
+#[test]
+fn a_chain_that_moves_loses_nobody() {
+    let mut rows = Rows::clustered(600, 64, 87);
+    for equal in [7, 13, 302] {
+        rows.floats.copy_within(5 * 64..6 * 64, equal * 64);
+    }
+    let graph = HnswGraph::new(params(Metric::L2));
+    for nodes in [0..5, 6..7, 8..302, 303..600, 302..303, 5..6, 7..8] {
+        insert_all(&graph, &rows, nodes);
+    }
+    let equals = [5, 7, 13, 302];
+    let (all, _) = search(&graph, &rows, rows.vector(5), (4, 60), &AllNodes);
+    assert_eq!(all.iter().map(|hit| hit.node).collect::<Vec<_>>(), equals);
+    for round in 0..3 {
+        // What is around them goes, and once they are alone there is nothing more to take.
+        remove(&graph, &rows, |node| node < 590 && !equals.contains(&node));
+        let (all, _) = search(&graph, &rows, rows.vector(5), (4, 60), &AllNodes);
+        assert_eq!(all.iter().map(|hit| hit.node).collect::<Vec<_>>(), equals, "round {round}");
+        let mut image = Vec::new();
+        graph.write_image(graph.len(), &mut image).expect("memory takes all");
+        HnswGraph::read_image(&mut &image[..]).map(|_| ()).expect("chains have an end");
+    }
+}
+
 #[test]
 fn equal_vectors_outlive_the_first_of_them() {
     let mut rows = Rows::clustered(2_000, 12, 82);

@@ -122,9 +122,7 @@ impl Image<'_> {
         if self.words(0).fold(0, u32::max) > nodes {
             return Err(ImageError::Corrupt("link"));
         }
-        if self.words(3).fold(0, u32::max) > nodes {
-            return Err(ImageError::Corrupt("link to an equal node"));
-        }
+        self.check_chains()?;
         let m = self.header.params.m as usize;
         for (node, block) in self.words(1).enumerate().filter(|(_, block)| *block != 0) {
             let level = self.level_of(node as u32);
@@ -150,6 +148,34 @@ impl Image<'_> {
         let raised = |node: u32| self.level_of(node) == 0 || self.word(1, node as usize) != 0;
         if entry > 0 && !raised(entry - 1) {
             return Err(ImageError::Corrupt("entry node"));
+        }
+        Ok(())
+    }
+
+    /// Every chain of equal nodes comes to an end: whoever walks one need not fear a ring. Two may share their end, which is
+    /// what a removal leaves that was cut short.
+    fn check_chains(&self) -> Result<(), ImageError> {
+        let corrupt = ImageError::Corrupt("link to an equal node");
+        let nodes = self.header.nodes;
+        let longest = self.words(3).fold(0, u32::max);
+        if longest > nodes {
+            return Err(corrupt);
+        }
+        if longest == 0 {
+            return Ok(());
+        }
+        // For each node the walk that met it first, plus one.
+        let mut met = vec![0; nodes as usize];
+        for start in 0..nodes {
+            let mut at = start;
+            while met[at as usize] == 0 {
+                met[at as usize] = start + 1;
+                match self.word(3, at as usize).checked_sub(1) {
+                    Some(next) if met[next as usize] == start + 1 => return Err(corrupt),
+                    Some(next) => at = next,
+                    None => break,
+                }
+            }
         }
         Ok(())
     }
