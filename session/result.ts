@@ -33,7 +33,10 @@ export interface CopyShape {
   readonly columnCount: number;
 }
 
-/** COPY data from the client, chunk by chunk; undefined = CopyDone. A promise when nothing is there yet. Throws 57014 on CopyFail. */
+/**
+ * COPY data from the client, chunk by chunk; undefined = CopyDone. A promise when nothing is there yet. A chunk is the caller's
+ * until the next call. Throws 57014 on CopyFail.
+ */
 export interface CopySource {
   next(): Uint8Array | undefined | Promise<Uint8Array | undefined>;
 }

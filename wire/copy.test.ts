@@ -2,6 +2,8 @@
 import { expect, test } from "vitest";
 import { CopyInbox } from "./copy.ts";
 
+const EMPTY = new Uint8Array(0);
+
 const bytes = (length: number, fill: number): Uint8Array => new Uint8Array(length).fill(fill);
 
 async function take(inbox: CopyInbox): Promise<number[]> {
@@ -39,6 +41,23 @@ test("more small chunks than a block holds", async () => {
   for (let i = 0; i < 200; i++) inbox.offer(bytes(1000, i));
   inbox.done();
   expect(await take(inbox)).toEqual(Array.from({ length: 200_000 }, (_, i) => Math.floor(i / 1000)));
+});
+
+test("the memory of a chunk is used again, and never while it or what follows it is still wanted", async () => {
+  const inbox = new CopyInbox(() => undefined);
+  const memories = new Set<ArrayBufferLike>();
+  for (let i = 0; i < 30; i++) {
+    for (let part = 0; part < 3; part++) inbox.offer(bytes(20_000 + i, i));
+    const taken: number[] = [];
+    while (taken.length < 3 * (20_000 + i)) {
+      const chunk = (await inbox.next()) ?? EMPTY;
+      inbox.offer(EMPTY);
+      memories.add(chunk.buffer);
+      taken.push(...chunk);
+    }
+    expect(taken.every((byte) => byte === i % 256)).toBe(true);
+  }
+  expect(memories.size).toBeLessThan(10);
 });
 
 test("who waits goes on with the next chunk; room is told once a full inbox was emptied", async () => {

@@ -1,6 +1,8 @@
 // CopyData on its way from the connection to the COPY that waits for it. The connection offers chunks as they arrive and
 // stops reading the socket while `isFull`; the COPY takes them one by one and asks for more. They are copied into blocks,
 // because the memory they came in is used again; so the rows of clients that send each as a message of its own are joined.
+// The blocks are used again as well: memory outside of V8's heap that comes and goes with the data would make it collect its
+// heap, catalogues and all, every few dozen megabytes.
 import type { CopySource } from "../session/result.ts";
 
 /** Chunks waiting beyond this stop the socket: COPY memory stays small whatever the client's speed. */
@@ -19,6 +21,10 @@ export class CopyInbox implements CopySource {
   /** The block being filled, behind all of `#chunks`. */
   #block: Uint8Array = EMPTY;
   #blockLength = 0;
+  /** The chunk given out last, the caller's until it asks for another. */
+  #given: Uint8Array = EMPTY;
+  /** Blocks to fill again. */
+  readonly #idle: Uint8Array[] = [];
   #queuedBytes = 0;
   #outcome: Outcome | undefined;
   #wake: (() => void) | undefined;
@@ -43,7 +49,9 @@ export class CopyInbox implements CopySource {
     this.#queuedBytes += chunk.length;
     if (this.#blockLength + chunk.length > this.#block.length) {
       this.#sealBlock();
-      this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK_BYTES, chunk.length));
+      this.#block =
+        (chunk.length <= BLOCK_BYTES ? this.#idle.pop() : undefined) ??
+        Buffer.allocUnsafeSlow(Math.max(BLOCK_BYTES, chunk.length));
     }
     this.#block.set(chunk, this.#blockLength);
     this.#blockLength += chunk.length;
@@ -59,18 +67,27 @@ export class CopyInbox implements CopySource {
   }
 
   next(): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    this.#takeBack();
     // A failure counts at once: what is still queued belongs to a copy that will be undone.
     if (this.#outcome?.kind === "failed") throw this.#outcome.error;
     if (this.#first === this.#chunks.length) this.#restock();
     const chunk = this.#chunks[this.#first];
     if (chunk !== undefined) {
       this.#first += 1;
+      this.#given = chunk;
       return chunk;
     }
     if (this.#outcome !== undefined) return undefined;
     return new Promise<void>((resolve) => {
       this.#wake = resolve;
     }).then(() => this.next());
+  }
+
+  /** The chunk given out last has been read. */
+  #takeBack(): void {
+    const block = this.#given.buffer;
+    this.#given = EMPTY;
+    if (block.byteLength === BLOCK_BYTES) this.#idle.push(new Uint8Array(block));
   }
 
   /** All chunks were taken: the joined ones come next, and the connection may send more. */

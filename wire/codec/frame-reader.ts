@@ -4,6 +4,7 @@
 // memory grows with the bytes received and never with the length announced.
 //
 // A frame is checked against the limit of its kind as soon as its header is here. What a frame means is no affair of this file.
+import { must } from "../../common/assert.ts";
 import { SqlError, SqlState } from "../../common/error.ts";
 
 /** PostgreSQL's MAX_STARTUP_PACKET_LENGTH. */
@@ -90,13 +91,37 @@ export class FrameReader {
     this.#check(type, length);
     const frameBytes = typeBytes + length;
     if (this.bufferedBytes < frameBytes) return false;
-    if (this.#head.length - this.#offset < frameBytes) this.#join();
     this.type = type;
+    if (this.#head.length - this.#offset < frameBytes) {
+      this.buffer = this.#takeAcross(frameBytes);
+      this.start = headerBytes;
+      this.end = frameBytes;
+      return true;
+    }
     this.buffer = this.#head;
     this.start = this.#offset + headerBytes;
     this.end = this.#offset + frameBytes;
     this.#offset = this.end;
     return true;
+  }
+
+  /**
+   * The frame of this length that begins in the head and ends behind it, in memory of its own. The chunk it ends in becomes the
+   * head as it is: of a long pipeline only the frames that cross borders are copied.
+   */
+  #takeAcross(frameBytes: number): Buffer {
+    const frame = Buffer.allocUnsafe(frameBytes);
+    let filled = this.#head.copy(frame, 0, this.#offset);
+    let used = 0;
+    while (filled < frameBytes) {
+      this.#head = must(this.#rest[used], "the frame's bytes are here");
+      this.#offset = this.#head.copy(frame, filled);
+      filled += this.#offset;
+      this.#restBytes -= this.#head.length;
+      used += 1;
+    }
+    this.#rest.splice(0, used);
+    return frame;
   }
 
   /** What came after the current frame, taken out of the reader: the bytes of a TLS handshake follow an SSLRequest. */

@@ -307,10 +307,19 @@ impl Engine {
         read(&self.catalog).changes(version)
     }
 
+    /// Bytes of the rows and vectors of a relation that is loaded and not temporary; 0 for others.
+    pub(crate) fn loaded_bytes(&self, relation_id: u32) -> u64 {
+        let slot = read(&self.tables).get(&relation_id).cloned();
+        let table = slot.and_then(|slot| slot.loaded.get().cloned());
+        table.filter(|t| !t.temporary).map_or(0, |table| {
+            let rows = read(&table.data).size_bytes() as u64;
+            rows + table.vectors_bytes()
+        })
+    }
+
     pub fn relation_statistics(&self, relation_id: u32) -> Result<RelationStatistics> {
         let table = self.table(relation_id)?;
-        let vectors: u64 =
-            table.vector_columns().iter().map(|(_, v)| u64::from(v.len()) * v.vector_bytes()).sum();
+        let vectors = table.vectors_bytes();
         let data = read(&table.data);
         Ok(RelationStatistics {
             row_count: data.live,

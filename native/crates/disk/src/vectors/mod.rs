@@ -9,10 +9,13 @@
 //! that is what makes the returned slices sound. Writing a slot again with the same numbers is allowed, because
 //! replaying the log does so.
 //!
+//! A load that is not committed yet has segments of its own (`load`), which the column adopts as they are.
+//!
 //! Durability is the caller's plan: `sync` at checkpoints, and before that the log carries the vectors. On open only
 //! slots below the caller's high-water mark count; the file may hold more, which is ignored and overwritten.
 
 mod format;
+mod load;
 mod segment;
 mod table;
 
@@ -20,8 +23,11 @@ use crate::disk::{Disk, create_dir_durably};
 use crate::error::{DiskError, DiskErrorKind, Result};
 use format::Layout;
 use segment::Segment;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use table::SegmentTable;
+
+pub use load::VectorLoad;
 
 /// pgvector's limit for the type `vector`.
 pub const MAX_DIM: usize = 16_000;
@@ -47,6 +53,11 @@ impl VectorOptions {
     }
 }
 
+/// The number of a segment by the name of its file.
+fn number_of(name: &str) -> Option<u32> {
+    name.strip_suffix(".seg")?.parse().ok()
+}
+
 /// The vectors of one (table, column).
 pub struct VectorSegments {
     disk: Arc<dyn Disk>,
@@ -55,6 +66,8 @@ pub struct VectorSegments {
     segments: SegmentTable,
     /// Held while a segment is added, so that two writers do not create the same file.
     growing: Mutex<()>,
+    /// Names that files of loads have had.
+    load_names: Arc<AtomicU32>,
 }
 
 impl VectorSegments {
@@ -78,6 +91,7 @@ impl VectorSegments {
             layout: Layout::new(options.dim, options.segment_rows),
             segments: SegmentTable::new(),
             growing: Mutex::new(()),
+            load_names: Arc::default(),
             disk,
             dir,
         };
@@ -95,13 +109,16 @@ impl VectorSegments {
             self.segments.insert(number, segment);
         }
         for name in self.disk.list(&self.dir)? {
-            let number: Option<u32> =
-                name.strip_suffix(".seg").and_then(|number| number.parse().ok());
-            if number.is_none_or(|number| number >= needed) {
+            if number_of(&name).is_none_or(|number| number >= needed) {
                 self.disk.remove(&format!("{}/{name}", self.dir))?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a file in the folder of a column is one of its segments.
+    pub fn is_segment(name: &str) -> bool {
+        number_of(name).is_some()
     }
 
     fn path(&self, number: u32) -> String {
@@ -151,13 +168,39 @@ impl VectorSegments {
         let mut created = None;
         for number in 0..=number {
             if self.segments.get(number).is_none() {
-                let segment =
-                    Segment::create(&*self.disk, &self.path(number), self.layout, number)?;
+                let segment = Segment::create(&*self.disk, &self.path(number), self.layout)?;
+                segment.set_number(number)?;
                 created = Some(self.segments.insert(number, segment));
             }
         }
         let Some(segment) = created else { unreachable!("segment {number} was missing") };
         Ok(segment)
+    }
+
+    /// Vectors in a segment.
+    pub fn segment_rows(&self) -> u32 {
+        self.layout.rows as u32
+    }
+
+    /// A place for vectors that a commit may bring later.
+    pub fn begin_load(&self) -> VectorLoad {
+        let (disk, dir) = (Arc::clone(&self.disk), self.dir.clone());
+        VectorLoad::new(disk, dir, self.layout, Arc::clone(&self.load_names))
+    }
+
+    /// Takes the first `count` segments of a load as segments `first` and following, none of which may exist; those below
+    /// are made where they are missing. The load's other vectors are gone. Durable after the next `sync`.
+    pub fn adopt(&self, first: u32, load: &mut VectorLoad, count: u32) -> Result<()> {
+        if first > 0 {
+            self.segment_for_write(first - 1)?;
+        }
+        let _one = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        for (number, mut segment) in (first..).zip(load.take_segments(count)) {
+            segment.set_number(number)?;
+            segment.rename(&*self.disk, self.path(number))?;
+            self.segments.insert(number, segment);
+        }
+        Ok(())
     }
 
     /// Lets a slot be written anew, with other numbers. One that was never written may be released too.
@@ -256,7 +299,18 @@ impl VectorSegments {
         self.segments.iter().count() as u64 * self.layout.file_bytes()
     }
 
-    /// Removes the column's files from `disk`. Values still open stay readable.
+    /// Removes the files that loads of the column `name` left when the process ended. Nobody may have it open.
+    pub fn remove_loads(disk: &dyn Disk, name: &str) -> Result<()> {
+        let dir = format!("vec/{name}");
+        for name in disk.list(&dir)?.iter().filter(|name| load::is_load(name)) {
+            disk.remove(&format!("{dir}/{name}"))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the column's files from `disk`. Values still open stay readable. A load that was given up removes its own
+    /// at the same time: whoever comes second finds them gone, and a folder it has just put one into is left to the next
+    /// start.
     pub fn remove(disk: &dyn Disk, name: &str) -> Result<()> {
         let dir = format!("vec/{name}");
         let names = match disk.list(&dir) {
@@ -264,8 +318,14 @@ impl VectorSegments {
             other => other?,
         };
         for name in names {
-            disk.remove(&format!("{dir}/{name}"))?;
+            match disk.remove(&format!("{dir}/{name}")) {
+                Err(error) if error.kind == DiskErrorKind::NotFound && load::is_load(&name) => {}
+                other => other?,
+            }
         }
-        disk.remove_dir(&dir)
+        match disk.remove_dir(&dir) {
+            Err(_) if disk.list(&dir)?.iter().any(|name| load::is_load(name)) => Ok(()),
+            other => other,
+        }
     }
 }

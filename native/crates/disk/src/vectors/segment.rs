@@ -24,16 +24,29 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// Creates the file at its full length, so that the mapping never has to move.
-    pub fn create(disk: &dyn Disk, path: &str, layout: Layout, number: u32) -> Result<Self> {
+    /// Creates the file at its full length, so that the mapping never has to move, and without a header (`set_number`).
+    pub fn create(disk: &dyn Disk, path: &str, layout: Layout) -> Result<Self> {
         if disk.exists(path)? {
             // Left by an attempt that failed half-way: were it in use, this process would have it open.
             disk.remove(path)?;
         }
         let file = disk.create(path)?;
         file.allocate(layout.file_bytes())?;
-        file.write_at(0, &layout.encode_header(number))?;
         Self::map(file, path, layout, true)
+    }
+
+    /// Writes the header: the file is segment `number` from now on.
+    pub fn set_number(&self, number: u32) -> Result<()> {
+        let written = self.file.write_at(0, &self.layout.encode_header(number));
+        self.dirty.store(true, Ordering::Release);
+        written
+    }
+
+    /// Gives the file another name in its folder, in place of a file that has it.
+    pub fn rename(&mut self, disk: &dyn Disk, path: String) -> Result<()> {
+        disk.rename(&self.path, &path)?;
+        self.path = path;
+        Ok(())
     }
 
     pub fn open(disk: &dyn Disk, path: &str, layout: Layout, number: u32) -> Result<Self> {

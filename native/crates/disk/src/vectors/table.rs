@@ -46,6 +46,12 @@ impl SegmentTable {
         stored
     }
 
+    /// The segments, in the order of their numbers.
+    pub fn into_segments(self) -> impl Iterator<Item = Segment> {
+        let buckets = self.buckets.into_iter().filter_map(OnceLock::into_inner);
+        buckets.flatten().filter_map(OnceLock::into_inner)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Segment> {
         self.buckets.iter().filter_map(OnceLock::get).flatten().filter_map(OnceLock::get)
     }

@@ -52,8 +52,12 @@ impl super::ChunkChange {
 }
 
 impl CommitRequest {
-    /// Whether rows worth `limit` bytes can go to files before the commit has a number.
+    /// Whether vectors, or rows worth `limit` bytes, can go to files before the commit has a number.
     pub fn is_bulk(&self, limit: usize) -> bool {
+        self.has_streams() || self.has_chunks(limit)
+    }
+
+    fn has_chunks(&self, limit: usize) -> bool {
         self.tables
             .iter()
             .filter(|t| !t.has_new_vectors())
@@ -64,7 +68,7 @@ impl CommitRequest {
 
     /// Writes whole chunks of tables without new vectors, if they are worth `limit` bytes. Needs no lock of the engine.
     pub fn store_chunks(&mut self, disk: &dyn Disk, limit: usize) -> Result<()> {
-        if self.is_bulk(limit) {
+        if self.has_chunks(limit) {
             for change in &mut self.tables {
                 if !change.has_new_vectors() && change.chunk_bytes() > 0 {
                     change.store_chunks(disk)?;
@@ -78,7 +82,10 @@ impl CommitRequest {
     pub fn store_numbered(&mut self, disk: &dyn Disk, limit: usize) -> Result<()> {
         for change in self.tables.iter_mut().filter(|t| !t.table.temporary) {
             let floats: usize = change.numbered.iter().map(|v| v.floats.len() * 4).sum();
-            if change.numbered.is_empty() || floats + change.chunk_bytes() <= limit {
+            // Those that are in segments already have to be synced there: nothing else has them.
+            let adopted = change.numbered.iter().any(|v| v.floats.is_empty());
+            let bytes = floats + change.chunk_bytes();
+            if change.numbered.is_empty() || (!adopted && bytes <= limit) {
                 continue;
             }
             for vectors in &mut change.numbered {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   session thread   CommitRequest ---> queue
-//!   its own thread   a bulk commit first writes its chunks into chunk files; a lone session's small one goes all the way
+//!   its own thread   a bulk commit first writes its chunks into chunk files and syncs its vectors; a lone session's small one goes all the way
 //!   committer        take the queue -> commit numbers, vids -> redo -> one log group (one write, one sync)
 //!                    -> publish each in order -> visible = its number -> release locks, deliver token
 //!   applier          redo -> KV, off the commit path; checkpoints
@@ -16,13 +16,14 @@
 pub mod bulk;
 pub mod publish;
 pub mod redo;
+mod vectors;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use omen_text::AnalyzedDocument;
 
 use crate::engine::Engine;
-use crate::error::Result;
 use crate::index::Index;
 use crate::key::Entry;
 use crate::session::{Channel, Session};
@@ -30,12 +31,12 @@ use crate::sync::lock;
 use crate::table::buffer::Buffer;
 use crate::table::chunk_file::Place;
 use crate::table::rows::Rows;
-use crate::table::vectors::VectorColumn;
 use crate::table::{Columns, Table, chunk_value};
 use crate::transaction::{CatalogWrite, CommitOutcome, Definition, PrivateVectors};
-use crate::value::{PRIVATE_VECTOR, Value};
+use crate::value::Value;
 
 use redo::{Writer, tag};
+use vectors::NumberedVectors;
 
 /// Everything a transaction changes, complete: the transaction itself is not needed any more.
 pub struct CommitRequest {
@@ -69,6 +70,8 @@ pub struct TableChange {
     pub keys: Vec<KeyChange>,
     pub documents: Vec<DocumentChange>,
     numbered: Vec<NumberedVectors>,
+    /// Vids that nobody got, by column.
+    passed_over: Vec<(u16, Range<u32>)>,
     /// Number and length of the chunk file written for it.
     file: Option<(u32, u64)>,
 }
@@ -96,17 +99,6 @@ pub struct DocumentChange {
     pub index: Arc<Index>,
     pub added: Vec<(u32, AnalyzedDocument)>,
     pub removed: Vec<(u32, AnalyzedDocument)>,
-}
-
-struct NumberedVectors {
-    column: u16,
-    first_vid: u32,
-    /// The numbers had other vectors before.
-    given_again: bool,
-    floats: Vec<f32>,
-    owners: Vec<u32>,
-    /// Synced in their segments already: the log need not carry them.
-    synced: bool,
 }
 
 impl ChunkChange {
@@ -144,85 +136,9 @@ impl TableChange {
             keys,
             documents,
             numbered,
+            passed_over: Vec::new(),
             file: None,
         }
-    }
-
-    /// Gives the change's new vectors their vids, in row order. Runs of consecutive ones belong together.
-    fn number_vectors(&mut self, vectors_of: impl Fn(usize) -> Option<Arc<VectorColumn>>) {
-        for (position, own) in self.vectors.iter_mut().enumerate() {
-            if own.count == 0 {
-                continue;
-            }
-            let column = vectors_of(position).expect("a vector column has segments");
-            let own = std::mem::take(own);
-            let dim = own.floats.len() / own.count as usize;
-            let is_new = |null: Option<&u8>, cell: u32| {
-                null.is_none_or(|&null| null == 0) && cell & PRIVATE_VECTOR != 0
-            };
-            // Where the new vectors stand, to know how many.
-            let mut places = Vec::new();
-            for (number, chunk) in self.chunks.iter_mut().enumerate() {
-                let live: Vec<usize> = chunk.live_positions().collect();
-                let Some(stored) = chunk.rows.columns.get_mut(position) else { continue };
-                let Some((nulls, cells)) = stored.vector_cells_mut() else { continue };
-                let new = live.into_iter().filter(|&at| is_new(nulls.get(at), cells[at]));
-                places.extend(new.map(|at| (number, at)));
-            }
-            let (given_again, fresh) = column.take_numbers(places.len());
-            assert!(fresh.end < PRIVATE_VECTOR, "a column numbers fewer than 2^31 vectors");
-            let (mut order, mut owners) = (Vec::new(), Vec::with_capacity(places.len()));
-            let vids = given_again.iter().copied().chain(fresh.clone());
-            for (vid, (number, at)) in vids.zip(places) {
-                let ChunkChange { rows, rids, .. } = &mut self.chunks[number];
-                let (_, cells) =
-                    rows.columns[position].vector_cells_mut().expect("found among vector cells");
-                order.push(cells[at] & !PRIVATE_VECTOR);
-                cells[at] = vid;
-                owners.push(rids[at]);
-            }
-            let mut floats = arranged(own.floats, dim, &order);
-            let column = position as u16;
-            let fresh_floats = if given_again.is_empty() {
-                std::mem::take(&mut floats)
-            } else {
-                floats.split_off(given_again.len() * dim)
-            };
-            let fresh_owners = owners.split_off(given_again.len());
-            let mut at = 0;
-            for run in given_again.chunk_by(|a, b| a + 1 == *b) {
-                let part = at..at + run.len();
-                self.numbered.push(NumberedVectors {
-                    column,
-                    first_vid: run[0],
-                    given_again: true,
-                    floats: floats[part.start * dim..part.end * dim].to_vec(),
-                    owners: owners[part.clone()].to_vec(),
-                    synced: false,
-                });
-                at = part.end;
-            }
-            if !fresh.is_empty() {
-                self.numbered.push(NumberedVectors {
-                    column,
-                    first_vid: fresh.start,
-                    given_again: false,
-                    floats: fresh_floats,
-                    owners: fresh_owners,
-                    synced: false,
-                });
-            }
-        }
-    }
-
-    /// Writes the numbered vectors to their segments, still invisible. Before the log, so that a full disk is this commit's
-    /// error; vids of a commit that fails afterwards are nobody's for good.
-    fn store_vectors(&self, vectors_of: impl Fn(usize) -> Option<Arc<VectorColumn>>) -> Result<()> {
-        for vectors in &self.numbered {
-            let column = vectors_of(vectors.column as usize).expect("a vector column has segments");
-            column.append(vectors.first_vid, &vectors.floats)?;
-        }
-        Ok(())
     }
 
     fn encode(&self, out: &mut Writer) {
@@ -279,19 +195,6 @@ impl TableChange {
     }
 }
 
-/// The vectors at the numbers of `order`. A load's lie as they came, and stay where they are.
-fn arranged(floats: Vec<f32>, dim: usize, order: &[u32]) -> Vec<f32> {
-    if order.len() * dim == floats.len() && order.iter().zip(0..).all(|(&number, at)| number == at)
-    {
-        return floats;
-    }
-    let mut arranged = Vec::with_capacity(order.len() * dim);
-    for &number in order {
-        arranged.extend_from_slice(&floats[number as usize * dim..][..dim]);
-    }
-    arranged
-}
-
 impl CommitRequest {
     /// True when something of it has to be in the log.
     pub fn is_durable(&self) -> bool {
@@ -304,20 +207,6 @@ impl CommitRequest {
         self.tables.iter().any(|t| !t.table.temporary)
             || self.definitions.iter().any(definition)
             || self.catalog.iter().any(|(_, write)| !write.temporary)
-    }
-
-    /// Numbers and stores the vectors of all its tables. Under the sequencer. An error means the commit cannot be.
-    pub fn place_vectors(&mut self) -> Result<()> {
-        for change in &mut self.tables {
-            let (table, definitions) = (Arc::clone(&change.table), &self.definitions);
-            let vectors_of = |column: usize| {
-                let added = || publish::added_vectors(definitions, table.relation_id, column);
-                table.vectors(column).or_else(added)
-            };
-            change.number_vectors(vectors_of);
-            change.store_vectors(vectors_of)?;
-        }
-        Ok(())
     }
 
     /// The redo of rows and vectors of tables that are not temporary.

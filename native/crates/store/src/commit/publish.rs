@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::vectors::NOBODY;
 use super::{ChunkChange, CommitRequest, TableChange};
 use crate::engine::Engine;
 use crate::key::Entry;
@@ -141,7 +142,11 @@ fn publish_vectors(table: &Table, change: &mut TableChange, commit: u64) {
     for numbered in change.numbered.drain(..) {
         let column = table.vectors(numbered.column as usize).expect("a vector column has segments");
         for (vid, &rid) in (numbered.first_vid..).zip(&numbered.owners) {
-            column.entries.set(vid, rid, commit);
+            if rid == NOBODY {
+                column.numbers.note_dead(commit, vid);
+            } else {
+                column.entries.set(vid, rid, commit);
+            }
         }
         let end = numbered.first_vid + numbered.owners.len() as u32;
         if numbered.given_again {
@@ -153,6 +158,10 @@ fn publish_vectors(table: &Table, change: &mut TableChange, commit: u64) {
         } else {
             column.published.store(end, Ordering::Release);
         }
+    }
+    for (column, vids) in change.passed_over.drain(..) {
+        let column = table.vectors(column as usize).expect("a vector column has segments");
+        vids.for_each(|vid| column.numbers.note_dead(commit, vid));
     }
 }
 

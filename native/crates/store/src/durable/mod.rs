@@ -234,26 +234,42 @@ impl Durable {
             return;
         }
         let request = Arc::new(Mutex::new(Some(request)));
-        let (engine, handed) = (Arc::clone(engine), Arc::clone(&request));
+        let (of_thread, handed) = (Arc::clone(engine), Arc::clone(&request));
         let write = move || {
-            let _guard = AbortOnPanic("a bulk commit");
-            let Some(mut request) = lock(&handed).take() else { return };
-            let durable = engine.durable_side();
-            match request.store_chunks(&*durable.disk, durable.limits.bulk_bytes) {
-                Ok(()) => durable.enqueue(request),
-                Err(error) => {
-                    durable.abort_unless_full(&error);
-                    request.discard_files(&*durable.disk);
-                    engine.finish_commit(request, Err(error));
-                }
+            if let Some(request) = lock(&handed).take() {
+                of_thread.durable_side().write_bulk(&of_thread, request);
             }
         };
         if std::thread::Builder::new().name("omen-bulk".into()).spawn(write).is_err()
             && let Some(request) = lock(&request).take()
         {
-            // Without a thread it goes the way of small commits.
-            self.enqueue(request);
+            // Without a thread the caller waits for the disk.
+            self.write_bulk(engine, request);
         }
+    }
+
+    /// Writes what of a bulk commit needs no number.
+    fn write_bulk(&self, engine: &Arc<Engine>, mut request: CommitRequest) {
+        let _guard = AbortOnPanic("a bulk commit");
+        // Files of a load are nobody's yet: whatever went wrong with them is this commit's error and no more.
+        if let Err(error) = request.finish_streams() {
+            self.note_full(&error);
+            engine.finish_commit(request, Err(error));
+            return;
+        }
+        match request.store_chunks(&*self.disk, self.limits.bulk_bytes) {
+            Ok(()) => self.enqueue(request),
+            Err(error) => {
+                self.abort_unless_full(&error);
+                request.discard_files(&*self.disk);
+                engine.finish_commit(request, Err(error));
+            }
+        }
+    }
+
+    /// Bytes above which rows and vectors of a transaction go to files.
+    pub fn bulk_bytes(&self) -> usize {
+        self.limits.bulk_bytes
     }
 
     fn enqueue(&self, request: CommitRequest) {
@@ -398,7 +414,7 @@ impl Durable {
             Self::refuse(engine, group, &error);
             return;
         }
-        let has_new_files = group.iter().any(has_long_build);
+        let wants_checkpoint = group.iter().any(|r| has_long_build(r) || drops_much(r, engine));
         let mut numbered = Vec::new();
         let mut number = *last;
         for mut request in group {
@@ -451,7 +467,7 @@ impl Durable {
         }
         drop(last);
         done.deliver();
-        if has_new_files && !self.checkpoint_queued.swap(true, Ordering::AcqRel) {
+        if wants_checkpoint && !self.checkpoint_queued.swap(true, Ordering::AcqRel) {
             self.request_checkpoint(None);
         }
         self.checkpoint_if_due();
@@ -618,6 +634,16 @@ fn has_long_build(request: &CommitRequest) -> bool {
         Definition::CreateIndex(index) => {
             index.btree().is_none() && index.statistics().entry_count >= LONG_BUILD
         }
+        _ => false,
+    })
+}
+
+/// Bytes of a dropped relation that are given back at once: its files go with the next checkpoint.
+const LARGE_DROP_BYTES: u64 = 16 << 20;
+
+fn drops_much(request: &CommitRequest, engine: &Engine) -> bool {
+    request.definitions.iter().any(|definition| match definition {
+        Definition::DropRelation(id) => engine.loaded_bytes(*id) >= LARGE_DROP_BYTES,
         _ => false,
     })
 }

@@ -163,6 +163,8 @@ fn remove_leftovers(durable: &Durable, engine: &Engine, last_commit: u64) -> Res
         let relation = name.split('.').next().and_then(|r| r.parse::<u32>().ok());
         if relation.is_some_and(is_gone) {
             VectorSegments::remove(disk, &name)?;
+        } else if relation.is_some() {
+            VectorSegments::remove_loads(disk, &name)?;
         }
     }
     for name in list(disk, ROWS_DIR)? {

@@ -146,6 +146,11 @@ impl Table {
         vectors.iter().enumerate().filter_map(some).collect()
     }
 
+    /// Bytes of all vectors numbered so far.
+    pub fn vectors_bytes(&self) -> u64 {
+        self.vector_columns().iter().map(|(_, v)| u64::from(v.len()) * v.vector_bytes()).sum()
+    }
+
     pub fn indexes(&self) -> Arc<Vec<Arc<Index>>> {
         Arc::clone(&read(&self.indexes))
     }

@@ -6,11 +6,12 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use omen_disk::VectorSegments;
+use omen_disk::{VectorLoad, VectorSegments};
 
 use super::entries::EntryTable;
 use super::numbers::Numbers;
 use crate::error::Result;
+use crate::value::PRIVATE_VECTOR;
 
 pub struct VectorColumn {
     pub segments: VectorSegments,
@@ -71,6 +72,24 @@ impl VectorColumn {
         let end = first + (count - given_again.len()) as u32;
         self.next_vid.store(end, Ordering::Release);
         (given_again, first..end)
+    }
+
+    /// The next fresh vid is the first of a segment.
+    pub fn is_aligned(&self) -> bool {
+        self.next_vid.load(Ordering::Acquire).is_multiple_of(self.segments.segment_rows())
+    }
+
+    /// Takes the segments that hold the first `count` vectors of a load; they are invisible until `entries.set`. Returns
+    /// the vids in front of them that nobody gets, and the first of theirs. Under the sequencer.
+    pub fn adopt_load(&self, load: &mut VectorLoad, count: u32) -> Result<(Range<u32>, u32)> {
+        let rows = self.segments.segment_rows();
+        let next = self.next_vid.load(Ordering::Acquire);
+        let first = next.next_multiple_of(rows);
+        assert!(first + count < PRIVATE_VECTOR, "a column numbers fewer than 2^31 vectors");
+        self.next_vid.store(first + count, Ordering::Release);
+        self.segments.adopt(first / rows, load, count.div_ceil(rows))?;
+        self.entries.grow(first + count);
+        Ok((next..first, first))
     }
 
     /// Notes that `commit` has ended a vector.

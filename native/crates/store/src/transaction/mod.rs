@@ -16,6 +16,7 @@ mod read;
 mod rowlock;
 mod search;
 mod serialize;
+mod stream;
 mod text;
 mod unique;
 mod walk;
@@ -39,6 +40,7 @@ pub use finish::CommitOutcome;
 pub use private::{Newest, PrivateTable, PrivateVectors};
 pub use read::ScanCursor;
 pub use search::VectorQuery;
+pub use stream::VectorStream;
 pub use text::TextQuery;
 pub use walk::IndexCursor;
 

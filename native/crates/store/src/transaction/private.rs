@@ -10,11 +10,13 @@ use std::sync::Arc;
 
 use omen_text::AnalyzedDocument;
 
+use super::stream::{BLOCK_BYTES, VectorStream};
 use crate::error::Result;
 use crate::key::set::SharedKeys;
 use crate::key::{Entry, encode_key};
 use crate::sync::write;
 use crate::table::rows::Rows;
+use crate::table::vectors::VectorColumn;
 use crate::table::{Columns, Table, chunk_value, empty_rows};
 use crate::types::IndexColumnSpec;
 use crate::value::{PRIVATE_VECTOR, Value};
@@ -22,11 +24,53 @@ use crate::value::{PRIVATE_VECTOR, Value};
 /// `ended` of a row nothing has ended.
 pub const LIVE: u32 = u32::MAX;
 
-/// Vectors of one column that have no vid yet.
+/// Vectors of one column that have no vid yet, numbered as they came. Many of them go to files (`stream`), those with the
+/// lowest numbers first.
 #[derive(Default)]
 pub struct PrivateVectors {
+    /// Of those that are not in the stream.
     pub floats: Vec<f32>,
     pub count: u32,
+    pub stream: Option<VectorStream>,
+}
+
+impl PrivateVectors {
+    /// Adds a vector; returns its cell.
+    pub fn push(&mut self, floats: &[f32]) -> u32 {
+        self.floats.extend_from_slice(floats);
+        self.count += 1;
+        (self.count - 1) | PRIVATE_VECTOR
+    }
+
+    /// Vector `number`, of `dim` words.
+    pub fn vector(&self, number: u32, dim: usize) -> &[f32] {
+        let streamed = self.stream.as_ref().map_or(0, VectorStream::len);
+        match &self.stream {
+            Some(stream) if number < streamed => stream.vector(number),
+            _ => &self.floats[(number - streamed) as usize * dim..][..dim],
+        }
+    }
+
+    /// Hands the vectors to a stream once they take more than `limit` bytes, and from then on by blocks.
+    pub fn spill(&mut self, column: &VectorColumn, limit: usize) {
+        let bytes = self.floats.len() * size_of::<f32>();
+        let stream = match &mut self.stream {
+            Some(stream) if bytes > BLOCK_BYTES.min(limit) => stream,
+            None if bytes > limit => match VectorStream::start(column.segments.begin_load()) {
+                Some(stream) => self.stream.insert(stream),
+                None => return,
+            },
+            _ => return,
+        };
+        stream.hand_over(&mut self.floats);
+    }
+
+    /// Ends the stream with the rest of the vectors: what it has is durable then.
+    pub fn finish(&mut self) -> Result<()> {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        stream.hand_over(&mut self.floats);
+        stream.finish()
+    }
 }
 
 /// A committed row this transaction updated or deleted, or an own row it updated.
@@ -129,8 +173,7 @@ impl PrivateTable {
     /// The vector behind a cell: an own one, or one of the column.
     pub fn private_vector(&self, column: usize, cell: u32) -> &[f32] {
         let dim = self.columns[column].spec.dim as usize;
-        let at = (cell & !PRIVATE_VECTOR) as usize * dim;
-        &self.vectors[column].floats[at..at + dim]
+        self.vectors[column].vector(cell & !PRIVATE_VECTOR, dim)
     }
 
     /// Row numbers in the chunk that holds `row`, and the chunk: for scans.
@@ -212,6 +255,16 @@ impl PrivateTable {
         let chunk = self.chunks.last_mut().expect("open_chunk leaves one");
         let room = crate::table::rows::CHUNK_ROWS - chunk.len();
         (chunk, room, &mut self.vectors)
+    }
+
+    /// Hands vectors over to files where a column has many (`PrivateVectors::spill`). Those of a column that this transaction
+    /// adds stay: the table does not have it yet.
+    pub fn spill_vectors(&mut self, limit: usize) {
+        for (position, own) in self.vectors.iter_mut().enumerate().filter(|(_, v)| v.count > 0) {
+            if let Some(column) = self.table.vectors(position) {
+                own.spill(&column, limit);
+            }
+        }
     }
 
     /// Accounts for inserted rows just appended to the open chunk.

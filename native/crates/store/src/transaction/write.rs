@@ -13,12 +13,12 @@ use crate::column::ColumnRef;
 use crate::error::{Result, StoreError};
 use crate::index::Index;
 use crate::key::{ByteRange, Entry, MAX_KEY_BYTES, encode_key, is_absent};
-use crate::lock::{LockTag, MODE_EXCLUSIVE, MODE_SHARE, Outcome};
+use crate::lock::{LockTag, MODE_EXCLUSIVE, MODE_SHARE, Outcome, next_token};
 use crate::sync::read;
 use crate::table::rows::{MAX_VALUE_BYTES, check_columns};
 use crate::table::slot_value;
 use crate::types::{LockPolicy, WriteStop, Written};
-use crate::value::{OwnedValue, PRIVATE_VECTOR, Value};
+use crate::value::{OwnedValue, Value};
 
 /// Rows checked between two looks at the interrupt flag.
 const INTERRUPT_ROWS: usize = 1024;
@@ -48,6 +48,9 @@ impl Transaction {
         if rids.len() < count {
             return Err(StoreError::internal("fewer row id slots than rows"));
         }
+        if let Some(token) = self.wait_for_files(private)? {
+            return Ok(Written { done: 0, stop: WriteStop::Wait(token) });
+        }
         let rids = &mut rids[..count];
         private.table.allocate_rids(rids)?;
         let table = Arc::clone(&private.table);
@@ -74,10 +77,30 @@ impl Transaction {
         state.undo.push(Undo::Append { relation: relation_id, rows_before });
         let private = state.private(relation_id);
         append_rows(private, columns, from, &rids[..done], command)?;
+        self.spill_vectors(private);
         analyze_rows(private, &indexes, rows_before);
         match failure {
             Some(error) => Err(error),
             None => Ok(Written { done, stop }),
+        }
+    }
+
+    /// A token to wait for while files take vectors more slowly than they come, or what went wrong with the files.
+    fn wait_for_files(&self, private: &PrivateTable) -> Result<Option<u32>> {
+        let channel = &self.session.owner.channel;
+        let token = || next_token(&self.engine.next_token);
+        for stream in private.vectors.iter().filter_map(|own| own.stream.as_ref()) {
+            if let Some(token) = stream.has_room(channel, token)? {
+                return Ok(Some(token));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lets files have the vectors of a write that has become large.
+    fn spill_vectors(&self, private: &mut PrivateTable) {
+        if let Some(durable) = self.engine.durable.as_ref().filter(|_| !private.table.temporary) {
+            private.spill_vectors(durable.bulk_bytes());
         }
     }
 
@@ -188,6 +211,9 @@ impl Transaction {
         let specs: Option<Vec<_>> = specs.collect();
         let specs = specs.ok_or_else(|| StoreError::internal("column outside the relation"))?;
         check_columns(specs.into_iter(), columns, from + rids.len())?;
+        if let Some(token) = self.wait_for_files(private)? {
+            return Ok(Written { done: 0, stop: WriteStop::Wait(token) });
+        }
         let indexes = private.table.indexes();
         let affected: Vec<_> = indexes.iter().filter(|i| i.uses_any(changed)).cloned().collect();
         for (i, &rid) in rids.iter().enumerate() {
@@ -206,6 +232,7 @@ impl Transaction {
             if let Some(stop) = stop {
                 return Ok(Written { done: i, stop });
             }
+            self.spill_vectors(state.private(relation_id));
         }
         Ok(Written { done: rids.len(), stop: WriteStop::Done })
     }
@@ -412,12 +439,7 @@ fn append_rows(
         let (chunk, room, vectors) = private.open_chunk_and_vectors();
         // Rows with bytes go in smaller runs, so that a chunk notices that its arena is full.
         let run = room.min(rids.len() - done).min(if has_bytes { 256 } else { usize::MAX });
-        chunk.extend(columns, from + done, run, |column, floats| {
-            let own = &mut vectors[column];
-            own.floats.extend_from_slice(floats);
-            own.count += 1;
-            (own.count - 1) | PRIVATE_VECTOR
-        })?;
+        chunk.extend(columns, from + done, run, |column, floats| vectors[column].push(floats))?;
         private.note_inserted(&rids[done..done + run], command);
         done += run;
     }
@@ -472,12 +494,7 @@ fn changed_row(
         cells[position] = if matches!(column.values, crate::column::ValuesRef::Vector { .. }) {
             match column.vector(row)? {
                 None => OwnedValue::Null,
-                Some(floats) => {
-                    let own = &mut private.vectors[position];
-                    own.floats.extend_from_slice(floats);
-                    own.count += 1;
-                    OwnedValue::Vector((own.count - 1) | PRIVATE_VECTOR)
-                }
+                Some(floats) => OwnedValue::Vector(private.vectors[position].push(floats)),
             }
         } else {
             column.value(row)?.to_owned_value()

@@ -14,5 +14,6 @@ mod removal;
 mod rows;
 mod search;
 mod space;
+mod streams;
 mod stress;
 mod upkeep;

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use omen_disk::{Disk, DiskErrorKind, DiskFile, Kv, KvBatch, KvRange, create_dir_durably};
+use omen_disk::{
+    Disk, DiskErrorKind, DiskFile, Kv, KvBatch, KvRange, VectorSegments, create_dir_durably,
+};
 
 use super::Request;
 use crate::durable::Durable;
@@ -64,7 +66,9 @@ impl Durable {
             groups.push(Group { dir: chunk_file::dir(relation), names });
             for (column, _) in manifest.vectors {
                 let dir = format!("vec/{}", vector_name(relation, column));
-                let names = list(&*self.disk, &dir)?;
+                let mut names = list(&*self.disk, &dir)?;
+                // Others belong to transactions under way.
+                names.retain(|name| VectorSegments::is_segment(name));
                 groups.push(Group { dir, names });
             }
         }
