@@ -259,7 +259,7 @@ fn crash_states_have_loads_whole() {
         let promised = acknowledged.iter().rfind(|(at, _)| *at <= state.operation);
         let Some(&(_, promised)) = promised else { continue };
         let db = open(&(Arc::new(state.disk) as Arc<dyn Disk>));
-        let found = db.run(|tx| contents(tx));
+        let found = db.run(contents);
         let count = found.len() as i32;
         let (operation, kind) = (state.operation, state.kind);
         let place = format!("after {operation} operations, {kind:?}: {count} of {promised} rows");
