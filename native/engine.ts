@@ -48,6 +48,37 @@ export interface ColumnBuffer {
   bytes: Uint8Array;
 }
 
+/**
+ * Columns of a few rows in one piece of memory, for calls that do little work: two arrays cross for any number of columns,
+ * where each ColumnBuffer costs the engine half a dozen property reads. `columns` are views of the memory for JavaScript.
+ *
+ * `shape` is [capacity, kind, room, kind, room, ...], a pair a column: its number in BlockKind; words of a vector's row, bytes
+ * of a bytes column, 0 for others. The memory, which begins at a multiple of 8 bytes, holds column after column, each part
+ * rounded up to 8 bytes: 8 bytes of which the first is isWide; a byte of nulls a row; the values, as in ColumnBuffer (bytes:
+ * capacity + 1 offsets, then the room).
+ */
+export interface RowBlock {
+  readonly rows: Uint8Array;
+  readonly shape: Uint32Array;
+  readonly columns: readonly ColumnBuffer[];
+}
+
+/** Kinds of columns in the shape of a block. */
+export const BlockKind: Readonly<Record<StorageKind, number>> = {
+  bool: 0,
+  i32: 1,
+  i64: 2,
+  f64: 3,
+  bytes: 4,
+  vector: 5,
+};
+
+/** Rows as calls take them: a ColumnBuffer for each column with no shape, or the memory of a block with its shape. */
+export interface StoredRows {
+  readonly rows: readonly ColumnBuffer[] | Uint8Array;
+  readonly shape: Uint32Array | undefined;
+}
+
 export interface ColumnSpec {
   readonly kind: StorageKind;
   readonly dim: number;
@@ -150,6 +181,26 @@ export const WriteStatus = {
   token: 3,
 } as const;
 export const WriteReason = { done: 0, conflict: 1, wait: 2 } as const;
+
+/**
+ * Slots of the frame of EngineTransaction.start, and its answers beside a wait token (> 0): then the locks before the one
+ * that is waited for were granted, as many as the slot `lockCount` says.
+ */
+export const StatementStart = {
+  /** In: 0 = goes on in the open transaction; else one begins: 1, 2, 3 by isolation level, + 4 where it is read-only. */
+  begins: 0,
+  /** In: the catalogue version that the statement's plan is right for. */
+  catalogVersion: 1,
+  /** In: table locks wanted. */
+  lockCount: 2,
+  /** In: relation and mode of each. */
+  firstLock: 3,
+  started: 0,
+  /** The transaction has begun and the locks are held, but the plan may be old: no statement has begun. */
+  catalogMoved: -1,
+  /** The session was told to end: nothing was done. */
+  terminated: -2,
+} as const;
 
 export interface EngineOptions {
   /** Data folder; undefined = in memory, nothing survives. */
@@ -355,6 +406,8 @@ export const SearchStat = {
   /** Posting blocks read / skipped (text). */
   blocksRead: 4,
   blocksSkipped: 5,
+  /** nearestInRange: visible rows of the range. */
+  matching: 6,
   size: 8,
 } as const;
 
@@ -363,6 +416,12 @@ export const SearchMode = { auto: 0, graph: 1, exact: 2 } as const;
 export interface EngineTransaction {
   /** As EngineSession.begin, under the handle of a transaction of the session that has ended: no object is made. */
   renew(isolation: Isolation, readOnly: boolean): void;
+  /**
+   * What begins a planned statement, in one call: forgets a cancel that came too late, begins the transaction where `frame`
+   * says so (as renew), takes the table locks in their order, compares the catalogue's version, and begins the statement (as
+   * beginStatement). Stops before the first of these that cannot be done at once. See StatementStart.
+   */
+  start(frame: Float64Array): number;
   /** Starts a statement: READ COMMITTED takes a new snapshot; the command number moves so that a statement does not see its own writes. */
   beginStatement(): void;
   /**
@@ -428,7 +487,24 @@ export interface EngineTransaction {
     count: number,
     newest: boolean,
     columns: Uint16Array,
-    buffers: readonly ColumnBuffer[],
+    rows: StoredRows["rows"],
+    shape: StoredRows["shape"],
+    found: Uint32Array,
+    needed: Float64Array,
+  ): number;
+  /**
+   * The first visible rows whose first index columns equal `key` (a block of one row), read as fetchRows reads them: as many
+   * as `found` takes. Fewer = all of them; as many = there may be more, behind these in an index scan of the same range.
+   */
+  fetchByKey(
+    indexId: number,
+    key: Uint8Array,
+    keyShape: Uint32Array,
+    backward: boolean,
+    relationId: number,
+    columns: Uint16Array,
+    rows: Uint8Array,
+    shape: Uint32Array,
     found: Uint32Array,
     needed: Float64Array,
   ): number;
@@ -444,7 +520,8 @@ export interface EngineTransaction {
   /** Inserts rows [from, from+count); returns how many were done, see WriteStatus. `rids` receives the new row ids at the same positions. */
   insertRows(
     relationId: number,
-    columns: readonly ColumnBuffer[],
+    rows: StoredRows["rows"],
+    shape: StoredRows["shape"],
     from: number,
     count: number,
     rids: Uint32Array,
@@ -463,12 +540,13 @@ export interface EngineTransaction {
     rids: Uint32Array,
     status: Int32Array,
   ): number;
-  /** Replaces the columns `changed` of locked rows; `columns[i]` belongs to `changed[i]`. Same protocol. */
+  /** Replaces the columns `changed` of locked rows; column i of the rows given belongs to `changed[i]`. Same protocol. */
   updateRows(
     relationId: number,
     rids: Uint32Array,
     changed: Uint16Array,
-    columns: readonly ColumnBuffer[],
+    rows: StoredRows["rows"],
+    shape: StoredRows["shape"],
     from: number,
     count: number,
     status: Int32Array,
@@ -503,6 +581,21 @@ export interface EngineTransaction {
     filterCount: number,
     mode: number,
     maxDistances: number,
+    rids: Uint32Array,
+    distances: Float64Array,
+    stats: Float64Array,
+  ): number;
+  /**
+   * The nearest visible rows in a range of a btree index of the same table, as many as `rids` takes, exactly. -1 = not done:
+   * the range has more than `most` entries, or the transaction has rows of its own in the table.
+   */
+  nearestInRange(
+    indexId: number,
+    keyIndexId: number,
+    range: IndexRange,
+    most: number,
+    query: Float32Array,
+    k: number,
     rids: Uint32Array,
     distances: Float64Array,
     stats: Float64Array,

@@ -233,7 +233,7 @@ describe("engine", () => {
     const count = (columns[0] as ColumnBuffer).nulls.length;
     const rids = new Uint32Array(count);
     const status = new Int32Array(4);
-    expect(transaction.insertRows(relation, columns, 0, count, rids, status)).toBe(count);
+    expect(transaction.insertRows(relation, columns, undefined, 0, count, rids, status)).toBe(count);
     return rids;
   }
 
@@ -336,13 +336,35 @@ describe("engine", () => {
       const found = new Uint32Array(4);
       const wanted = new Uint32Array([99_999, rids[2] as number, rids[0] as number]);
       const only = new Uint16Array([0]);
-      const count = transaction.fetchRows(TABLE, wanted, 1, 2, false, only, into, found, new Float64Array(1));
+      const count = transaction.fetchRows(
+        TABLE,
+        wanted,
+        1,
+        2,
+        false,
+        only,
+        into,
+        undefined,
+        found,
+        new Float64Array(1),
+      );
       expect(count).toBe(2);
       expect(cells(into[0] as ColumnBuffer, 2)).toEqual([3, 1]);
       expect([...found.subarray(0, 2)]).toEqual([rids[2], rids[0]]);
       const inPlace = wanted.slice();
       expect(
-        transaction.fetchRows(TABLE, inPlace, 0, 3, false, only, into, inPlace, new Float64Array(1)),
+        transaction.fetchRows(
+          TABLE,
+          inPlace,
+          0,
+          3,
+          false,
+          only,
+          into,
+          undefined,
+          inPlace,
+          new Float64Array(1),
+        ),
       ).toBe(2);
       expect([...inPlace.subarray(0, 2)]).toEqual([rids[2], rids[0]]);
       expect(transaction.ridLimit(TABLE)).toBeGreaterThan(Math.max(...rids));
@@ -370,6 +392,35 @@ describe("engine", () => {
       expect(found[0]).toBe(rids[1]);
       expect(transaction.indexCount(KEY, everything, 100)).toBe(4);
       expect(transaction.indexCount(KEY, { ...everything, nulls: "only" }, 100)).toBe(1);
+    });
+  });
+
+  test("the nearest of a range of keys are found in one call", async () => {
+    await transact((transaction) => {
+      const query = new Float32Array([0, 0.9, 0.1]);
+      const found = new Uint32Array(2);
+      const distances = new Float64Array(2);
+      const stats = new Float64Array(SearchStat.size);
+      const nearest = (range: IndexRange, most: number): number =>
+        transaction.nearestInRange(GRAPH, KEY, range, most, query, 2, found, distances, stats);
+      const fromTwo: IndexRange = { ...everything, low: [column("i32", [2])], nulls: "none" };
+      expect(nearest(fromTwo, 2)).toBe(2);
+      expect([...found]).toEqual([rids[1], rids[2]]);
+      expect(distances[0]).toBeCloseTo(native.distance("l2", query, new Float32Array([0, 1, 0])), 6);
+      expect(stats[SearchStat.matching]).toBe(2);
+      expect(nearest(fromTwo, 1)).toBe(-1);
+      const one = [column("i32", [1])];
+      expect(nearest({ ...everything, low: one, high: one }, 2)).toBe(1);
+      expect(found[0]).toBe(rids[0]);
+      const none = [column("i32", [77])];
+      expect(nearest({ ...everything, low: none, high: none }, 2)).toBe(0);
+      expect(stats[SearchStat.matching]).toBe(0);
+      // Rows of its own are not looked for there.
+      const point = transaction.savepoint();
+      const row = kinds.map((kind, at) => column(kind, [at === 0 ? 4 : null], dims[at]));
+      insert(transaction, TABLE, row);
+      expect(nearest(fromTwo, 9)).toBe(-1);
+      transaction.rollbackTo(point);
     });
   });
 
@@ -456,10 +507,23 @@ describe("engine", () => {
       expect(transaction.lockRows(TABLE, rid, 0, 1, update, LockPolicy.wait, outcomes, status)).toBe(1);
       expect(outcomes[0]).toBe(RowLockOutcome.locked);
       const changed = new Uint16Array([1]);
-      expect(transaction.updateRows(TABLE, rid, changed, [column("bytes", ["new"])], 0, 1, status)).toBe(1);
+      expect(
+        transaction.updateRows(TABLE, rid, changed, [column("bytes", ["new"])], undefined, 0, 1, status),
+      ).toBe(1);
       transaction.beginStatement();
       const into = [emptyColumn("bytes", 1)];
-      transaction.fetchRows(TABLE, rid, 0, 1, true, changed, into, new Uint32Array(1), new Float64Array(1));
+      transaction.fetchRows(
+        TABLE,
+        rid,
+        0,
+        1,
+        true,
+        changed,
+        into,
+        undefined,
+        new Uint32Array(1),
+        new Float64Array(1),
+      );
       expect(cells(into[0] as ColumnBuffer, 1)).toEqual(["new"]);
       transaction.deleteRows(TABLE, rid, 0, 1);
       transaction.beginStatement();
@@ -477,7 +541,7 @@ describe("engine", () => {
     const twice = rows.map((_, at) =>
       column(kinds[at] as StorageKind, at === 0 ? [60, 1] : [null, null], dims[at]),
     );
-    expect(transaction.insertRows(TABLE, twice, 0, 2, new Uint32Array(2), status)).toBe(1);
+    expect(transaction.insertRows(TABLE, twice, undefined, 0, 2, new Uint32Array(2), status)).toBe(1);
     expect(status[WriteStatus.reason]).toBe(WriteReason.conflict);
     expect(status[WriteStatus.indexId]).toBe(KEY);
     expect(status[WriteStatus.conflictingRid]).toBe(rids[0]);
@@ -552,7 +616,18 @@ describe("engine", () => {
     const into = buffers();
     const needed = new Float64Array(1);
     expect(
-      transaction.fetchRows(TABLE, found, 0, 2, false, positions, into, new Uint32Array(2), needed),
+      transaction.fetchRows(
+        TABLE,
+        found,
+        0,
+        2,
+        false,
+        positions,
+        into,
+        undefined,
+        new Uint32Array(2),
+        needed,
+      ),
     ).toBe(2);
     expect(into.map((column) => cells(column, 2))).toEqual([
       [80, 81],
@@ -699,7 +774,9 @@ describe("engine", () => {
         return error.message;
       };
       expect(
-        message(() => transaction.insertRows(TABLE, columns(), 0, 4, new Int32Array(4) as never, status)),
+        message(() =>
+          transaction.insertRows(TABLE, columns(), undefined, 0, 4, new Int32Array(4) as never, status),
+        ),
       ).toBe("rids must be a Uint32Array");
       expect(message(() => transaction.deleteRows(TABLE, rid, 3, 2))).toBe("rids is shorter than 3 + 2");
       const shared = new ArrayBuffer(32);
@@ -708,9 +785,9 @@ describe("engine", () => {
         message(() => transaction.lockRows(TABLE, overlapping[0], 0, 4, 0, 0, overlapping[1], status)),
       ).toContain("shares memory");
       expect(message(() => transaction.lockRelation(TABLE, 9, 0))).toContain("table lock modes");
-      expect(message(() => transaction.insertRows(TABLE, undefined as never, 0, 1, rid, status))).toContain(
-        "array",
-      );
+      expect(
+        message(() => transaction.insertRows(TABLE, undefined as never, undefined, 0, 1, rid, status)),
+      ).toContain("array");
       expect(message(() => transaction.openScan(TABLE, [0] as never))).toBe("columns must be a Uint16Array");
     });
     expect(() => native.openEngine({ path: undefined })).toThrow("already open");
@@ -774,7 +851,7 @@ describe("a folder", () => {
         scan.close();
         expect(found).toBe(expected);
         const three = column("bytes", ["a", "b", null]);
-        transaction.insertRows(20_000, [three], 0, 3, new Uint32Array(3), new Int32Array(4));
+        transaction.insertRows(20_000, [three], undefined, 0, 3, new Uint32Array(3), new Int32Array(4));
         const token = transaction.commit(false);
         await finished(token);
         if (token > 0) transaction.commitResult();

@@ -28,7 +28,7 @@ import type { SessionClient } from "./result.ts";
 import { SessionFunctionsOf, makeFunctionContext, nowMicroseconds } from "./session-functions.ts";
 import { SettingsView } from "./settings-view.ts";
 import { Settings } from "./settings.ts";
-import { TransactionControl } from "./transaction-control.ts";
+import { lockKey, TransactionControl } from "./transaction-control.ts";
 
 export interface SessionIdentity {
   readonly user: string;
@@ -231,25 +231,31 @@ export class SessionCore {
     return this.interrupts.duringLockWait(limits, () => this.database.waits.wait(token));
   }
 
-  /** Waits for a table lock in PostgreSQL's mode number; held ones cost nothing. */
-  lockRelation(oid: number, mode: number): MaybePromise<void> {
-    const key = oid * 16 + mode;
+  /**
+   * Waits for a table lock in PostgreSQL's mode number; held ones cost nothing. `token`: of a wait that has begun.
+   */
+  lockRelation(oid: number, mode: number, token?: number): MaybePromise<void> {
+    const key = lockKey(oid, mode);
     const { heldLocks } = this.transactions;
     if (heldLocks.has(key)) return;
     const engine = this.transactions.engine();
     const attempt = (): number => engine.lockRelation(oid, mode, LockPolicy.wait);
-    const answer = attempt();
+    const answer = token ?? attempt();
     if (answer === 0) heldLocks.add(key);
     else return this.waitForLock(attempt, answer).then(() => void heldLocks.add(key));
   }
 
   // Execution
 
+  /** No portal but this one is there to be held. */
+  isOnlyPortal(portal: Portal | undefined): boolean {
+    const { size } = this.portals;
+    return size === 0 || (size === 1 && portal !== undefined && this.portals.get(portal.name) === portal);
+  }
+
   /** Before a statement starts: rows that open portals still have to give are kept, for they read an older snapshot. */
   holdPortals(except: Portal | undefined): MaybePromise<void> {
-    const { size } = this.portals;
-    if (size === 0 || (size === 1 && except !== undefined && this.portals.get(except.name) === except))
-      return;
+    if (this.isOnlyPortal(except)) return;
     const open = this.portals.values().filter((portal) => portal !== except && portal.isOpen);
     if (open.length > 0) return holdAll(open);
   }

@@ -22,6 +22,8 @@ export class Interrupts {
   readonly #databaseOid: number;
   #cause: Cause = "user";
   #statementTimer: NodeJS.Timeout | undefined;
+  /** The flag is still as the statement before left it. */
+  #isUnread = false;
 
   constructor(engine: Engine, session: EngineSession, databaseOid: number) {
     this.#databaseOid = databaseOid;
@@ -31,12 +33,30 @@ export class Interrupts {
 
   /** Starts the clock of one statement; `timeoutMs` 0 = none. Throws 57P01 when the session was ended meanwhile. */
   begin(timeoutMs: number): void {
+    this.beginUnread(timeoutMs);
+    this.read();
+  }
+
+  /** As begin, but the flag is looked at by read(), or by the engine as it starts the statement (isRead()). */
+  beginUnread(timeoutMs: number): void {
     this.end();
+    this.#isUnread = true;
+    if (timeoutMs > 0) this.#statementTimer = setTimeout(() => this.#raise("statement timeout"), timeoutMs);
+  }
+
+  /** The first look of a statement. Throws 57P01 when the session was ended meanwhile. */
+  read(): void {
+    if (!this.#isUnread) return;
+    this.#isUnread = false;
     const flag = this.#session.interrupt();
     // One that came after the statement before was over, or while nothing ran.
     if (flag === 1) this.#session.clearCancel();
     else if (flag === 2) throw terminatedByAdministrator();
-    if (timeoutMs > 0) this.#statementTimer = setTimeout(() => this.#raise("statement timeout"), timeoutMs);
+  }
+
+  /** Somebody else has had the first look. */
+  isRead(): void {
+    this.#isUnread = false;
   }
 
   /** The statement is over. A cancel that comes now is dropped when the next one begins. */

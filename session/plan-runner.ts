@@ -7,7 +7,7 @@ import type { MaybePromise } from "../executor/maybe-promise.ts";
 import type { Node, RawStatement } from "../parser/tree.ts";
 import type { PlannedStatement } from "../planner/physical/plan.ts";
 import type { SessionCore } from "./core.ts";
-import { lockedPlan, resultColumns } from "./planning.ts";
+import { type ReadyPlan, readyPlan, resultColumns } from "./planning.ts";
 import type { Portal, Started } from "./portal.ts";
 
 /** SELECT, VALUES, INSERT, UPDATE, DELETE: what the planner plans. */
@@ -18,14 +18,26 @@ export function isPlanned(node: Node): boolean {
 
 /** Plans, locks and opens a planned statement; one that gives no rows is run. */
 export function startPlan(core: SessionCore, portal: Portal, statement: RawStatement): MaybePromise<Started> {
-  const planned = lockedPlan(core, portal.statement, statement);
-  if (planned instanceof Promise) return planned.then((locked) => openPortal(core, portal, locked));
-  return openPortal(core, portal, planned);
+  const ready = readyPlan(core, portal.statement, statement, (planned) => mayStart(core, portal, planned));
+  if (ready instanceof Promise) return ready.then((plan) => openPortal(core, portal, plan));
+  return openPortal(core, portal, ready);
 }
 
-function openPortal(core: SessionCore, portal: Portal, planned: PlannedStatement): MaybePromise<Started> {
+/** Nothing of openPlan() comes between the locks and the start of the statement. */
+function mayStart(core: SessionCore, portal: Portal, planned: PlannedStatement): boolean {
+  const isHarmless = planned.isReadOnly && planned.rowLock === undefined;
+  return core.isOnlyPortal(portal) && (isHarmless || !core.transactions.modes.readOnly);
+}
+
+function openPortal(
+  core: SessionCore,
+  portal: Portal,
+  { planned, hasBegun }: ReadyPlan,
+): MaybePromise<Started> {
   portal.statement.checkColumns(resultColumns(core, planned));
-  const stream = openPlan(core, planned, portal.parameters, portal);
+  const stream = hasBegun
+    ? executePlan(planned, core.executionOptions(portal.parameters))
+    : openPlan(core, planned, portal.parameters, portal);
   if (stream instanceof Promise) return stream.then((opened) => started(planned, opened));
   return started(planned, stream);
 }

@@ -5,15 +5,19 @@
 // can change them until the transaction ends.
 import type { CatalogSnapshot } from "../catalog/catalog.ts";
 import { SqlError, SqlState } from "../common/error.ts";
+import { must } from "../common/assert.ts";
+import { StatementStart } from "../native/engine.ts";
 import type { RawStatement } from "../parser/tree.ts";
-import type { MaybePromise } from "../executor/maybe-promise.ts";
+import { chain, type MaybePromise } from "../executor/maybe-promise.ts";
 import type { PlannerContext } from "../planner/context.ts";
 import { planStatement } from "../planner/index.ts";
 import type { OutputColumn } from "../planner/logical/expression.ts";
 import type { PlannedStatement } from "../planner/physical/plan.ts";
 import type { SessionCore } from "./core.ts";
+import { terminatedByAdministrator } from "./interrupts.ts";
 import type { PlanStamp, PreparedStatement } from "./prepared-statement.ts";
 import type { ResultColumn } from "./result.ts";
+import { lockKey } from "./transaction-control.ts";
 
 /** Concurrent DDL can make a plan stale again and again; after this many rounds something else is wrong. */
 const MAX_ATTEMPTS = 20;
@@ -121,6 +125,55 @@ export function plannerContext(core: SessionCore, parameterTypes: readonly numbe
     rowCount: (storageId) => core.database.engine.relationStatistics(storageId).rowCount,
     isReadable: then === undefined ? undefined : readableBy(then, catalog),
   };
+}
+
+/** A plan whose tables are locked, and whether its statement has begun in the engine. */
+export interface ReadyPlan {
+  readonly planned: PlannedStatement;
+  readonly hasBegun: boolean;
+}
+
+/**
+ * The plan to run now, its tables locked. The plan of last time is started at once where `mayStart` allows it: all that the
+ * engine has to do first is then one call.
+ */
+export function readyPlan(
+  core: SessionCore,
+  prepared: PreparedStatement,
+  statement: RawStatement,
+  mayStart: (planned: PlannedStatement) => boolean,
+): MaybePromise<ReadyPlan> {
+  const kept = keptPlan(core, prepared);
+  if (kept === undefined || !mayStart(kept) || !core.transactions.maySimplyStart(kept.locks.length)) {
+    core.interrupts.read();
+    return lockedFirst(core, prepared, statement);
+  }
+  const answer = core.transactions.start(kept.locks, core.database.catalog.version);
+  core.interrupts.isRead();
+  if (answer === StatementStart.started) return begun(prepared, kept);
+  if (answer === StatementStart.terminated) throw terminatedByAdministrator();
+  if (answer === StatementStart.catalogMoved) return lockedFirst(core, prepared, statement);
+  const waited = must(
+    kept.locks.find(({ oid, mode }) => !core.transactions.heldLocks.has(lockKey(oid, mode))),
+    "a lock that is waited for",
+  );
+  return chain(core.lockRelation(waited.oid, waited.mode, answer), () =>
+    lockedFirst(core, prepared, statement),
+  );
+}
+
+function lockedFirst(
+  core: SessionCore,
+  prepared: PreparedStatement,
+  statement: RawStatement,
+): MaybePromise<ReadyPlan> {
+  return chain(lockedPlan(core, prepared, statement), (planned) => ({ planned, hasBegun: false }));
+}
+
+/** One object for each plan that a statement keeps, not one for each time it runs. */
+function begun(prepared: PreparedStatement, planned: PlannedStatement): ReadyPlan {
+  if (prepared.begun?.planned !== planned) prepared.begun = { planned, hasBegun: true };
+  return prepared.begun;
 }
 
 /** The plan to run now, its tables locked. A promise only when a lock has to be waited for. */

@@ -32,6 +32,9 @@ export class PreparedStatement {
   /** The plan last used, and for which state of the catalogue and settings: kept here so that executing again looks up nothing. */
   plan: { readonly planned: PlannedStatement; readonly stamp: PlanStamp } | undefined;
 
+  /** The plan as it is given out when it was started at once. */
+  begun: { readonly planned: PlannedStatement; readonly hasBegun: true } | undefined;
+
   constructor(
     name: string,
     statement: RawStatement | undefined,

@@ -249,7 +249,8 @@ export class Session implements WireSession {
     this.#runs(statement.text, nowMicroseconds());
     if (!runsInFailed) core.transactions.refuseInFailed();
     core.transactions.ensure(core.statementTime);
-    core.interrupts.begin(core.view.statementTimeoutMs);
+    core.interrupts.beginUnread(core.view.statementTimeoutMs);
+    if (portal.isOpen) core.interrupts.read();
     const running = portal.run(Math.max(maxRows, 0), receiver, core.types);
     if (running instanceof Promise) return running.then((tag) => executed(tag, receiver));
     executed(running, receiver);

@@ -85,6 +85,7 @@ function start(core: SessionCore, portal: Portal, receiver: ResultReceiver): May
   const { statement, command } = portal.statement;
   if (statement === undefined) return NOTHING;
   if (command === undefined) return startPlan(core, portal, statement);
+  core.interrupts.read();
   return command.run({ core, statement, portal, receiver, statements });
 }
 

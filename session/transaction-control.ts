@@ -10,7 +10,12 @@ import type { CatalogSnapshot } from "../catalog/catalog.ts";
 import { must } from "../common/assert.ts";
 import { chain, type MaybePromise } from "../executor/maybe-promise.ts";
 import { type Notice, SqlError, SqlState } from "../common/error.ts";
-import type { EngineSession, EngineTransaction, Isolation } from "../native/engine.ts";
+import {
+  type EngineSession,
+  type EngineTransaction,
+  type Isolation,
+  StatementStart,
+} from "../native/engine.ts";
 import type { ConstraintMark, SessionConstraints } from "./constraints.ts";
 import type { OwnCatalog } from "./own-catalog.ts";
 import type { Settings } from "./settings.ts";
@@ -55,6 +60,24 @@ export interface TransactionHost {
   afterEnd(committed: boolean): void;
 }
 
+/** A table lock, in PostgreSQL's mode number. */
+interface TableLock {
+  readonly oid: number;
+  readonly mode: number;
+}
+
+/** Locks that a statement can take as it starts; one with more takes them one by one. */
+const MAX_START_LOCKS = 32;
+
+/** Numbers of the levels in StatementStart.begins. */
+const LEVEL_NUMBERS: Readonly<Record<IsolationLevel, number>> = {
+  "read uncommitted": 1,
+  "read committed": 1,
+  "repeatable read": 2,
+  serializable: 3,
+};
+const READ_ONLY = 4;
+
 /** Named savepoints of one transaction: each costs the engine memory until it is released. */
 const MAX_SAVEPOINTS = 10_000;
 
@@ -66,8 +89,10 @@ export class TransactionControl {
   #ended: EngineTransaction | undefined;
   #modes: TransactionModes | undefined;
   #savepoints: Savepoint[] = [];
-  /** Table locks held, as oid * 16 + mode: asking the engine again for what is held is a wasted call. */
+  /** Table locks held, by lockKey: asking the engine again for what is held is a wasted call. */
   readonly heldLocks = new Set<number>();
+  /** What start() says to the engine. */
+  readonly #frame = new Float64Array(StatementStart.firstLock + 2 * MAX_START_LOCKS);
   #catalogAtSnapshot: CatalogSnapshot | undefined;
   /** A statement has begun: the modes are fixed. */
   #hasBegun = false;
@@ -148,6 +173,48 @@ export class TransactionControl {
     this.#hasBegun = true;
     if (this.keepsSnapshot) this.#catalogAtSnapshot ??= this.#host.catalog();
     this.engine().beginStatement();
+  }
+
+  /** Whether start() can begin a statement with these locks: nothing has to be waited for or refused before. */
+  maySimplyStart(lockCount: number): boolean {
+    return lockCount <= MAX_START_LOCKS && (this.#hasBegun || !this.modes.deferrable);
+  }
+
+  /**
+   * The transaction (where there is none), table locks, a look at the catalogue's version, and beginStatement(), in one call of
+   * the engine: an answer of StatementStart, or the token of a wait for the first lock that is not in heldLocks afterwards.
+   */
+  start(locks: readonly TableLock[], catalogVersion: number): number {
+    const frame = this.#frame;
+    frame[StatementStart.begins] = this.#beginsBy();
+    frame[StatementStart.catalogVersion] = catalogVersion;
+    let at: number = StatementStart.firstLock;
+    for (const { oid, mode } of locks) {
+      if (this.heldLocks.has(lockKey(oid, mode))) continue;
+      frame[at++] = oid;
+      frame[at++] = mode;
+    }
+    frame[StatementStart.lockCount] = (at - StatementStart.firstLock) / 2;
+    const answer = this.engine().start(frame);
+    if (answer === StatementStart.terminated) return answer;
+    for (let i = 0; i < (frame[StatementStart.lockCount] as number); i++) {
+      const slot = StatementStart.firstLock + 2 * i;
+      this.heldLocks.add(lockKey(frame[slot] as number, frame[slot + 1] as number));
+    }
+    if (answer === StatementStart.started) {
+      this.#hasBegun = true;
+      if (this.keepsSnapshot) this.#catalogAtSnapshot ??= this.#host.catalog();
+    }
+    return answer;
+  }
+
+  /** What start() is told of the transaction. The handle of the last one serves the next. */
+  #beginsBy(): number {
+    if (this.#engine !== undefined || this.#ended === undefined) return 0;
+    this.#engine = this.#ended;
+    this.#ended = undefined;
+    const { isolation, readOnly } = this.modes;
+    return LEVEL_NUMBERS[isolation] + (readOnly ? READ_ONLY : 0);
   }
 
   /** One snapshot serves the whole transaction: what others commit meanwhile is 40001 where it is written to. */
@@ -418,6 +485,11 @@ export class TransactionControl {
   #warn(code: string, message: string): void {
     this.#host.notice({ severity: "WARNING", code, message });
   }
+}
+
+/** How a lock stands in heldLocks. */
+export function lockKey(oid: number, mode: number): number {
+  return oid * 16 + mode;
 }
 
 function tooLate(message: string): SqlError {

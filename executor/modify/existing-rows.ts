@@ -73,5 +73,7 @@ export function isVisible(table: TableEntry, rid: number, context: ExecutionCont
   const rids = Uint32Array.of(rid);
   const none = new Uint16Array();
   const needed = new Float64Array(1);
-  return context.transaction.fetchRows(table.storageId, rids, 0, 1, false, none, [], rids, needed) === 1;
+  return (
+    context.transaction.fetchRows(table.storageId, rids, 0, 1, false, none, [], undefined, rids, needed) === 1
+  );
 }

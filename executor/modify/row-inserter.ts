@@ -3,14 +3,14 @@
 import { must } from "../../common/assert.ts";
 import { ConstantVector, type Vector } from "../../common/batch/vector.ts";
 import type { IndexEntry, TableEntry } from "../../catalog/entries.ts";
-import type { ColumnBuffer } from "../../native/engine.ts";
+import type { StoredRows } from "../../native/engine.ts";
 import type { InsertPlan, TableConstraints } from "../../planner/physical/plan.ts";
 import { noteInserted } from "../constraint/note.ts";
 import type { ExecutionContext } from "../context.ts";
 import { compileExpression } from "../expression/compile.ts";
 import { chain, forEach, type MaybePromise } from "../maybe-promise.ts";
 import { POOLED_RIDS } from "../storage/buffer-pool.ts";
-import { LentBuffers } from "../storage/column-buffer.ts";
+import { LentRows, type RowShape, rowShape } from "../storage/lent-rows.ts";
 import { findViolation, fullRow, type Violation, withGenerated } from "./constraints.ts";
 import { uniqueViolation } from "./violations.ts";
 import { type Conflict, insertRows } from "./write-rows.ts";
@@ -27,7 +27,7 @@ export interface InsertTarget {
 export interface NewRows {
   /** By attnum - 1. */
   readonly columns: readonly Vector[];
-  readonly buffers: readonly ColumnBuffer[];
+  readonly stored: StoredRows;
   readonly rowCount: number;
   /** Rows before this one satisfy NOT NULL and CHECK; equal to rowCount when all do. */
   readonly validCount: number;
@@ -35,15 +35,27 @@ export interface NewRows {
   readonly throwViolation: () => void;
 }
 
+/** Of whole rows, by version of the table. */
+const shapes = new WeakMap<TableEntry, RowShape>();
+
+function shapeOf(table: TableEntry): RowShape {
+  let shape = shapes.get(table);
+  if (shape === undefined) {
+    shape = rowShape(table.columns.map((column) => column.type));
+    shapes.set(table, shape);
+  }
+  return shape;
+}
+
 export class RowInserter {
   readonly #target: InsertTarget;
   readonly #context: ExecutionContext;
-  readonly #buffers: LentBuffers;
+  readonly #stored: LentRows;
 
   constructor(target: InsertTarget, context: ExecutionContext) {
     this.#target = target;
     this.#context = context;
-    this.#buffers = new LentBuffers(context.buffers);
+    this.#stored = new LentRows(shapeOf(target.table), context.buffers);
   }
 
   /** Full rows from the given columns (one per target attnum). Valid until the next call of it. */
@@ -70,14 +82,10 @@ export class RowInserter {
   }
 
   #newRows(full: readonly Vector[], rowCount: number, violation: Violation | undefined): NewRows {
-    const { table } = this.#target;
     const validCount = violation?.row ?? rowCount;
-    this.#buffers.release();
     return {
       columns: full,
-      buffers: full.map((vector, i) =>
-        this.#buffers.lend(vector, must(table.columns[i], "a column").type, 0, validCount),
-      ),
+      stored: this.#stored.hold(full, validCount),
       rowCount,
       validCount,
       throwViolation: () => {
@@ -98,7 +106,7 @@ export class RowInserter {
     const rids = isWatched
       ? new Uint32Array(rows.validCount)
       : buffers.takeRids(Math.max(rows.validCount, POOLED_RIDS));
-    const inserting = insertRows(table.storageId, rows.buffers, 0, rows.validCount, rids, this.#context);
+    const inserting = insertRows(table.storageId, rows.stored, 0, rows.validCount, rids, this.#context);
     return chain(inserting, (conflict) => {
       if (conflict !== undefined) {
         onConflict?.(conflict.row);
@@ -112,7 +120,7 @@ export class RowInserter {
 
   /** Gives the memory of the last rows back. */
   close(): void {
-    this.#buffers.release();
+    this.#stored.release();
   }
 
   /** Rows that were written are looked at again when the statement ends, where the table has constraints for it. */

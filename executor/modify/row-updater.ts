@@ -11,7 +11,8 @@ import type { ExecutionContext } from "../context.ts";
 import { columnsUsed } from "../expression/columns-used.ts";
 import { compileExpression } from "../expression/compile.ts";
 import { chain, forEach, type MaybePromise } from "../maybe-promise.ts";
-import { LentBuffers } from "../storage/column-buffer.ts";
+import { LentRows, type RowShape, rowShape } from "../storage/lent-rows.ts";
+import { columnType } from "../storage/scan-target.ts";
 import { findViolation, fullRow, type Violation, withGenerated } from "./constraints.ts";
 import { readLocked } from "./existing-rows.ts";
 import { indexById } from "./row-inserter.ts";
@@ -34,6 +35,7 @@ interface UpdateShape {
   readonly written: readonly number[];
   /** The same as positions in the engine's relation. */
   readonly changed: Uint16Array;
+  readonly stored: RowShape;
   readonly lockMode: number;
   /** The last answer of oldColumnsNeeded(), and to what. */
   needed: { readonly alsoRead: ReadonlySet<number>; readonly attnums: number[] } | undefined;
@@ -63,6 +65,7 @@ function makeShape(target: UpdateTarget): UpdateShape {
     target: { ...target, constraints: { ...target.constraints, generated } },
     written,
     changed: Uint16Array.from(written, (attnum) => attnum - 1),
+    stored: rowShape(written.map((attnum) => columnType(target.table, attnum))),
     lockMode: lockModeOf(target.constraints, written),
     needed: undefined,
   };
@@ -87,13 +90,13 @@ export class RowUpdater {
   readonly #target: UpdateTarget;
   readonly #context: ExecutionContext;
   readonly #shape: UpdateShape;
-  readonly #buffers: LentBuffers;
+  readonly #stored: LentRows;
 
   constructor(target: UpdateTarget, context: ExecutionContext) {
     this.#shape = shapeOf(target);
     this.#target = this.#shape.target;
     this.#context = context;
-    this.#buffers = new LentBuffers(context.buffers);
+    this.#stored = new LentRows(this.#shape.stored, context.buffers);
   }
 
   /** How its rows have to be locked. */
@@ -148,7 +151,7 @@ export class RowUpdater {
 
   /** Gives the memory of the last write back. */
   close(): void {
-    this.#buffers.release();
+    this.#stored.release();
   }
 
   #write(
@@ -159,18 +162,11 @@ export class RowUpdater {
   ): MaybePromise<void> {
     const { table, constraints } = this.#target;
     const validCount = violation?.row ?? rids.length;
-    this.#buffers.release();
-    const buffers = this.#shape.written.map((attnum) =>
-      this.#buffers.lend(
-        must(full[attnum - 1], "a written column"),
-        must(table.columns[attnum - 1], "a column").type,
-        0,
-        validCount,
-      ),
-    );
     const { changed, written } = this.#shape;
+    const values = written.map((attnum) => must(full[attnum - 1], "a written column"));
+    const stored = this.#stored.hold(values, validCount);
     return chain(
-      updateRows(table.storageId, rids, changed, buffers, 0, validCount, this.#context),
+      updateRows(table.storageId, rids, changed, stored, 0, validCount, this.#context),
       (conflict) => {
         if (conflict !== undefined) {
           const row = this.#wholeRow(full, rids, conflict.row);

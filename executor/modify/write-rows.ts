@@ -4,9 +4,9 @@ import { assert } from "../../common/assert.ts";
 import { SqlError, SqlState, toSqlError } from "../../common/error.ts";
 import type { TableEntry } from "../../catalog/entries.ts";
 import {
-  type ColumnBuffer,
   type CopyDecoder,
   LockPolicy,
+  type StoredRows,
   WriteReason,
   WriteStatus,
 } from "../../native/engine.ts";
@@ -26,14 +26,14 @@ export interface Conflict {
 /** Inserts rows [from, to); stops at the first conflict. `rids` receives ids at the same positions. */
 export function insertRows(
   relationId: number,
-  columns: readonly ColumnBuffer[],
+  { rows, shape }: StoredRows,
   from: number,
   to: number,
   rids: Uint32Array,
   context: ExecutionContext,
 ): MaybePromise<Conflict | undefined> {
   return writeRows(from, to, context, (at, count, status) =>
-    context.transaction.insertRows(relationId, columns, at, count, rids, status),
+    context.transaction.insertRows(relationId, rows, shape, at, count, rids, status),
   );
 }
 
@@ -56,13 +56,13 @@ export function updateRows(
   relationId: number,
   rids: Uint32Array,
   changed: Uint16Array,
-  columns: readonly ColumnBuffer[],
+  { rows, shape }: StoredRows,
   from: number,
   to: number,
   context: ExecutionContext,
 ): MaybePromise<Conflict | undefined> {
   return writeRows(from, to, context, (at, count, status) =>
-    context.transaction.updateRows(relationId, rids, changed, columns, at, count, status),
+    context.transaction.updateRows(relationId, rids, changed, rows, shape, at, count, status),
   );
 }
 

@@ -22,11 +22,13 @@ export class BitmapScanOperator implements Operator {
     this.#filter = batchFilter(plan.filter, plan.id, context);
   }
 
-  async open(): Promise<void> {
+  open(): MaybePromise<void> {
     const { bitmap, target } = this.#plan;
-    this.#bits = new BitmapReader(await buildBitmap(bitmap, target.table, this.#context));
-    this.#fetcher = new RowFetcher(target, this.#context.batchRows, this.#context);
-    this.#rids = new Uint32Array(this.#fetcher.capacity);
+    return chain(buildBitmap(bitmap, target.table, this.#context), ({ bits }) => {
+      this.#bits = new BitmapReader(bits);
+      this.#fetcher = new RowFetcher(target, this.#context.batchRows, this.#context);
+      this.#rids = new Uint32Array(this.#fetcher.capacity);
+    });
   }
 
   next(): MaybePromise<Batch | undefined> {

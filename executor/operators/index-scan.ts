@@ -1,12 +1,14 @@
 // Rows in the order of a btree index, within ranges of its key, filtered. The engine gives row ids; rows follow by fetch.
+import { must } from "../../common/assert.ts";
 import type { Batch } from "../../common/batch/vector.ts";
-import type { IndexCursor, IndexRange } from "../../native/engine.ts";
+import type { IndexCursor, IndexRange, RowBlock } from "../../native/engine.ts";
 import type { IndexScanPlan } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
 import { chain, type MaybePromise } from "../maybe-promise.ts";
 import { POOLED_RIDS } from "../storage/buffer-pool.ts";
 import { LentBuffers } from "../storage/column-buffer.ts";
 import { RowFetcher } from "../storage/fetch-rows.ts";
+import { IndexKey, rangeOfKey } from "../storage/index-key.ts";
 import { indexRanges } from "../storage/index-range.ts";
 import type { Operator } from "./operator.ts";
 import { type BatchFilter, batchFilter, pullUntil } from "./pull.ts";
@@ -21,7 +23,10 @@ export class IndexScanOperator implements Operator {
   readonly #filter: BatchFilter | undefined;
   #ranges: IndexRange[] = [];
   /** The memory of the ranges' bounds. */
-  readonly #bounds: LentBuffers;
+  #bounds: LentBuffers | undefined;
+  /** A condition that is a key has no ranges: its first rows come in one call. */
+  readonly #key: IndexKey | undefined;
+  #keyValues: RowBlock | undefined;
   #cursor: IndexCursor | undefined;
   #fetcher: RowFetcher | undefined;
   #rids: Uint32Array = NO_RIDS;
@@ -32,12 +37,21 @@ export class IndexScanOperator implements Operator {
     this.#plan = plan;
     this.#context = context;
     this.#filter = batchFilter(plan.filter, plan.id, context);
-    this.#bounds = new LentBuffers(context.buffers);
+    this.#key = IndexKey.of(plan.condition, plan.index, plan.target.table, context);
   }
 
   open(): MaybePromise<void> {
-    const { condition, index, target, backward } = this.#plan;
     this.#useCapacity(FIRST_ROWS);
+    if (this.#key === undefined || !must(this.#fetcher, "room was made").takesKeys) return this.#openRanges();
+    return chain(this.#key.evaluate(), (values) => {
+      if (values === undefined) return this.#openRanges();
+      if (values !== "none") this.#keyValues = values;
+    });
+  }
+
+  #openRanges(): MaybePromise<void> {
+    const { condition, index, target, backward } = this.#plan;
+    this.#bounds = new LentBuffers(this.#context.buffers);
     const ranges = indexRanges(condition, index, target.table, backward, this.#context, this.#bounds);
     return chain(ranges, (made) => {
       this.#ranges = made;
@@ -56,11 +70,14 @@ export class IndexScanOperator implements Operator {
     this.#context.buffers.releaseRids(this.#rids);
     this.#rids = NO_RIDS;
     this.#ranges = [];
-    this.#bounds.release();
+    this.#bounds?.release();
+    this.#keyValues = undefined;
+    this.#key?.close();
   }
 
   #read(): MaybePromise<Batch | undefined> {
     return chain(this.#context.turn(), () => {
+      if (this.#keyValues !== undefined) return this.#readByKey(this.#keyValues);
       for (;;) {
         const count = this.#nextRids();
         if (count === 0) return undefined;
@@ -68,6 +85,15 @@ export class IndexScanOperator implements Operator {
         if (batch !== undefined) return batch;
       }
     });
+  }
+
+  #readByKey(key: RowBlock): Batch | undefined {
+    const { index, backward } = this.#plan;
+    const fetcher = must(this.#fetcher, "room was made");
+    this.#keyValues = undefined;
+    const batch = fetcher.fetchByKey(index.storageId, key, backward);
+    if (batch?.rowCount === fetcher.capacity) this.#unfinished = rangeOfKey(key);
+    return batch;
   }
 
   #nextRids(): number {

@@ -100,7 +100,7 @@ export class InsertOperator implements Operator {
     const rids = new Uint32Array(rows.rowCount);
     let at = 0;
     while (at < rows.validCount) {
-      const found = await insertRows(storageId, rows.buffers, at, rows.validCount, rids, this.#context);
+      const found = await insertRows(storageId, rows.stored, at, rows.validCount, rids, this.#context);
       const end = found?.row ?? rows.validCount;
       this.#inserter.noteWritten(rids.slice(at, end));
       if (onConflict.action.kind === "update" || this.#isRepeatableRead)

@@ -6,12 +6,17 @@ import type { Batch } from "../../common/batch/vector.ts";
 import { SearchStat } from "../../native/engine.ts";
 import type { SearchPlan } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
+import { chain, type MaybePromise } from "../maybe-promise.ts";
 import { BranchSearch } from "../search/branch.ts";
 import { RankedEmitter, type RankedRows } from "../search/emit-ranked.ts";
 import { filterAfter } from "../search/filter-after.ts";
+import { filterFirst } from "../search/filter-first.ts";
 import { type FilterBitmap, filterBitmap } from "../search/filter-bitmap.ts";
+import type { Ranking } from "../search/ranking.ts";
 import type { Operator } from "./operator.ts";
 import { rowLimits } from "./row-limits.ts";
+
+const NO_ROWS: RankedRows = { rids: new Uint32Array(0), values: new Float64Array(0), nulls: undefined };
 
 export class SearchOperator implements Operator {
   readonly #plan: SearchPlan;
@@ -25,11 +30,14 @@ export class SearchOperator implements Operator {
 
   open(): void {}
 
-  async next(): Promise<Batch | undefined> {
-    const pause = this.#context.turn();
-    if (pause !== undefined) await pause;
-    this.#emitter ??= new RankedEmitter(await this.#search(), this.#plan.target, this.#context);
-    return this.#emitter.next();
+  next(): MaybePromise<Batch | undefined> {
+    return chain(this.#context.turn(), () => {
+      if (this.#emitter !== undefined) return this.#emitter.next();
+      return chain(this.#search(), (rows) => {
+        this.#emitter = new RankedEmitter(rows, this.#plan.target, this.#context);
+        return this.#emitter.next();
+      });
+    });
   }
 
   close(): void {
@@ -37,31 +45,61 @@ export class SearchOperator implements Operator {
     this.#emitter = undefined;
   }
 
-  async #search(): Promise<RankedRows> {
-    const { branch, target, filter } = this.#plan;
-    const limits = await rowLimits(this.#plan.count, this.#plan.skip, this.#context);
-    const wanted = limits.count + limits.skip;
-    const search = new BranchSearch(branch, target.table, this.#context);
-    await search.open();
-    const matching = async (): Promise<FilterBitmap | undefined> =>
-      filterBitmap(filter, target, this.#context);
+  #search(): MaybePromise<RankedRows> {
+    const { branch, target, count, skip } = this.#plan;
+    return chain(rowLimits(count, skip, this.#context), (limits) => {
+      if (limits.count === 0) return NO_ROWS;
+      const search = new BranchSearch(branch, target.table, this.#context);
+      return chain(search.open(), () => this.#ranked(search, limits.count + limits.skip));
+    });
+  }
+
+  #ranked(search: BranchSearch, wanted: number): MaybePromise<RankedRows> {
     const { settings } = this.#context;
     const exact = settings.exact || !settings.enableIndexscan || wanted === Number.POSITIVE_INFINITY;
-    const isFiltered = filter !== undefined && !filter.isIndexPredicate;
-    if (isFiltered && !exact && limits.count > 0) {
-      const found = await filterAfter(this.#plan, search, wanted, this.#context);
-      if (found !== undefined) {
+    if (exact || !this.#isFiltered) return this.#rankedByBitmap(search, wanted, exact);
+    return chain(filterFirst(this.#plan, search, wanted, this.#context), (few) => {
+      if (few !== undefined) {
+        this.#report(search, search.stats[SearchStat.matching]);
+        return { ...few, nulls: undefined };
+      }
+      return chain(filterAfter(this.#plan, search, wanted, this.#context), (found) => {
+        if (found === undefined) return this.#rankedByBitmap(search, wanted, exact);
         this.#report(search, undefined, "graph, then filter");
         return { ...found, nulls: undefined };
-      }
-    }
-    const bitmap = isFiltered ? await matching() : undefined;
-    const ranking = limits.count === 0 ? undefined : await search.top(wanted, bitmap, exact);
-    this.#report(search, bitmap?.count);
-    if (ranking === undefined)
-      return { rids: new Uint32Array(0), values: new Float64Array(0), nulls: undefined };
-    if (ranking.rids.length >= wanted) return { ...ranking, nulls: undefined };
-    const rest = await search.rest(ranking, bitmap ?? (await matching()));
+      });
+    });
+  }
+
+  /** Whether rows have to be tested: a partial index holds those that pass, and no others. */
+  get #isFiltered(): boolean {
+    const { filter } = this.#plan;
+    return filter !== undefined && !filter.isIndexPredicate;
+  }
+
+  /** With the rows that pass, where there is a predicate, found before the search. */
+  #rankedByBitmap(search: BranchSearch, wanted: number, exact: boolean): MaybePromise<RankedRows> {
+    return chain(this.#isFiltered ? this.#matching() : undefined, (bitmap) =>
+      chain(search.top(wanted, bitmap, exact), (ranking) => {
+        this.#report(search, bitmap?.count);
+        if (ranking.rids.length >= wanted) return { ...ranking, nulls: undefined };
+        return this.#withRest(search, ranking, wanted, bitmap);
+      }),
+    );
+  }
+
+  #matching(): MaybePromise<FilterBitmap | undefined> {
+    return filterBitmap(this.#plan.filter, this.#plan.target, this.#context);
+  }
+
+  /** Rows without a distance or score follow the ranked ones. */
+  async #withRest(
+    search: BranchSearch,
+    ranking: Ranking,
+    wanted: number,
+    bitmap: FilterBitmap | undefined,
+  ): Promise<RankedRows> {
+    const rest = await search.rest(ranking, bitmap ?? (await this.#matching()));
     const rids = [...ranking.rids, ...rest.map((row) => row.rid)].slice(0, wanted);
     const values = [...ranking.values, ...rest.map((row) => row.value ?? 0)].slice(0, wanted);
     const nulls = [

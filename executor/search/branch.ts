@@ -12,13 +12,14 @@ import { SparseVector } from "../../common/types/sparsevec.ts";
 import { codecOf } from "../../common/types/registry.ts";
 import type { Datum, SqlType } from "../../common/types/type.ts";
 import type { TableEntry } from "../../catalog/entries.ts";
-import { SearchMode, SearchStat } from "../../native/engine.ts";
-import { choosePath } from "../../planner/physical/choose-path.ts";
+import { type IndexRange, SearchMode, SearchStat } from "../../native/engine.ts";
+import { choosePath, mostExact } from "../../planner/physical/choose-path.ts";
 import { DEFAULT_EF } from "../../planner/physical/cost.ts";
 import type { SearchBranch, TextBranch, VectorBranch } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
 import { makeCaller } from "../expression/caller.ts";
 import { evaluateScalar } from "../expression/compile.ts";
+import { chain, type MaybePromise } from "../maybe-promise.ts";
 import { textBuffer } from "../storage/column-buffer.ts";
 import { MAX_INDEXED_ELEMENTS, packingOf } from "../storage/column-spec.ts";
 import { packedWords } from "../storage/packed-words.ts";
@@ -28,6 +29,9 @@ import { setBit } from "../storage/bitmap.ts";
 import { beamFor, calibration, type RecallPoint } from "./calibration.ts";
 import type { FilterBitmap } from "./filter-bitmap.ts";
 import { forEachRid, type Ranking, TopRanking } from "./ranking.ts";
+
+/** Places for so many rows are not worth a question how many rows there are. */
+const FEW = 1000;
 
 /** Rows after the ranked ones: their value, NULL as null. */
 export interface RestRow {
@@ -53,15 +57,16 @@ export class BranchSearch {
   }
 
   /** Evaluates the query; before anything else. */
-  async open(): Promise<void> {
-    this.#query = await evaluateScalar(this.#branch.query, this.#context);
-    if (this.#branch.kind === "vector" && this.#query !== null) this.#checkDimension(this.#query);
+  open(): MaybePromise<void> {
+    return chain(evaluateScalar(this.#branch.query, this.#context), (query) => {
+      this.#query = query;
+      if (this.#branch.kind === "vector" && query !== null) this.#checkDimension(query);
+    });
   }
 
   /** The `count` first ranked rows under the filter; fewer only when no more are ranked. */
-  async top(count: number, filter: FilterBitmap | undefined, exact: boolean): Promise<Ranking> {
-    const { transaction } = this.#context;
-    const limit = Math.min(count, filter?.count ?? transaction.ridLimit(this.#table.storageId));
+  top(count: number, filter: FilterBitmap | undefined, exact: boolean): MaybePromise<Ranking> {
+    const limit = count <= FEW ? count : Math.min(count, filter?.count ?? this.#ridLimit());
     if (this.#query === null || limit === 0) return { rids: new Uint32Array(0), values: new Float64Array(0) };
     switch (this.#branch.kind) {
       case "vector":
@@ -73,6 +78,47 @@ export class BranchSearch {
       default:
         return unreachable(this.#branch);
     }
+  }
+
+  /**
+   * The `count` nearest rows in a range of a btree index; undefined where they are too many to look at each, or the search is
+   * of another kind, or rows without a distance would have to follow.
+   */
+  nearestInRange(keyIndexId: number, range: IndexRange, count: number): Ranking | undefined {
+    const branch = this.#branch;
+    if (branch.kind !== "vector" || branch.index === undefined || count > FEW) return undefined;
+    const type = columnType(this.#table, branch.attnum);
+    const packing = packingOf(type);
+    const query = this.#query;
+    if (packing === undefined || query === null || isLargeSparse(query)) return undefined;
+    const indexId = branch.index.storageId;
+    const most = mostExact({
+      kind: "vector",
+      rowCount: this.#context.statistics.indexEntries(indexId),
+      k: count,
+      ef: this.#context.settings.efSearch,
+      dimensions: packing.words,
+      mustBeExact: false,
+    });
+    const rids = new Uint32Array(count);
+    const distances = new Float64Array(count);
+    const found = this.#context.transaction.nearestInRange(
+      indexId,
+      keyIndexId,
+      range,
+      most,
+      queryWords(type, query, packing.words),
+      count,
+      rids,
+      distances,
+      this.stats,
+    );
+    if (found < 0) return undefined;
+    if (found < count) {
+      if ((this.stats[SearchStat.matching] as number) > found) return undefined;
+      return { rids: rids.subarray(0, found), values: distances.subarray(0, found) };
+    }
+    return { rids, values: distances };
   }
 
   /** Rows under the filter that are not in `ranked`, which holds every ranked row: in order. */
@@ -105,35 +151,49 @@ export class BranchSearch {
     return [...valued.sort(byRid), ...nulls.sort(byRid)];
   }
 
-  async #nearest(
+  #nearest(
     branch: VectorBranch,
     query: Datum,
     count: number,
     filter: FilterBitmap | undefined,
     exact: boolean,
-  ): Promise<Ranking> {
+  ): MaybePromise<Ranking> {
     const type = columnType(this.#table, branch.attnum);
     const packing = packingOf(type);
     if (branch.index === undefined || packing === undefined || isLargeSparse(query))
       return this.#exactNearest(branch, query, count, filter);
+    const indexId = branch.index.storageId;
+    const words = queryWords(type, query, packing.words);
+    return chain(this.#beamWidth(branch, indexId, count, exact), (beam) =>
+      this.#nearestByIndex(indexId, words, count, beam, filter, exact),
+    );
+  }
+
+  #nearestByIndex(
+    indexId: number,
+    query: Float32Array,
+    count: number,
+    beam: number,
+    filter: FilterBitmap | undefined,
+    exact: boolean,
+  ): Ranking {
     const rids = new Uint32Array(count);
     const distances = new Float64Array(count);
-    const beam = await this.#beamWidth(branch, branch.index.storageId, count, exact);
     const { maxScanTuples } = this.#context.settings;
-    const entryCount = this.#context.statistics.indexEntries(branch.index.storageId);
+    const entryCount = this.#context.statistics.indexEntries(indexId);
     const { path } = choosePath({
       kind: "vector",
       rowCount: entryCount,
       matchCount: filter?.count,
       k: count,
       ef: beam,
-      dimensions: packing.words,
+      dimensions: query.length,
       mustBeExact: exact,
     });
     if (path !== "exact") this.beam = beam;
     const found = this.#context.transaction.vectorSearch(
-      branch.index.storageId,
-      queryWords(type, query, packing.words),
+      indexId,
+      query,
       count,
       beam,
       filter?.bits,
@@ -145,17 +205,32 @@ export class BranchSearch {
       distances,
       this.stats,
     );
+    if (found === count) return { rids, values: distances };
     return { rids: rids.subarray(0, found), values: distances.subarray(0, found) };
   }
 
   /** What the user set, what the wanted recall needs, or the default; at least the rows wanted. */
-  async #beamWidth(branch: VectorBranch, indexId: number, count: number, exact: boolean): Promise<number> {
+  #beamWidth(branch: VectorBranch, indexId: number, count: number, exact: boolean): MaybePromise<number> {
     const { efSearch, targetRecall } = this.#context.settings;
     if (targetRecall === undefined || exact) return Math.max(efSearch ?? DEFAULT_EF, count);
+    return this.#measuredBeam(branch, indexId, count, targetRecall);
+  }
+
+  async #measuredBeam(
+    branch: VectorBranch,
+    indexId: number,
+    count: number,
+    targetRecall: number,
+  ): Promise<number> {
     const { engine, transaction } = this.#context;
     const measured = await calibration(engine, transaction, this.#table, branch.attnum, indexId);
     this.estimate = beamFor(measured, targetRecall, count);
     return Math.max(this.estimate.ef, count);
+  }
+
+  /** One above the largest row id: no ranking is longer. */
+  #ridLimit(): number {
+    return this.#context.transaction.ridLimit(this.#table.storageId);
   }
 
   /** Without an index: every candidate's distance. */

@@ -2,6 +2,7 @@
 import { type Batch, Float64Vector } from "../../common/batch/vector.ts";
 import type { ScanTarget } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
+import { POOLED_RIDS } from "../storage/buffer-pool.ts";
 import { RowFetcher } from "../storage/fetch-rows.ts";
 
 export interface RankedRows {
@@ -18,11 +19,8 @@ export class RankedEmitter {
 
   constructor(rows: RankedRows, target: ScanTarget, context: ExecutionContext) {
     this.#rows = rows;
-    this.#fetcher = new RowFetcher(
-      target,
-      Math.max(1, Math.min(rows.rids.length, context.batchRows)),
-      context,
-    );
+    const capacity = Math.min(Math.max(rows.rids.length, POOLED_RIDS), context.batchRows);
+    this.#fetcher = new RowFetcher(target, capacity, context);
   }
 
   next(): Batch | undefined {

@@ -1,14 +1,16 @@
 // Filtering after the search: the nearest rows of all are asked for their predicate, nearest first. Where a fair share of
 // rows passes, ten of them are among the first few dozen, and neither a bitmap of half the table nor a scan for it is
 // needed. Where few of the nearest pass, whatever passes elsewhere, the answer would be unsure: then the bitmap decides.
+import type { Vector } from "../../common/batch/vector.ts";
 import type { Ranking } from "./ranking.ts";
-import type { SearchFilter, SearchPlan } from "../../planner/physical/plan.ts";
+import type { ScanTarget, SearchFilter, SearchPlan } from "../../planner/physical/plan.ts";
 import { DEFAULT_EF } from "../../planner/physical/cost.ts";
 import type { ExecutionContext } from "../context.ts";
 import { compileExpression } from "../expression/compile.ts";
 import { trueRows } from "../expression/truth.ts";
+import { chain, type MaybePromise } from "../maybe-promise.ts";
 import { LentBuffers } from "../storage/column-buffer.ts";
-import { RowFetcher } from "../storage/fetch-rows.ts";
+import { type FetchedBatch, RowFetcher } from "../storage/fetch-rows.ts";
 import { indexRanges } from "../storage/index-range.ts";
 import type { BranchSearch } from "./branch.ts";
 
@@ -27,67 +29,106 @@ const SURE_SHARE = 2;
  * The `wanted` nearest rows that pass; undefined when another way should be gone. Only for searches by a vector index that
  * need not be exact.
  */
-export async function filterAfter(
+export function filterAfter(
   plan: SearchPlan,
   search: BranchSearch,
   wanted: number,
   context: ExecutionContext,
-): Promise<Ranking | undefined> {
-  const { branch, filter, target } = plan;
+): MaybePromise<Ranking | undefined> {
+  const { branch, filter } = plan;
   if (filter === undefined || branch.kind !== "vector" || branch.index === undefined) return undefined;
   const beam = context.settings.efSearch ?? DEFAULT_EF;
   if (wanted * SURE_SHARE > beam) return undefined;
   const entryCount = context.statistics.indexEntries(branch.index.storageId);
-  if (entryCount < LEAST_ENTRIES || !(await isWide(filter, plan, entryCount, context))) return undefined;
-  const nearest = await search.top(beam, undefined, false);
+  if (entryCount < LEAST_ENTRIES) return undefined;
+  return chain(isWide(filter, plan, entryCount, context), (wide) => {
+    if (!wide) return undefined;
+    return chain(search.top(beam, undefined, false), (nearest) =>
+      passingRows(nearest, filter, plan, wanted, context),
+    );
+  });
+}
+
+/** The `wanted` first of the rows near enough to be sure of that pass; undefined where there are fewer. */
+function passingRows(
+  nearest: Ranking,
+  filter: SearchFilter,
+  { target }: SearchPlan,
+  wanted: number,
+  context: ExecutionContext,
+): MaybePromise<Ranking | undefined> {
   const sure = Math.floor(nearest.rids.length / SURE_SHARE);
   if (sure < wanted) return undefined;
-  const { attnums, expression } = filter.whole;
-  const fetcher = new RowFetcher({ ...target, attnums, withRid: false }, sure, context);
-  try {
-    const batch = fetcher.fetch(nearest.rids, 0, sure);
-    if (batch === undefined) return undefined;
-    const passing = trueRows(await compileExpression(expression)(batch, context), batch.rowCount);
-    const count = passing?.length ?? batch.rowCount;
-    if (count < wanted) return undefined;
-    const rids = Uint32Array.from({ length: wanted }, (_, i) => batch.rids[passing?.[i] ?? i] as number);
-    // Rows come in the order asked for, some may be missing: positions only move on.
-    let at = 0;
-    const values = Float64Array.from(rids, (rid) => {
-      while (nearest.rids[at] !== rid) at += 1;
-      return nearest.values[at] as number;
-    });
-    return { rids, values };
-  } finally {
+  const fetcher = new RowFetcher(wholeTarget(filter, target), sure, context);
+  const batch = fetcher.fetch(nearest.rids, 0, sure);
+  if (batch === undefined) {
     fetcher.close();
+    return undefined;
   }
+  const tested = compileExpression(filter.whole.expression)(batch, context);
+  const close = (): void => fetcher.close();
+  if (tested instanceof Promise)
+    return tested.then((passes) => firstPassing(nearest, batch, passes, wanted)).finally(close);
+  const found = firstPassing(nearest, batch, tested, wanted);
+  close();
+  return found;
+}
+
+function firstPassing(
+  nearest: Ranking,
+  batch: FetchedBatch,
+  passes: Vector,
+  wanted: number,
+): Ranking | undefined {
+  const passing = trueRows(passes, batch.rowCount);
+  const count = passing?.length ?? batch.rowCount;
+  if (count < wanted) return undefined;
+  const rids = new Uint32Array(wanted);
+  const values = new Float64Array(wanted);
+  // Rows come in the order asked for, some may be missing: positions only move on.
+  let at = 0;
+  for (let i = 0; i < wanted; i++) {
+    const rid = batch.rids[passing?.[i] ?? i] as number;
+    while (nearest.rids[at] !== rid) at += 1;
+    rids[i] = rid;
+    values[i] = nearest.values[at] as number;
+  }
+  return { rids, values };
+}
+
+const wholeTargets = new WeakMap<SearchFilter, ScanTarget>();
+
+/** The columns of the whole predicate. */
+function wholeTarget(filter: SearchFilter, target: ScanTarget): ScanTarget {
+  let whole = wholeTargets.get(filter);
+  if (whole === undefined) {
+    whole = { ...target, attnums: filter.whole.attnums, withRid: false };
+    wholeTargets.set(filter, whole);
+  }
+  return whole;
 }
 
 /** Whether so many rows pass that trying is likely to pay. */
-async function isWide(
+function isWide(
   filter: SearchFilter,
   { target }: SearchPlan,
   entryCount: number,
   context: ExecutionContext,
-): Promise<boolean> {
+): MaybePromise<boolean> {
   const { bitmap } = filter;
   // Without an index the rows that pass can only be found by looking at all.
   if (bitmap === undefined) return true;
   const limit = Math.min(MOST_COUNTED, Math.max(LEAST_ROWS, Math.ceil(entryCount / LEAST_SHARE)));
   if (bitmap.kind !== "index") return filter.selectivity * entryCount >= limit;
-  const buffers = new LentBuffers(context.buffers);
-  let count = 0;
-  for (const range of await indexRanges(
-    bitmap.condition,
-    bitmap.index,
-    target.table,
-    false,
-    context,
-    buffers,
-  )) {
-    count += context.transaction.indexCount(bitmap.index.storageId, range, limit - count);
-    if (count >= limit) break;
-  }
-  buffers.release();
-  return count >= limit;
+  const { condition, index } = bitmap;
+  const bounds = new LentBuffers(context.buffers);
+  return chain(indexRanges(condition, index, target.table, false, context, bounds), (ranges) => {
+    let count = 0;
+    for (const range of ranges) {
+      count += context.transaction.indexCount(index.storageId, range, limit - count);
+      if (count >= limit) break;
+    }
+    bounds.release();
+    return count >= limit;
+  });
 }

@@ -6,36 +6,40 @@ import type { ExecutionContext } from "../context.ts";
 import { compileExpression } from "../expression/compile.ts";
 import type { Evaluate } from "../expression/evaluate.ts";
 import { trueRows } from "../expression/truth.ts";
-import { BitmapReader, buildBitmap, countBits, emptyBitmap, setBit } from "../storage/bitmap.ts";
+import type { MaybePromise } from "../maybe-promise.ts";
+import { BitmapReader, buildBitmap, countBits, emptyBitmap, type RowSet, setBit } from "../storage/bitmap.ts";
 import { RowFetcher } from "../storage/fetch-rows.ts";
 import { targetColumns, targetReader, withRids } from "../storage/scan-target.ts";
 
-export interface FilterBitmap {
-  readonly bits: Uint8Array;
-  /** Rows that pass: exact. */
-  readonly count: number;
-}
+export type FilterBitmap = RowSet;
 
 /** undefined without a filter. */
-export async function filterBitmap(
+export function filterBitmap(
   filter: SearchFilter | undefined,
   target: ScanTarget,
   context: ExecutionContext,
-): Promise<FilterBitmap | undefined> {
+): MaybePromise<FilterBitmap | undefined> {
   if (filter === undefined) return undefined;
-  const base =
-    filter.bitmap === undefined ? undefined : await buildBitmap(filter.bitmap, target.table, context);
-  let bits = base;
-  if (filter.residual !== undefined) {
-    const columns: ScanTarget = { ...target, attnums: filter.residual.attnums, withRid: false };
-    const condition = compileExpression(filter.residual.expression);
-    bits =
-      base === undefined
-        ? await scanBitmap(columns, condition, context)
-        : await narrowBitmap(base, columns, condition, context);
-  }
-  const passed = bits ?? emptyBitmap(target.table, context);
-  return { bits: passed, count: countBits(passed) };
+  const { residual } = filter;
+  const base = filter.bitmap === undefined ? undefined : buildBitmap(filter.bitmap, target.table, context);
+  return residual === undefined
+    ? (base ?? { bits: emptyBitmap(target.table, context), count: 0 })
+    : withResidual(base, residual, target, context);
+}
+
+async function withResidual(
+  base: MaybePromise<RowSet> | undefined,
+  residual: NonNullable<SearchFilter["residual"]>,
+  target: ScanTarget,
+  context: ExecutionContext,
+): Promise<FilterBitmap> {
+  const columns: ScanTarget = { ...target, attnums: residual.attnums, withRid: false };
+  const condition = compileExpression(residual.expression);
+  const bits =
+    base === undefined
+      ? await scanBitmap(columns, condition, context)
+      : await narrowBitmap((await base).bits, columns, condition, context);
+  return { bits, count: countBits(bits) };
 }
 
 /** All rows of the table for which the condition holds. */

@@ -4,50 +4,72 @@ import type { TableEntry } from "../../catalog/entries.ts";
 import type { BitmapSource } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
 import { evaluateScalar } from "../expression/compile.ts";
+import { chain, type MaybePromise } from "../maybe-promise.ts";
 import { LentBuffers } from "./column-buffer.ts";
 import { indexRanges } from "./index-range.ts";
 
+/** Rows of a table, one bit each. */
+export interface RowSet {
+  readonly bits: Uint8Array;
+  /** How many: exact. */
+  readonly count: number;
+}
+
 /** The rows a source names: a superset of the rows that match only where the plan says so. */
-export async function buildBitmap(
+export function buildBitmap(
   source: BitmapSource,
   table: TableEntry,
   context: ExecutionContext,
-): Promise<Uint8Array> {
-  const pause = context.turn();
-  if (pause !== undefined) await pause;
-  switch (source.kind) {
-    case "index": {
-      const bitmap = emptyBitmap(table, context);
-      const buffers = new LentBuffers(context.buffers);
-      const { condition, index } = source;
-      for (const range of await indexRanges(condition, index, table, false, context, buffers)) {
-        context.transaction.indexBitmap(index.storageId, range, bitmap);
-      }
-      buffers.release();
-      return bitmap;
+): MaybePromise<RowSet> {
+  return chain(context.turn(), () => {
+    switch (source.kind) {
+      case "index":
+        return indexBitmap(source, table, context);
+      case "text":
+        return chain(evaluateScalar(source.query, context), (query) => {
+          const bits = emptyBitmap(table, context);
+          if (query === null) return { bits, count: 0 };
+          const captured = context.textQuery(source.indexStorageId, query as string);
+          context.transaction.textBitmap(source.indexStorageId, captured, bits);
+          return { bits, count: countBits(bits) };
+        });
+      case "and":
+      case "or":
+        return combined(source, table, context);
+      default:
+        return unreachable(source);
     }
-    case "text": {
-      const bitmap = emptyBitmap(table, context);
-      const query = await evaluateScalar(source.query, context);
-      if (query !== null) {
-        const captured = context.textQuery(source.indexStorageId, query as string);
-        context.transaction.textBitmap(source.indexStorageId, captured, bitmap);
-      }
-      return bitmap;
-    }
-    case "and":
-    case "or": {
-      let combined: Uint8Array | undefined;
-      for (const input of source.inputs) {
-        const bitmap = await buildBitmap(input, table, context);
-        if (combined === undefined) combined = bitmap;
-        else combine(combined, bitmap, source.kind);
-      }
-      return combined ?? emptyBitmap(table, context);
-    }
-    default:
-      return unreachable(source);
+  });
+}
+
+function indexBitmap(
+  { condition, index }: Extract<BitmapSource, { kind: "index" }>,
+  table: TableEntry,
+  context: ExecutionContext,
+): MaybePromise<RowSet> {
+  const buffers = new LentBuffers(context.buffers);
+  return chain(indexRanges(condition, index, table, false, context, buffers), (ranges) => {
+    const bits = emptyBitmap(table, context);
+    let count = 0;
+    for (const range of ranges) count += context.transaction.indexBitmap(index.storageId, range, bits);
+    buffers.release();
+    return { bits, count };
+  });
+}
+
+async function combined(
+  { kind, inputs }: Extract<BitmapSource, { kind: "and" | "or" }>,
+  table: TableEntry,
+  context: ExecutionContext,
+): Promise<RowSet> {
+  let bits: Uint8Array | undefined;
+  for (const input of inputs) {
+    const set = await buildBitmap(input, table, context);
+    if (bits === undefined) bits = set.bits;
+    else combine(bits, set.bits, kind);
   }
+  bits ??= emptyBitmap(table, context);
+  return { bits, count: countBits(bits) };
 }
 
 export function emptyBitmap(table: TableEntry, context: ExecutionContext): Uint8Array {

@@ -1,6 +1,7 @@
 // ColumnBuffers: the memory through which rows pass between the engine and Vectors. Reused from batch to batch and,
 // through the pool, from statement to statement, because allocating and zeroing them costs more than filling them.
-import type { ColumnBuffer, ColumnSpec, StorageKind } from "../../native/engine.ts";
+import type { ColumnBuffer, ColumnSpec, RowBlock, StorageKind } from "../../native/engine.ts";
+import { allocateBlock, BLOCK_ROWS } from "./row-block.ts";
 
 /** Buffers kept per shape; more concurrent scans than this allocate. */
 const MAX_POOLED_PER_SHAPE = 16;
@@ -9,7 +10,9 @@ const MAX_POOLED_BYTES = 1 << 20;
 /** Above every vector's dimension. */
 const MAX_DIM = 1 << 16;
 /** Rows of an index scan's first look. */
-export const POOLED_RIDS = 16;
+export const POOLED_RIDS = BLOCK_ROWS;
+/** Shapes of blocks that a session keeps at once; a session with more kinds of rows begins anew. */
+const MAX_BLOCK_SHAPES = 256;
 const NO_WIDE = new BigInt64Array(0);
 const NO_OFFSETS = new Uint32Array(0);
 const NO_BYTES = new Uint8Array(0);
@@ -103,6 +106,8 @@ export class BufferPool {
   readonly #free = new Map<number, ColumnBuffer[]>();
   readonly #freeRids: Uint32Array[] = [];
   readonly #freeFlags: Uint8Array[] = [];
+  /** By blockName. */
+  readonly #freeBlocks = new Map<string, RowBlock[]>();
 
   take(spec: ColumnSpec, capacity: number): ColumnBuffer {
     return (
@@ -117,6 +122,23 @@ export class BufferPool {
     buffer.nulls.fill(0);
     if (buffer.isWide !== NOT_WIDE) buffer.isWide[0] = 0;
     return buffer;
+  }
+
+  /** A block for a few rows of these columns, whose blockName is `name`. Its contents are those of its last user. */
+  takeBlock(name: string, specs: readonly ColumnSpec[]): RowBlock {
+    return this.#freeBlocks.get(name)?.pop() ?? allocateBlock(specs);
+  }
+
+  /** Gives a block back; nobody may look at it (or at Vectors over it) afterwards. */
+  releaseBlock(name: string, block: RowBlock): void {
+    if (block.rows.length > MAX_POOLED_BYTES) return;
+    let free = this.#freeBlocks.get(name);
+    if (free === undefined) {
+      if (this.#freeBlocks.size >= MAX_BLOCK_SHAPES) this.#freeBlocks.clear();
+      free = [];
+      this.#freeBlocks.set(name, free);
+    }
+    if (free.length < MAX_POOLED_PER_SHAPE) free.push(block);
   }
 
   /** Room for the row ids of a small look-up; larger ones are not worth keeping. */

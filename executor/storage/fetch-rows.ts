@@ -1,5 +1,6 @@
 // Rows of a list of row ids, in that order, batch by batch: the second half of index, bitmap and search scans.
 import type { Batch } from "../../common/batch/vector.ts";
+import type { RowBlock } from "../../native/engine.ts";
 import type { ScanTarget } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
 import type { RowReader } from "./row-reader.ts";
@@ -34,6 +35,21 @@ export class RowFetcher {
     const { transaction } = this.#context;
     const { storageId } = this.#target.table;
     const found = this.#reader.fetch(transaction, storageId, this.#columns, rids, from, count, false);
+    if (found === 0) return undefined;
+    const { columns, rowCount } = withRids(this.#target, this.#reader, found);
+    return { columns, rowCount, rids: this.#reader.rids };
+  }
+
+  /** Whether fetchByKey can be asked. */
+  get takesKeys(): boolean {
+    return this.#reader.takesKeys;
+  }
+
+  /** The first rows with a key, in index order; as many as `capacity` where there may be more. */
+  fetchByKey(indexId: number, key: RowBlock, backward: boolean): FetchedBatch | undefined {
+    const { storageId } = this.#target.table;
+    const { transaction } = this.#context;
+    const found = this.#reader.fetchByKey(transaction, indexId, key, backward, storageId, this.#columns);
     if (found === 0) return undefined;
     const { columns, rowCount } = withRids(this.#target, this.#reader, found);
     return { columns, rowCount, rids: this.#reader.rids };

@@ -111,6 +111,11 @@ function outside(value: Datum, type: SqlType | undefined): -1 | 0 | 1 {
   return value < limits[0] ? -1 : value > limits[1] ? 1 : 0;
 }
 
+/** Whether no value of the type equals this one. */
+export function isOutside(value: Datum, type: SqlType | undefined): boolean {
+  return outside(value, type) !== 0;
+}
+
 const INTEGER_LIMITS: ReadonlyMap<number, readonly [number, number]> = new Map([
   [Oid.int2, [-32768, 32767]],
   [Oid.int4, [-2147483648, 2147483647]],

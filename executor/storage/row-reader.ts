@@ -14,10 +14,17 @@ import {
 import { Oid } from "../../common/types/oid.ts";
 import { codecOf } from "../../common/types/registry.ts";
 import type { Datum, SqlType } from "../../common/types/type.ts";
-import type { ColumnBuffer, ColumnSpec, EngineTransaction, ScanCursor } from "../../native/engine.ts";
+import type {
+  ColumnBuffer,
+  ColumnSpec,
+  EngineTransaction,
+  RowBlock,
+  ScanCursor,
+} from "../../native/engine.ts";
 import { type BufferPool, growBytes } from "./buffer-pool.ts";
 import { columnSpec } from "./column-spec.ts";
 import { unpacked } from "./packed-words.ts";
+import { BLOCK_ROWS, blockName, grownBlock } from "./row-block.ts";
 import { StoredVector } from "./stored-vector.ts";
 
 /** Where the engine says how large a buffer should be: read right after each call, so one is enough for all readers. */
@@ -28,7 +35,10 @@ const MAX_EMBEDDING_BYTES = 1 << 20;
 export class RowReader {
   readonly #types: readonly SqlType[];
   readonly #pool: BufferPool;
-  readonly buffers: readonly ColumnBuffer[];
+  /** Few rows are read through a block, which is this kind of them; else there are buffers alone. */
+  readonly #blockName: string | undefined;
+  #block: RowBlock | undefined;
+  #buffers: readonly ColumnBuffer[];
   readonly rids: Uint32Array;
   readonly capacity: number;
   #isClosed = false;
@@ -45,14 +55,22 @@ export class RowReader {
     const embeddingBytes = specs.reduce((sum, spec) => sum + spec.dim * 4, 0);
     const widest =
       embeddingBytes === 0 ? capacity : Math.max(1, Math.floor(MAX_EMBEDDING_BYTES / embeddingBytes));
-    this.capacity = Math.min(capacity, widest);
-    this.buffers = specs.map((spec) => pool.take(spec, this.capacity));
+    const name = capacity <= BLOCK_ROWS ? blockName(specs) : undefined;
+    this.#blockName = name;
+    this.#block = name === undefined ? undefined : pool.takeBlock(name, specs);
+    this.capacity = this.#block === undefined ? Math.min(capacity, widest) : capacity;
+    this.#buffers = this.#block?.columns ?? specs.map((spec) => pool.take(spec, this.capacity));
     this.rids = pool.takeRids(this.capacity);
+  }
+
+  /** The memory of the last filling, a buffer a column. */
+  get buffers(): readonly ColumnBuffer[] {
+    return this.#buffers;
   }
 
   /** The next rows of a scan; 0 at the end. */
   scan(cursor: ScanCursor): number {
-    return this.#withRoom(() => cursor.next(this.buffers, this.rids, NEEDED));
+    return this.#withRoom(() => cursor.next(this.#buffers, this.rids, NEEDED));
   }
 
   /** Rows by id, in order, those not visible left out; `rids` of the reader receives the ones found. */
@@ -66,23 +84,75 @@ export class RowReader {
     newest: boolean,
   ): number {
     assert(count <= this.capacity, "a fetch fits the reader");
-    return this.#withRoom(() =>
-      transaction.fetchRows(relationId, rids, from, count, newest, columns, this.buffers, this.rids, NEEDED),
-    );
+    for (;;) {
+      const rows = this.#block?.rows ?? this.#buffers;
+      const shape = this.#block?.shape;
+      const found = transaction.fetchRows(
+        relationId,
+        rids,
+        from,
+        count,
+        newest,
+        columns,
+        rows,
+        shape,
+        this.rids,
+        NEEDED,
+      );
+      if (found >= 0) return found;
+      this.#grow(-found - 1);
+    }
+  }
+
+  /** Whether the first rows of a key can be read with fetchByKey. */
+  get takesKeys(): boolean {
+    return this.#block !== undefined && this.capacity === BLOCK_ROWS;
+  }
+
+  /** The first rows with a key, as EngineTransaction.fetchByKey gives them. */
+  fetchByKey(
+    transaction: EngineTransaction,
+    indexId: number,
+    key: RowBlock,
+    backward: boolean,
+    relationId: number,
+    columns: Uint16Array,
+  ): number {
+    for (;;) {
+      const block = must(this.#block, "a reader that takes keys");
+      const found = transaction.fetchByKey(
+        indexId,
+        key.rows,
+        key.shape,
+        backward,
+        relationId,
+        columns,
+        block.rows,
+        block.shape,
+        this.rids,
+        NEEDED,
+      );
+      if (found >= 0) return found;
+      this.#grow(-found - 1);
+    }
   }
 
   /** The columns of the last filling. */
   vectors(rowCount: number): Vector[] {
-    return this.buffers.map((buffer, i) =>
-      vectorFrom(buffer, must(this.#types[i], "a type per buffer"), rowCount),
-    );
+    const vectors: Vector[] = [];
+    for (let i = 0; i < this.#buffers.length; i++) {
+      const buffer = this.#buffers[i] as ColumnBuffer;
+      vectors.push(vectorFrom(buffer, must(this.#types[i], "a type per buffer"), rowCount));
+    }
+    return vectors;
   }
 
   close(): void {
     // Twice in the pool they would be two readers' at once.
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#pool.release(this.buffers);
+    if (this.#block === undefined || this.#blockName === undefined) this.#pool.release(this.#buffers);
+    else this.#pool.releaseBlock(this.#blockName, this.#block);
     this.#pool.releaseRids(this.rids);
   }
 
@@ -91,8 +161,19 @@ export class RowReader {
     for (;;) {
       const count = read();
       if (count >= 0) return count;
-      growBytes(must(this.buffers[-count - 1], "the engine names one of the buffers"), NEEDED[0] ?? 0);
+      this.#grow(-count - 1);
     }
+  }
+
+  /** Makes room for what the last call needed in a bytes column. */
+  #grow(column: number): void {
+    const size = NEEDED[0] ?? 0;
+    if (this.#block === undefined) {
+      growBytes(must(this.#buffers[column], "the engine names one of the buffers"), size);
+      return;
+    }
+    this.#block = grownBlock(this.#block, column, size);
+    this.#buffers = this.#block.columns;
   }
 }
 

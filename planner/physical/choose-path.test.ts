@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { choosePath } from "./choose-path.ts";
+import { choosePath, mostExact } from "./choose-path.ts";
 
 const vector = {
   kind: "vector",
@@ -28,6 +28,21 @@ describe("vector searches", () => {
     expect(choosePath({ ...vector, matchCount: 50_000 }).path).toBe("graph-filtered");
     expect(choosePath({ ...vector, matchCount: 100 }).path).toBe("exact");
     expect(choosePath({ ...vector, matchCount: 0 }).path).toBe("exact");
+  });
+
+  test("the most rows that are answered exactly are the last before the graph is chosen", () => {
+    for (const rowCount of [0, 10, 700, 20_000, 100_000, 5_000_000]) {
+      for (const [k, ef, dimensions] of [
+        [10, undefined, 384],
+        [1, 10, 3],
+        [1000, 1000, 2000],
+      ] as const) {
+        const counts = { ...vector, rowCount, k, ef, dimensions };
+        const most = mostExact(counts);
+        if (most > 0) expect(choosePath({ ...counts, matchCount: most }).path).toBe("exact");
+        if (most < rowCount) expect(choosePath({ ...counts, matchCount: most + 1 }).path).not.toBe("exact");
+      }
+    }
   });
 
   test("cost of the graph never falls as the filter narrows, cost of the exact path always does", () => {

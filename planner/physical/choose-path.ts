@@ -68,6 +68,18 @@ function chooseVector(counts: VectorCounts): ChosenPath {
   };
 }
 
+/** The most matching rows for which the exact way is chosen, all else being as in `counts`. */
+export function mostExact(counts: Omit<VectorCounts, "matchCount">): number {
+  let [most, tooMany] = [0, counts.rowCount + 1];
+  // Costs grow with the matches on one side and fall on the other: there is one place where they meet.
+  while (tooMany - most > 1) {
+    const matchCount = Math.floor((most + tooMany) / 2);
+    if (chooseVector({ ...counts, matchCount }).path === "exact") most = matchCount;
+    else tooMany = matchCount;
+  }
+  return most;
+}
+
 export function distanceCost(dimensions: number): number {
   return Cost.cpuOperator + (Cost.distancePer100Dimensions * dimensions) / 100;
 }

@@ -2,14 +2,26 @@
 // catalogue changes as native/engine.ts describes them, no relations (touching one is an assertion). Statements without
 // tables run on it as they do on the real engine, so protocol and transaction rules are tested without the addon.
 import { bootstrapEntries, storedEntry } from "../../catalog/bootstrap.ts";
-import { AssertionError } from "../../common/assert.ts";
-import type {
-  CatalogChange,
-  Channel,
-  Engine,
-  EngineSession,
-  EngineTransaction,
+import { AssertionError, must } from "../../common/assert.ts";
+import {
+  type CatalogChange,
+  type Channel,
+  type Engine,
+  type EngineSession,
+  type EngineTransaction,
+  type Isolation,
+  StatementStart,
 } from "../../native/engine.ts";
+
+/** The session's flag once it was told to end. */
+const TERMINATE = 2;
+/** By number in StatementStart.begins. */
+const LEVELS: readonly (Isolation | undefined)[] = [
+  undefined,
+  "read committed",
+  "repeatable read",
+  "serializable",
+];
 
 /** The rest of an engine interface: every other method is a mistake of the test. */
 function refuseOthers<T extends object>(known: Partial<T>): T {
@@ -67,7 +79,7 @@ export class CatalogEngine {
           this.journal.push(`begin ${level}${onlyReads ? " read only" : ""}`);
         };
         begun(isolation, readOnly);
-        return this.#begin(begun);
+        return this.#begin(state, begun);
       },
       close: () => {
         this.#sessions.delete(processId);
@@ -75,7 +87,7 @@ export class CatalogEngine {
     });
   }
 
-  #begin(begun: EngineTransaction["renew"]): EngineTransaction {
+  #begin(session: SessionState, begun: EngineTransaction["renew"]): EngineTransaction {
     const own: CatalogChange[] = [];
     const end = (how: string): void => {
       this.journal.push(how);
@@ -84,6 +96,17 @@ export class CatalogEngine {
       renew: (isolation, readOnly) => {
         own.length = 0;
         begun(isolation, readOnly);
+      },
+      start: (frame) => {
+        if (session.interrupt === TERMINATE) return StatementStart.terminated;
+        session.interrupt = 0;
+        const modes = frame[StatementStart.begins] as number;
+        if (modes > 0) {
+          own.length = 0;
+          begun(must(LEVELS[modes % 4], "a level"), modes > 4);
+        }
+        const isOld = frame[StatementStart.catalogVersion] !== this.#log.length;
+        return isOld ? StatementStart.catalogMoved : StatementStart.started;
       },
       beginStatement: () => undefined,
       savepoint: () => own.length,

@@ -78,22 +78,28 @@ export declare class EngineTransaction {
   indexRids(indexId: number, range: unknown, backward: boolean, rids: unknown): number
   indexBitmap(indexId: number, range: unknown, bitmap: unknown): number
   indexCount(indexId: number, range: unknown, limit: number): number
-  fetchRows(relationId: number, rids: unknown, from: number, count: number, newest: boolean, columns: unknown, buffers: unknown, found: unknown, needed: unknown): number
+  fetchRows(relationId: number, rids: unknown, from: number, count: number, newest: boolean, columns: unknown, rows: unknown, shape: unknown, found: unknown, needed: unknown): number
+  /** `index_rids` of an equality and `fetch_rows` in one. */
+  fetchByKey(indexId: number, key: unknown, keyShape: unknown, backward: boolean, relationId: number, columns: unknown, rows: unknown, shape: unknown, found: unknown, needed: unknown): number
   ridLimit(relationId: number): number
   lookupKeys(indexId: number, columns: unknown, count: number, rids: unknown): void
   checkDuplicates(indexId: number, rids: unknown, from: number, count: number, status: unknown): number
   vectorSearch(indexId: number, query: unknown, k: number, ef: number, filter: unknown, filterCount: number, mode: number, maxDistances: number, rids: unknown, distances: unknown, stats: unknown): number
+  /** -1 = the range has more than `most` entries, or this is not for the transaction to do. */
+  nearestInRange(indexId: number, keyIndexId: number, range: unknown, most: number, query: unknown, k: number, rids: unknown, distances: unknown, stats: unknown): number
   vectorDistances(relationId: number, column: number, form: string, dimensions: number, metric: string, rids: unknown, count: number, query: unknown, distances: unknown): void
   textQuery(indexId: number, query: string): TextQuery
   textSearch(indexId: number, query: TextQuery, k: number, filter: unknown, mode: number, rids: unknown, scores: unknown, stats: unknown): number
   textBitmap(indexId: number, query: TextQuery, bitmap: unknown): number
   textScore(query: TextQuery, texts: unknown, count: number, scores: unknown): void
-  insertRows(relationId: number, columns: unknown, from: number, count: number, rids: unknown, status: unknown): number
+  insertRows(relationId: number, rows: unknown, shape: unknown, from: number, count: number, rids: unknown, status: unknown): number
   insertDecoded(relationId: number, decoder: CopyDecoder, fields: unknown, from: number, count: number, rids: unknown, status: unknown): number
-  updateRows(relationId: number, rids: unknown, changed: unknown, columns: unknown, from: number, count: number, status: unknown): number
+  updateRows(relationId: number, rids: unknown, changed: unknown, rows: unknown, shape: unknown, from: number, count: number, status: unknown): number
   deleteRows(relationId: number, rids: unknown, from: number, count: number): void
   /** The next transaction of the session under the handle of one that has ended: objects cost more than transactions. */
   renew(isolation: string, readOnly: boolean): void
+  /** What begins a planned statement, in one call: see `StatementStart` in `engine.ts`. */
+  start(frame: unknown): number
   beginStatement(): void
   beginCheck(): void
   savepoint(): number

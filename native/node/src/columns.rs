@@ -1,5 +1,6 @@
-//! `ColumnBuffer` objects as the engine's borrowed columns.
+//! `ColumnBuffer` objects, or a row block in their place, as the engine's borrowed columns.
 
+use crate::block::{read_block, write_block};
 use crate::error::{Result, misuse};
 use crate::lend::Lent;
 use napi::{JsValue, Unknown, sys};
@@ -15,6 +16,32 @@ pub fn storage_kind(word: Option<&str>) -> Result<StorageKind> {
         Some("vector") => StorageKind::Vector,
         other => return Err(misuse(format!("storage kind {other:?}"))),
     })
+}
+
+/// Columns to read: a row block where `shape` is given, else an array of `ColumnBuffer`s.
+pub fn read_rows<'a>(
+    lent: &'a Lent,
+    rows: Unknown<'_>,
+    shape: Unknown<'_>,
+) -> Result<Vec<ColumnRef<'a>>> {
+    if lent.is_nothing(shape.raw()) {
+        read_columns(lent, rows)
+    } else {
+        read_block(lent, rows, shape)
+    }
+}
+
+/// Columns to fill, as `read_rows`.
+pub fn write_rows<'a>(
+    lent: &'a Lent,
+    rows: Unknown<'_>,
+    shape: Unknown<'_>,
+) -> Result<Vec<ColumnMut<'a>>> {
+    if lent.is_nothing(shape.raw()) {
+        write_columns(lent, rows)
+    } else {
+        write_block(lent, rows, shape)
+    }
 }
 
 /// An array of columns to read.

@@ -14,6 +14,7 @@
 #![cfg_attr(test, allow(dead_code, unused_imports))]
 
 mod backup;
+mod block;
 mod channel;
 mod columns;
 mod copy;

@@ -15,6 +15,10 @@ use std::sync::Arc;
 pub struct Closing(Arc<Session>);
 
 impl Closing {
+    pub(crate) fn session(&self) -> &Session {
+        &self.0
+    }
+
     pub(crate) fn begin(&self, isolation: &str, read_only: bool) -> Result<Arc<Transaction>> {
         let isolation = match isolation {
             "read committed" => Isolation::ReadCommitted,
@@ -22,6 +26,14 @@ impl Closing {
             "serializable" => Isolation::Serializable,
             other => return Err(misuse(format!("isolation level {other}"))),
         };
+        self.begin_as(isolation, read_only)
+    }
+
+    pub(crate) fn begin_as(
+        &self,
+        isolation: Isolation,
+        read_only: bool,
+    ) -> Result<Arc<Transaction>> {
         self.0.begin(isolation, read_only)
     }
 }

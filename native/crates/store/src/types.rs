@@ -232,6 +232,8 @@ pub struct SearchStats {
     pub tail: u64,
     pub blocks_read: u64,
     pub blocks_skipped: u64,
+    /// Rows of the range that was searched, where the engine found them itself.
+    pub matching: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

@@ -4,6 +4,7 @@
 mod define;
 mod read;
 mod search;
+mod start;
 mod write;
 
 use crate::error::{Result, guard, misuse};
@@ -93,6 +94,15 @@ impl EngineTransaction {
         guard(env, || {
             self.transaction = self.session.begin(&isolation, read_only)?;
             Ok(())
+        })
+    }
+
+    /// What begins a planned statement, in one call: see `StatementStart` in `engine.ts`.
+    #[napi]
+    pub fn start(&mut self, env: Env, frame: Unknown<'_>) -> napi::Result<i32> {
+        guard(env, || {
+            let lent = Lent::new(env);
+            start::start(self, lent.write(frame, "frame")?)
         })
     }
 

@@ -1,12 +1,25 @@
 //! Scans, index look-ups and rows by number.
 
 use super::{EngineTransaction, part, part_mut, written};
-use crate::columns::{Range, read_columns, write_columns};
+use crate::block::{read_block, write_block};
+use crate::columns::{Range, read_columns, write_rows};
 use crate::cursor::{IndexCursor, ScanCursor, filled};
-use crate::error::{guard, misuse};
+use crate::error::{Result, guard, misuse};
 use crate::lend::Lent;
 use napi::{Env, Unknown};
 use napi_derive::napi;
+use omen_store::{ColumnMut, KeyRange, NullEntries};
+
+/// As many buffers as columns, with room for `rows` rows.
+fn check_buffers(columns: &[u16], buffers: &[ColumnMut<'_>], rows: usize) -> Result<()> {
+    if columns.len() != buffers.len() {
+        return Err(misuse("columns and buffers differ in number"));
+    }
+    if buffers.iter().any(|buffer| buffer.capacity() < rows) {
+        return Err(misuse(format!("buffers hold fewer than {rows} rows")));
+    }
+    Ok(())
+}
 
 #[napi]
 impl EngineTransaction {
@@ -103,7 +116,8 @@ impl EngineTransaction {
         count: u32,
         newest: bool,
         columns: Unknown<'_>,
-        buffers: Unknown<'_>,
+        rows: Unknown<'_>,
+        shape: Unknown<'_>,
         found: Unknown<'_>,
         needed: Unknown<'_>,
     ) -> napi::Result<i32> {
@@ -112,13 +126,8 @@ impl EngineTransaction {
             // Callers may have the found ids written over the wanted ones.
             let rids = lent.copy(rids, from, count, "rids")?;
             let columns = lent.read(columns, "columns")?;
-            let mut buffers = write_columns(&lent, buffers)?;
-            if columns.len() != buffers.len() {
-                return Err(misuse("columns and buffers differ in number"));
-            }
-            if buffers.iter().any(|buffer| buffer.capacity() < rids.len()) {
-                return Err(misuse(format!("buffers hold fewer than {} rows", rids.len())));
-            }
+            let mut buffers = write_rows(&lent, rows, shape)?;
+            check_buffers(columns, &buffers, rids.len())?;
             let found = part_mut(lent.write(found, "found")?, 0, count, "found")?;
             let rows = self.transaction.fetch_rows(
                 relation_id,
@@ -127,6 +136,52 @@ impl EngineTransaction {
                 columns,
                 &mut buffers,
                 found,
+            )?;
+            filled(rows, lent.write(needed, "needed")?)
+        })
+    }
+
+    /// `index_rids` of an equality and `fetch_rows` in one.
+    #[napi]
+    #[allow(clippy::too_many_arguments)] // the contract's
+    pub fn fetch_by_key(
+        &self,
+        env: Env,
+        index_id: u32,
+        key: Unknown<'_>,
+        key_shape: Unknown<'_>,
+        backward: bool,
+        relation_id: u32,
+        columns: Unknown<'_>,
+        rows: Unknown<'_>,
+        shape: Unknown<'_>,
+        found: Unknown<'_>,
+        needed: Unknown<'_>,
+    ) -> napi::Result<i32> {
+        guard(env, || {
+            let lent = Lent::new(env);
+            let key = read_block(&lent, key, key_shape)?;
+            let columns = lent.read(columns, "columns")?;
+            let mut buffers = write_block(&lent, rows, shape)?;
+            let found = lent.write(found, "found")?;
+            check_buffers(columns, &buffers, found.len())?;
+            let range = KeyRange {
+                low: Some(&key),
+                low_inclusive: true,
+                high: Some(&key),
+                high_inclusive: true,
+                nulls: NullEntries::All,
+            };
+            let mut walk = self.transaction.open_index_scan(index_id, &range, backward)?;
+            let count = walk.next(found)?;
+            let rids = found[..count].to_vec();
+            let rows = self.transaction.fetch_rows(
+                relation_id,
+                &rids,
+                false,
+                columns,
+                &mut buffers,
+                &mut found[..count],
             )?;
             filled(rows, lent.write(needed, "needed")?)
         })

@@ -1,7 +1,7 @@
 //! Nearest neighbours and text.
 
 use super::{EngineTransaction, part, part_mut};
-use crate::columns::read_column;
+use crate::columns::{Range, read_column};
 use crate::cursor::TextQuery;
 use crate::error::{Result, guard, misuse};
 use crate::lend::Lent;
@@ -28,6 +28,7 @@ fn report(stats: &SearchStats, slots: &mut [f64]) {
         stats.tail as f64,
         stats.blocks_read as f64,
         stats.blocks_skipped as f64,
+        stats.matching as f64,
     ];
     slots.iter_mut().zip(values).for_each(|(slot, value)| *slot = value);
 }
@@ -70,6 +71,44 @@ impl EngineTransaction {
                 self.transaction.vector_search(index_id, &query, rids, distances)?;
             report(&found, stats);
             Ok(count as u32)
+        })
+    }
+
+    /// -1 = the range has more than `most` entries, or this is not for the transaction to do.
+    #[napi]
+    #[allow(clippy::too_many_arguments)] // the contract's
+    pub fn nearest_in_range(
+        &self,
+        env: Env,
+        index_id: u32,
+        key_index_id: u32,
+        range: Unknown<'_>,
+        most: u32,
+        query: Unknown<'_>,
+        k: u32,
+        rids: Unknown<'_>,
+        distances: Unknown<'_>,
+        stats: Unknown<'_>,
+    ) -> napi::Result<i32> {
+        guard(env, || {
+            let lent = Lent::new(env);
+            let range = Range::read(&lent, range)?;
+            let query = lent.read(query, "query")?;
+            let rids = part_mut(lent.write(rids, "rids")?, 0, k, "rids")?;
+            let distances = part_mut(lent.write(distances, "distances")?, 0, k, "distances")?;
+            let stats = lent.write(stats, "stats")?;
+            let found = self.transaction.nearest_in_range(
+                index_id,
+                key_index_id,
+                &range.view(),
+                most as usize,
+                query,
+                rids,
+                distances,
+            )?;
+            let Some((count, found)) = found else { return Ok(-1) };
+            report(&found, stats);
+            Ok(count as i32)
         })
     }
 

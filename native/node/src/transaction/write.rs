@@ -1,7 +1,7 @@
 //! Rows inserted, updated and deleted.
 
 use super::{EngineTransaction, part, part_mut, written};
-use crate::columns::read_columns;
+use crate::columns::read_rows;
 use crate::copy::CopyDecoder;
 use crate::error::{guard, misuse};
 use crate::lend::Lent;
@@ -16,7 +16,8 @@ impl EngineTransaction {
         &self,
         env: Env,
         relation_id: u32,
-        columns: Unknown<'_>,
+        rows: Unknown<'_>,
+        shape: Unknown<'_>,
         from: u32,
         count: u32,
         rids: Unknown<'_>,
@@ -24,7 +25,7 @@ impl EngineTransaction {
     ) -> napi::Result<u32> {
         guard(env, || {
             let lent = Lent::new(env);
-            let columns = read_columns(&lent, columns)?;
+            let columns = read_rows(&lent, rows, shape)?;
             let rids = part_mut(lent.write(rids, "rids")?, from, count, "rids")?;
             let (from, count) = (from as usize, count as usize);
             let done = self.transaction.insert_rows(relation_id, &columns, from, count, rids)?;
@@ -63,7 +64,8 @@ impl EngineTransaction {
         relation_id: u32,
         rids: Unknown<'_>,
         changed: Unknown<'_>,
-        columns: Unknown<'_>,
+        rows: Unknown<'_>,
+        shape: Unknown<'_>,
         from: u32,
         count: u32,
         status: Unknown<'_>,
@@ -72,7 +74,7 @@ impl EngineTransaction {
             let lent = Lent::new(env);
             let rids = part(lent.read(rids, "rids")?, from, count, "rids")?;
             let changed = lent.read(changed, "changed")?;
-            let columns = read_columns(&lent, columns)?;
+            let columns = read_rows(&lent, rows, shape)?;
             if changed.len() != columns.len() {
                 return Err(misuse("changed and columns differ in number"));
             }

@@ -203,6 +203,11 @@ impl Transaction {
         Ok(())
     }
 
+    /// The engine's committed catalogue version: what a statement's plan has to be right for.
+    pub fn catalog_version(&self) -> u64 {
+        self.engine.catalog_version()
+    }
+
     /// As `begin_statement`, but REPEATABLE READ and SERIALIZABLE see the newest committed rows too, until the next statement
     /// begins: what a foreign key asks about rows that refer to a key must not miss rows that the snapshot does not hold.
     pub fn begin_check(&self) -> Result<()> {

@@ -10,6 +10,7 @@ use omen_hnsw::{
 use super::fill::cell_vector;
 use super::private::Newest;
 use super::{PrivateTable, State, Transaction};
+use crate::column::KeyRange;
 use crate::error::{Result, StoreError};
 use crate::index::hnsw::HnswIndex;
 use crate::sync::read;
@@ -41,6 +42,12 @@ pub struct VectorQuery<'a> {
     pub mode: SearchMode,
     /// The graph's budget before the exact finish, 0 = none.
     pub max_distances: u64,
+}
+
+/// Rows that a range of a btree index names, few enough to look at each.
+struct Candidates<'a> {
+    table: &'a Table,
+    rids: &'a [u32],
 }
 
 /// One query over one index, as a statement sees it.
@@ -88,6 +95,81 @@ impl Transaction {
             (rids[i], distances[i]) = (*rid, *distance);
         }
         Ok((found.len(), stats))
+    }
+
+    /// The nearest of the rows in a range of a btree index, as many as `rids` takes, exactly; None where the range has more than `most` entries, or
+    /// the transaction has rows of its own in the table. The stats say how many rows of the range the statement sees.
+    #[expect(clippy::too_many_arguments, reason = "the call of the contract")]
+    pub fn nearest_in_range(
+        &self,
+        index_id: u32,
+        key_index_id: u32,
+        range: &KeyRange<'_>,
+        most: usize,
+        query: &[f32],
+        rids: &mut [u32],
+        distances: &mut [f64],
+    ) -> Result<Option<(usize, SearchStats)>> {
+        let state = self.open_state()?;
+        let (table, index) = self.engine.index(index_id)?;
+        let hnsw = index.hnsw().ok_or_else(|| StoreError::internal("not an hnsw index"))?;
+        check_words(query, hnsw.vectors.segments.dim())?;
+        if state.tables.contains_key(&table.relation_id) {
+            return Ok(None);
+        }
+        let Some(in_range) = self.few_in_range(&state, key_index_id, range, most)? else {
+            return Ok(None);
+        };
+        // Which rows are the nearest hangs on all of them.
+        self.note_table_read(&state, &table)?;
+        let candidates = Candidates { table: &table, rids: &in_range };
+        let k = rids.len().min(distances.len());
+        let (found, stats) = match hnsw.spec.form {
+            Form::F32 => Self::nearest_of::<[f32]>(&state, &candidates, hnsw, query, k),
+            Form::F16 => Self::nearest_of::<[F16]>(&state, &candidates, hnsw, query, k),
+            Form::Bits => Self::nearest_of::<[u64]>(&state, &candidates, hnsw, query, k),
+            Form::Sparse => Self::nearest_of::<SparseWords>(&state, &candidates, hnsw, query, k),
+        }?;
+        state.snapshot.check()?;
+        for (i, (distance, rid)) in found.iter().enumerate() {
+            (rids[i], distances[i]) = (*rid, *distance);
+        }
+        Ok(Some((found.len(), stats)))
+    }
+
+    fn nearest_of<V: InWords + ?Sized>(
+        state: &State,
+        candidates: &Candidates<'_>,
+        hnsw: &HnswIndex,
+        query: &[f32],
+        k: usize,
+    ) -> Result<(Vec<(f64, u32)>, SearchStats)> {
+        let (dim, metric) = (hnsw.spec.dim as usize, hnsw.spec.metric);
+        let &Candidates { table, rids } = candidates;
+        V::with(query, dim, |vector| {
+            let rows = FormRows::<V>::new(&hnsw.vectors, dim);
+            let columns = table.columns();
+            let mut found = Vec::with_capacity(rids.len());
+            let data = read(&table.data);
+            for &rid in rids {
+                let Some(slot) = data.visible(rid, state.snapshot.number) else { continue };
+                let value = slot_value(&data, &columns, hnsw.column as usize, slot)?;
+                if let Value::Vector(vid) = value {
+                    let distance = V::distance(metric, vector, rows.vector(vid));
+                    if !distance.is_nan() {
+                        found.push((distance, rid));
+                    }
+                }
+            }
+            let stats = SearchStats {
+                path: 2,
+                distances: found.len() as u64,
+                matching: rids.len() as u64,
+                ..SearchStats::default()
+            };
+            keep_nearest(&mut found, k);
+            Ok((found, stats))
+        })
     }
 
     fn search_as<V: InWords + ?Sized>(
@@ -169,6 +251,16 @@ impl Transaction {
     }
 }
 
+/// The `k` first by (distance, rid), in that order.
+fn keep_nearest(found: &mut Vec<(f64, u32)>, k: usize) {
+    let nearer = |a: &(f64, u32), b: &(f64, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+    if k > 0 && k < found.len() {
+        found.select_nth_unstable_by(k - 1, nearer);
+    }
+    found.truncate(k);
+    found.sort_unstable_by(nearer);
+}
+
 /// The distance of two vectors in words.
 fn pair<V: InWords + ?Sized>(metric: Metric, a: &[f32], b: &[f32], dim: u32) -> f64 {
     let dim = dim as usize;
@@ -221,8 +313,7 @@ impl<V: InWords + ?Sized> Search<'_, V> {
             }
         }
         let mut found = self.found;
-        found.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        found.truncate(k);
+        keep_nearest(&mut found, k);
         Ok((found, self.stats))
     }
 
