@@ -1,5 +1,6 @@
 //! The index: a delta that grows, segments that do not, and statistics that count both exactly.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::bm25::{CollectionStatistics, TextQuery};
@@ -75,7 +76,16 @@ impl TextIndex {
         removals: &[u8],
     ) -> Result<Self, SegmentError> {
         let opened: Result<Vec<_>, _> = segments.into_iter().map(Segment::open).collect();
-        let mut segments: Vec<Arc<Segment>> = opened?.into_iter().map(Arc::new).collect();
+        Self::of_segments(params, opened?, removals)
+    }
+
+    /// As `open`, of segments that are open already.
+    pub fn of_segments(
+        params: TextIndexParams,
+        segments: Vec<Segment>,
+        removals: &[u8],
+    ) -> Result<Self, SegmentError> {
+        let mut segments: Vec<Arc<Segment>> = segments.into_iter().map(Arc::new).collect();
         segments.sort_by_key(|segment| segment.docs().start);
         let (removed, sealed_up_to) = Removed::from_bytes(removals)?;
         if segments.windows(2).any(|pair| pair[0].docs().end > pair[1].docs().start) {
@@ -235,6 +245,11 @@ impl TextIndex {
         let state = self.read();
         let removals = state.removed.to_bytes(state.sealed_up_to);
         Manifest { segments: state.segments.clone(), removals }
+    }
+
+    /// Removed documents whose postings are still in segments.
+    pub fn removed(&self) -> HashSet<u32> {
+        self.read().removed.docs().collect()
     }
 
     pub fn stats(&self) -> TextIndexStats {

@@ -5,7 +5,7 @@
 //! c; files nobody names removed. Each step only promises what those before it made durable, so a crash anywhere
 //! leaves either the old checkpoint or the new one. Commits go on meanwhile: the sequence is held only to read c.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
@@ -29,13 +29,11 @@ pub struct Checkpointer {
     work: Receiver<Work>,
     /// Taken from `work`, in order.
     queue: VecDeque<Work>,
-    /// Which graph each index's file has, as last written.
-    graphs: HashMap<u32, (u32, u64)>,
 }
 
 impl Checkpointer {
     pub fn new(applier: Applier, work: Receiver<Work>) -> Self {
-        Self { applier, work, queue: VecDeque::new(), graphs: HashMap::new() }
+        Self { applier, work, queue: VecDeque::new() }
     }
 
     /// The next piece of work; None when the engine is gone.
@@ -118,7 +116,7 @@ impl Durable {
     ) {
         self.checkpoint_queued.store(false, Ordering::Release);
         if self.failure().is_none()
-            && let Err(error) = self.checkpoint(engine, state)
+            && let Err(error) = self.checkpoint(engine, state, false)
             && !self.note_full(&error)
         {
             self.fail(&error);
@@ -130,8 +128,14 @@ impl Durable {
         }
     }
 
-    /// Makes everything committed so far durable outside the log.
-    pub(super) fn checkpoint(&self, engine: &Engine, state: &mut Checkpointer) -> Result<()> {
+    /// Makes everything committed so far durable outside the log. `is_last`: what the next start would have to catch up with
+    /// is written as well.
+    pub(super) fn checkpoint(
+        &self,
+        engine: &Engine,
+        state: &mut Checkpointer,
+        is_last: bool,
+    ) -> Result<()> {
         // What was replayed and not loaded yet exists in the log only.
         for relation in self.pending_relations() {
             match engine.table(relation) {
@@ -157,7 +161,7 @@ impl Durable {
                 vectors.segments.sync()?;
             }
         }
-        self.write_graphs(engine, &mut state.graphs)?;
+        self.write_graphs(engine, is_last)?;
         self.write_texts(engine)?;
         let mut batch = KvBatch::new();
         let mut captured: Vec<(&Moment, Captured)> = Vec::new();
@@ -219,7 +223,7 @@ impl Durable {
         }
         batch.put(KEY_OBJECT_IDS, engine.next_object_id().to_le_bytes().to_vec());
         self.kv.apply(batch)?;
-        self.checkpoint(engine, &mut state)?;
+        self.checkpoint(engine, &mut state, true)?;
         if let Some(log) = lock(&self.log).take() {
             log.close()?;
         }

@@ -213,6 +213,7 @@ fn derive_index(durable: &Durable, table: &Table, spec: IndexSpec) -> Result<Ind
         && let Some(graph) = durable.load_graph(spec.index_id, fresh)?
     {
         let index = HnswIndex::with_graph(column, Arc::clone(&fresh.vectors), fresh.spec, graph);
+        index.note_opened();
         index.find_unlinked();
         kind = IndexKind::Hnsw(Box::new(index));
     }

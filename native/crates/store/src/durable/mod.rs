@@ -18,6 +18,7 @@ mod manifest;
 mod open;
 mod replay;
 mod space;
+mod texts;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -9,8 +9,9 @@ use omen_disk::{
 
 use super::apply::{Applier, KEY_CHECKPOINT, KEY_OBJECT_IDS, KEY_SALT, get_u32, get_u64, key_id};
 use super::checkpoint::Checkpointer;
-use super::derived::{GRAPH_DIR, TEXT_DIR};
+use super::derived::GRAPH_DIR;
 use super::replay::{self, Pending};
+use super::texts::{self, TEXT_DIR};
 use super::{Durable, KIND_BULK, KIND_REDO, Limits};
 use crate::commit::redo::Reader;
 use crate::engine::Engine;
@@ -152,7 +153,7 @@ fn remove_leftovers(durable: &Durable, engine: &Engine, last_commit: u64) -> Res
     }
     for dir in [GRAPH_DIR, TEXT_DIR] {
         for name in list(disk, dir)? {
-            let index = name.parse::<u32>().ok();
+            let index = if dir == TEXT_DIR { texts::index_of(&name) } else { name.parse().ok() };
             if index.is_none_or(|index| !read(&engine.indexes).contains_key(&index)) {
                 disk.remove(&format!("{dir}/{name}"))?;
             }

@@ -36,6 +36,18 @@ pub struct Bm25Index {
     reclaimed: AtomicU64,
     /// One above the commit its file is of; 0 = there is none.
     pub stored_at: AtomicU64,
+    /// The segments that its file names.
+    pub files: Mutex<Vec<SegmentFile>>,
+}
+
+/// A segment's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentFile {
+    pub number: u64,
+    /// Of the segment; what follows says whose its documents are.
+    pub bytes: u64,
+    /// Of the whole file.
+    pub sum: u32,
 }
 
 /// Documents under one numbering.
@@ -93,6 +105,7 @@ impl Bm25Index {
             queued: AtomicBool::new(false),
             reclaimed: AtomicU64::new(0),
             stored_at: AtomicU64::new(0),
+            files: Mutex::default(),
         }
     }
 

@@ -26,6 +26,11 @@ use crate::types::{Form, GraphSpec, IndexStatistics};
 
 /// Vids a search scans exactly before commits that bring more have to wait for the graph.
 pub const MAX_TAIL: u32 = 16_384;
+/// Linked vectors that make a new file of the graph due: one in so many of those in the file, within bounds. A start after a
+/// crash searches them exactly until they are linked again, which for the most takes about a second.
+const IMAGE_SHARE: u64 = 20;
+const IMAGE_LEAST: u64 = 512;
+const IMAGE_MOST: u64 = 10_000;
 
 /// Vids for which an empty graph is built at once, during which they all stay in the tail.
 const BATCH_TAIL: u32 = 4096;
@@ -37,6 +42,14 @@ const MAX_IDLE_SCRATCHES: usize = 8;
 
 /// The graph's levels are drawn from this and the vid: the same rows give the same graph on every machine.
 const SEED: u64 = 0x6F6D_656E_6462;
+
+/// What tells an image of a graph from a later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ImageVersion {
+    nodes: u32,
+    linked_again: u64,
+    removals: u64,
+}
 
 pub struct HnswIndex {
     pub column: u16,
@@ -53,8 +66,12 @@ pub struct HnswIndex {
     /// Published vids below the graph's length that are not linked: numbers given again.
     again: Mutex<Vec<u32>>,
     again_count: AtomicU32,
-    /// Counts what changes the graph below its length.
-    changes: AtomicU64,
+    /// Vids linked in the place of others.
+    linked_again: AtomicU64,
+    /// Removals from the graph.
+    removals: AtomicU64,
+    /// What its file has.
+    stored: Mutex<Option<ImageVersion>>,
     /// Vids taken out of it.
     reclaimed: AtomicU64,
     /// Until commits know of the index.
@@ -103,7 +120,9 @@ impl HnswIndex {
             changing: RwLock::default(),
             again: Mutex::default(),
             again_count: AtomicU32::new(0),
-            changes: AtomicU64::new(0),
+            linked_again: AtomicU64::new(0),
+            removals: AtomicU64::new(0),
+            stored: Mutex::default(),
             reclaimed: AtomicU64::new(0),
             building,
         }
@@ -192,7 +211,7 @@ impl HnswIndex {
             self.again_count.store(again.len() as u32, Ordering::Release);
         }
         let done = AtomicU64::new(0);
-        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.removals.fetch_add(1, Ordering::AcqRel);
         let removed = self.graph.remove(is_gone, &self.rows::<V>(), threads, &done, cancel).is_ok();
         if removed {
             self.reclaimed.fetch_add(vids.len() as u64, Ordering::Relaxed);
@@ -200,18 +219,41 @@ impl HnswIndex {
         removed
     }
 
-    /// What tells an image of `image` from a later one: nodes, and changes below them.
-    pub fn image_version(&self) -> (u32, u64) {
+    fn image_version(&self) -> ImageVersion {
         let published = self.vectors.published.load(Ordering::Acquire);
-        (self.graph.len().min(published), self.changes.load(Ordering::Acquire))
+        ImageVersion {
+            nodes: self.graph.len().min(published),
+            linked_again: self.linked_again.load(Ordering::Acquire),
+            removals: self.removals.load(Ordering::Acquire),
+        }
+    }
+
+    /// Whether a file of the graph should be written now; `all`: whether it would differ from the one there is.
+    pub fn image_is_due(&self, all: bool) -> bool {
+        let Some(stored) = *lock(&self.stored) else { return true };
+        let now = self.image_version();
+        let again = now.linked_again - stored.linked_again;
+        let linked = u64::from(now.nodes.saturating_sub(stored.nodes)) + again;
+        let share = (u64::from(stored.nodes) / IMAGE_SHARE).clamp(IMAGE_LEAST, IMAGE_MOST);
+        now.removals != stored.removals || linked >= if all { 1 } else { share }
+    }
+
+    /// The file has this image.
+    pub fn note_stored(&self, version: ImageVersion) {
+        *lock(&self.stored) = Some(version);
+    }
+
+    /// The graph is the one of the file.
+    pub fn note_opened(&self) {
+        self.note_stored(ImageVersion { nodes: self.graph.len(), ..ImageVersion::default() });
     }
 
     /// The graph's image, with the version it has. What may block: a removal under way.
-    pub fn image(&self) -> ((u32, u64), Vec<u8>) {
+    pub fn image(&self) -> (ImageVersion, Vec<u8>) {
         let _shared = read(&self.changing);
         let version = self.image_version();
         let mut bytes = Vec::new();
-        self.graph.write_image(version.0, &mut bytes).expect("writing to memory does not fail");
+        self.graph.write_image(version.nodes, &mut bytes).expect("writing to memory does not fail");
         (version, bytes)
     }
 
@@ -330,7 +372,7 @@ impl HnswIndex {
             for &vid in batch.iter().filter(|&&vid| !entries.dead(vid, oldest)) {
                 self.graph.insert(vid, rows, &mut scratch);
             }
-            self.changes.fetch_add(1, Ordering::AcqRel);
+            self.linked_again.fetch_add(batch.len() as u64, Ordering::AcqRel);
             let mut again = lock(&self.again);
             again.drain(..batch.len());
             self.again_count.store(again.len() as u32, Ordering::Release);

@@ -145,6 +145,11 @@ impl EntryView {
         })
     }
 
+    /// The row of an entry, whoever sees it.
+    pub fn rid(&self, number: u32) -> u32 {
+        self.with(number, |e| e.rid.load(Ordering::Acquire))
+    }
+
     /// Nobody may see the entry: it is not filled, or was cleared.
     pub fn is_empty(&self, number: u32) -> bool {
         self.with(number, |e| e.created.load(Ordering::Acquire) == NEVER)

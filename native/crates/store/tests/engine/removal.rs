@@ -140,6 +140,56 @@ fn a_snapshot_keeps_what_it_sees_and_its_end_lets_it_go() {
     db.run(|tx| assert!(recall(tx, GRAPH, 100) >= 0.99));
 }
 
+/// A checkpoint leaves the file of a graph as it is while little was linked since; a start catches up with the rest.
+#[test]
+fn a_graph_is_written_when_enough_of_it_is_new() {
+    let disk = Arc::new(MemoryDisk::new());
+    let db = open(&disk);
+    create(&db, &[GRAPH]);
+    let mut random = Random(43);
+    let mut insert = |db: &Db, count: i32| {
+        let rows: Vec<Row> = (0..count).map(|key| row(&mut random, key)).collect();
+        let rids = db.run(|tx| tx.insert(T, &specs(), &rows));
+        wait_until_linked(db, GRAPH);
+        db.checkpoint();
+        rids
+    };
+    let file = |disk: &MemoryDisk| {
+        let file = disk.open(&format!("graph/{GRAPH}")).unwrap();
+        let mut bytes = vec![0; file.len().unwrap() as usize];
+        file.read_at(0, &mut bytes).unwrap();
+        bytes
+    };
+    let rids = insert(&db, 1000);
+    let first = file(&disk);
+    insert(&db, 200);
+    assert!(file(&disk) == first, "a fifth of a small graph is not worth it");
+    db.kill();
+    let db = open(&disk);
+    db.run(|tx| assert!(recall(tx, GRAPH, 100) >= 0.97));
+    wait_until_linked(&db, GRAPH);
+    db.run(|tx| assert!(recall(tx, GRAPH, 100) >= 0.97));
+    insert(&db, 400);
+    let second = file(&disk);
+    assert!(second.len() > first.len(), "six hundred are");
+    // What leaves the graph must leave the file before its number is given again.
+    db.run(|tx| tx.delete(T, rids[7]));
+    assert_eq!(db.engine.remove_dead_vectors(T).unwrap(), 1);
+    db.checkpoint();
+    assert!(file(&disk) != second);
+    let third = file(&disk);
+    insert(&db, 1);
+    assert!(file(&disk) == third);
+    // The clean end leaves nothing to catch up with.
+    db.shutdown();
+    assert!(file(&disk) != third);
+    let db = open(&disk);
+    db.run(|tx| assert!(recall(tx, GRAPH, 100) >= 0.97));
+    let statistics = db.engine.index_statistics(GRAPH).unwrap();
+    assert_eq!(statistics.linked_count, statistics.entry_count);
+    db.shutdown();
+}
+
 /// Random changes, removals, checkpoints, crashes and old snapshots; the rows are the oracle throughout.
 #[test]
 fn numbers_given_again_survive_crashes() {

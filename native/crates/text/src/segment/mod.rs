@@ -194,6 +194,11 @@ impl Segment {
         self.header.first_doc..self.header.first_doc + self.header.doc_span
     }
 
+    /// The documents here, removed ones included, in their order.
+    pub fn documents(&self) -> impl Iterator<Item = u32> {
+        self.docs().zip(self.norms()).filter(|(_, norm)| **norm != 0).map(|(doc, _)| doc)
+    }
+
     pub(crate) fn statistics(&self) -> CollectionStatistics {
         CollectionStatistics {
             docs: self.header.docs as u64,

@@ -9,9 +9,10 @@ use omen_disk::{
 use super::Request;
 use crate::durable::Durable;
 use crate::durable::apply::key_id;
-use crate::durable::derived::{GRAPH_DIR, TEXT_DIR};
+use crate::durable::derived::GRAPH_DIR;
 use crate::durable::manifest::Manifest;
 use crate::durable::open::list;
+use crate::durable::texts::{TEXT_DIR, index_of};
 use crate::engine::vector_name;
 use crate::error::Result;
 use crate::table::chunk_file;
@@ -75,7 +76,7 @@ impl Durable {
         for dir in [GRAPH_DIR, TEXT_DIR] {
             let mut names = list(&*self.disk, dir)?;
             // Others are being written or were left by a crash.
-            names.retain(|name| name.parse::<u32>().is_ok());
+            names.retain(|name| index_of(name).is_some());
             groups.push(Group { dir: dir.to_owned(), names });
         }
         Ok(groups)

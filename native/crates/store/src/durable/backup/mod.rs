@@ -123,7 +123,7 @@ impl Durable {
         request: &Request,
     ) -> Result<u64> {
         request.progress.enter("waiting for checkpoint to finish");
-        if let Err(error) = self.checkpoint(engine, state) {
+        if let Err(error) = self.checkpoint(engine, state, false) {
             if !self.note_full(&error) {
                 self.fail(&error);
             }

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use omen_disk::{Disk, DiskErrorKind, Kv, KvRange, LogReader, VectorOptions, VectorSegments};
+use omen_disk::{Disk, Kv, KvRange, LogReader, VectorOptions, VectorSegments};
 use omen_hnsw::{Block, HnswGraph};
 
 use super::CheckedPart;
 use crate::commit::redo::Reader;
 use crate::durable::apply::{KEY_CHECKPOINT, KEY_SALT, get_u64, key, key_id};
-use crate::durable::derived::{GRAPH_DIR, TEXT_DIR, decode_text};
+use crate::durable::derived::GRAPH_DIR;
 use crate::durable::format;
 use crate::durable::manifest::{Manifest, sealed};
 use crate::durable::open::list;
+use crate::durable::texts::open_text;
 use crate::engine::vector_name;
 use crate::error::{Result, StoreError};
 use crate::index::bm25::params;
@@ -166,17 +167,7 @@ fn check_texts(disk: &dyn Disk, kv: &dyn Kv, tick: Tick<'_>) -> CheckedPart {
             tick()?;
             let spec = Reader::new(&stored).index()?;
             let IndexMethod::Bm25 { config, k1, b } = spec.method else { return Ok(false) };
-            let path = format!("{TEXT_DIR}/{index}");
-            let file = match disk.open(&path) {
-                Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(false),
-                file => file?,
-            };
-            let mut bytes = vec![0; file.len()? as usize];
-            file.read_at(0, &mut bytes)?;
-            match decode_text(&bytes, params(config, k1, b)) {
-                Ok(Some(_)) => Ok(true),
-                Ok(None) | Err(_) => Err(StoreError::corrupt(format!("\"{path}\" is damaged"))),
-            }
+            Ok(open_text(disk, index, params(config, k1, b))?.is_some())
         };
         match look() {
             Ok(found) => part.count += u64::from(found),
