@@ -660,6 +660,42 @@ export interface CheckedPart {
   readonly problems: readonly string[];
 }
 
+/**
+ * Client sockets that one thread reads and writes without stream objects. In a turn of the event loop in which some are ready,
+ * behind its other events, `deliver` is called once and calls `receive` until that gives 0. A socket is the thread's, by an id
+ * that is never given again, until close() or release(); with other ids calls throw XX000.
+ */
+export interface ClientSockets {
+  /** Takes over a descriptor, which does not block from then on. It is not watched yet. */
+  adopt(fd: number): number;
+  /** What the socket is watched for from now on. */
+  watch(id: number, reads: boolean, writes: boolean): void;
+  /**
+   * Reads sockets that are ready into `buffer`, one behind the other, and describes each in `events` (SocketEvent). Gives the
+   * number of events. `buffer` has room for 16 KB at least.
+   */
+  receive(buffer: Uint8Array, events: Int32Array): number;
+  /** Sends what the kernel takes at once of the first `count` bytes; how many, or SocketEvent.broken. */
+  send(id: number, bytes: Uint8Array, count: number): number;
+  /** Tells the client that nothing more comes. */
+  finish(id: number): void;
+  close(id: number): void;
+  /** Gives the descriptor back, open. */
+  release(id: number): number;
+}
+
+/** An event is `size` numbers at these places. */
+export const SocketEvent = {
+  size: 3,
+  id: 0,
+  /** Bytes read, 0 for none, `ended`, or `broken`. */
+  read: 1,
+  /** 1: the socket takes bytes, and is watched for that. */
+  mayWrite: 2,
+  ended: -1,
+  broken: -2,
+} as const;
+
 /** What the addon exports. */
 export interface EngineBinding {
   /** Opens the process's only engine: throws when one is open, 55006 when another process holds the folder. */
@@ -670,11 +706,10 @@ export interface EngineBinding {
   readonly attachEngine: () => Engine;
   /** Duplicates a file descriptor (socket hand-off between threads). */
   readonly dup: (fd: number) => number;
-  /**
-   * Writes to a socket that does not block what the kernel takes at once of the first `count` bytes; returns how many. 0:
-   * nothing now, or the socket is broken, which its owner hears when it writes the rest.
-   */
-  readonly send: (fd: number, bytes: Uint8Array, count: number) => number;
+  /** Client sockets of the calling thread. */
+  readonly Sockets: new (
+    deliver: () => void,
+  ) => ClientSockets;
   /** Incremental decoder of COPY data (see CopyDecoder). */
   readonly createCopyDecoder: (options: CopyDecoderOptions) => CopyDecoder;
   /** Exact distances of two embeddings with the kernels the index uses. */

@@ -38,7 +38,7 @@ export const {
   attachEngine,
   checkDatabase,
   dup,
-  send,
+  Sockets,
   createCopyDecoder,
   distance,
   firstNotFinite,

@@ -1,4 +1,4 @@
-// The state machine over a real socket with a made-up session behind it. What the bytes mean is judged by pg-protocol, the
+// The state machine over a worker's sockets with a made-up session behind it. What the bytes mean is judged by pg-protocol, the
 // parser of the `pg` driver: an independent reading of the protocol.
 import { type AddressInfo, type Server, type Socket, connect, createServer } from "node:net";
 import { parse as parseBackend, serialize } from "pg-protocol";
@@ -7,10 +7,12 @@ import { ConstantVector, Int32Vector } from "../common/batch/vector.ts";
 import { SqlError } from "../common/error.ts";
 import { Oid } from "../common/types/oid.ts";
 import type { TypeContext } from "../common/types/type.ts";
+import { dup } from "../native/index.ts";
 import type { ResultColumn, ResultReceiver } from "../session/result.ts";
 import type { WireSession } from "../session/wire-session.ts";
 import { makeVerifier } from "./auth/scram.ts";
 import { Connection } from "./connection.ts";
+import { SocketTable } from "./socket-stream.ts";
 import type { ConnectionHost } from "./startup.ts";
 
 type BackendMessage = Parameters<Parameters<typeof parseBackend>[1]>[0];
@@ -119,6 +121,7 @@ interface Peer {
   closed: Promise<void>;
 }
 
+const sockets = new SocketTable();
 let server: Server | undefined;
 let peer: Peer | undefined;
 
@@ -142,7 +145,9 @@ async function open(overrides: Partial<ConnectionHost> = {}): Promise<Peer> {
     reportClosed = resolve;
   });
   server = createServer({ pauseOnConnect: true }, (socket) => {
-    Connection.accept(socket, { host, onClosed: reportClosed });
+    const fd = dup((socket as unknown as { readonly _handle: { readonly fd: number } })._handle.fd);
+    socket.destroy();
+    Connection.accept(sockets.adopt(fd), { host, onClosed: reportClosed });
   });
   await new Promise<void>((resolve) => server?.listen(0, "127.0.0.1", resolve));
   const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");

@@ -8,8 +8,7 @@
 // one received chunk causes leaves in one socket write (unless it is large). While a message is being worked on the socket
 // goes on being read up to MAX_READ_AHEAD_BYTES, so that a vanished client is noticed, and then waits.
 // A connection with thousands of messages at hand gives way to the others of its worker after SLICE_MS.
-import type { Socket } from "node:net";
-import { type SecureContext, TLSSocket } from "node:tls";
+import type { SecureContext } from "node:tls";
 import { must } from "../common/assert.ts";
 import { SqlError, SqlState, toSqlError } from "../common/error.ts";
 import type { WireSession } from "../session/wire-session.ts";
@@ -23,6 +22,7 @@ import { writeParameterDescription, writeRowDescription } from "./messages/row-d
 import { Outlet } from "./outlet.ts";
 import { WireReceiver } from "./receiver.ts";
 import { type ConnectionHost, Handshake } from "./startup.ts";
+import type { ClientStream, StreamListener } from "./stream.ts";
 
 /** Unread input beyond this stops the socket while a message is being worked on. */
 const MAX_READ_AHEAD_BYTES = 1024 * 1024;
@@ -43,20 +43,18 @@ export const ADMIN_SHUTDOWN = new SqlError(
 export interface ConnectionOptions {
   readonly host: ConnectionHost;
   readonly secureContext?: SecureContext | undefined;
-  /** The socket's descriptor, where it is known: answers are written to it directly. */
-  readonly descriptor?: number | undefined;
-  /** Called once, when the socket is closed and the session has ended. */
+  /** Called once, when the stream is closed and the session has ended. */
   readonly onClosed: () => void;
 }
 
-export class Connection {
+export class Connection implements StreamListener {
   readonly #options: ConnectionOptions;
   readonly #reader = new FrameReader();
   readonly #message = new MessageReader();
   readonly #outlet: Outlet;
   readonly #receiver: WireReceiver;
   readonly #handshake: Handshake;
-  #socket: Socket;
+  #stream: ClientStream;
   #state: "startup" | "ready" | "skip" | "closed" = "startup";
   #session: WireSession | undefined;
   /** A message is being worked on. */
@@ -82,15 +80,15 @@ export class Connection {
     this.#pump();
   };
 
-  /** Serves a paused socket until it closes. */
-  static accept(socket: Socket, options: ConnectionOptions): Connection {
-    return new Connection(socket, options);
+  /** Serves a client until its stream closes. */
+  static accept(stream: ClientStream, options: ConnectionOptions): Connection {
+    return new Connection(stream, options);
   }
 
-  private constructor(socket: Socket, options: ConnectionOptions) {
+  private constructor(stream: ClientStream, options: ConnectionOptions) {
     this.#options = options;
-    this.#socket = socket;
-    this.#outlet = new Outlet(socket, options.descriptor);
+    this.#stream = stream;
+    this.#outlet = new Outlet(stream);
     this.#receiver = new WireReceiver(
       this.#outlet,
       (inbox) => {
@@ -102,9 +100,8 @@ export class Connection {
       (reason) => this.shutDown(reason),
     );
     this.#handshake = new Handshake(options.host, this.#receiver, this.#outlet, this.#reader);
-    socket.setNoDelay(true);
-    this.#timer = setTimeout(() => this.#socket.destroy(), LOGIN_TIMEOUT_MS);
-    this.#listen(socket);
+    this.#timer = setTimeout(() => this.#stream.destroy(), LOGIN_TIMEOUT_MS);
+    stream.listen(this);
   }
 
   /** Ends the connection from the server's side: at once when idle, else as soon as the statement notices. */
@@ -119,11 +116,10 @@ export class Connection {
     this.#end();
   }
 
-  /**
-   * Bytes of the client, from a socket that reads into memory of its owner (`onread`); other sockets are listened to. The
-   * chunk's memory is free again afterwards.
-   */
-  receive(chunk: Buffer): void {
+  // The stream's words
+
+  /** Bytes of the client, in memory that is the stream's again afterwards. */
+  received(chunk: Buffer): void {
     if (this.#state === "closed") return;
     this.#reader.push(chunk);
     this.#sliceStart = performance.now();
@@ -131,11 +127,13 @@ export class Connection {
     this.#reader.keep();
   }
 
-  #listen(socket: Socket): void {
-    socket.on("data", (chunk: Buffer) => this.receive(chunk));
-    socket.on("error", () => undefined);
-    socket.on("close", () => this.#onSocketClosed());
-    socket.resume();
+  drained(): void {
+    this.#outlet.release();
+  }
+
+  closed(): void {
+    this.#outlet.release();
+    this.#onStreamClosed();
   }
 
   // The loop
@@ -197,8 +195,8 @@ export class Connection {
     const mustWait = !this.#mayTakeFrame() && this.#reader.bufferedBytes > MAX_READ_AHEAD_BYTES;
     if (mustWait === this.#isReadPaused) return;
     this.#isReadPaused = mustWait;
-    if (mustWait) this.#socket.pause();
-    else this.#socket.resume();
+    if (mustWait) this.#stream.pause();
+    else this.#stream.resume();
   }
 
   #onFrame(type: number): void {
@@ -251,13 +249,10 @@ export class Connection {
       });
     }
     this.#outlet.flush();
-    const plain = this.#socket;
-    plain.removeAllListeners("data");
-    plain.removeAllListeners("close");
-    const secure = new TLSSocket(plain, { isServer: true, secureContext: this.#options.secureContext });
-    this.#socket = secure;
-    this.#outlet.replaceSocket(secure);
-    this.#listen(secure);
+    const secure = this.#stream.secure(this.#options.secureContext);
+    this.#stream = secure;
+    this.#outlet.replaceStream(secure);
+    secure.listen(this);
   }
 
   // Session
@@ -484,7 +479,7 @@ export class Connection {
         const code = type.toString(16).toUpperCase().padStart(2, "0");
         const text = `unexpected message type 0x${code} during COPY from stdin`;
         copy.fail(new SqlError(SqlState.protocolViolation, text));
-        if (type === FrontendType.terminate) this.#socket.destroy();
+        if (type === FrontendType.terminate) this.#stream.destroy();
         break;
       }
     }
@@ -513,15 +508,13 @@ export class Connection {
     this.#state = "closed";
     clearTimeout(this.#timer);
     this.#outlet.flush();
-    this.#socket.end();
-    this.#timer = setTimeout(() => this.#socket.destroy(), FAREWELL_TIMEOUT_MS);
     // What the client still sends is read and dropped, else its bytes would turn our last answer into a reset.
-    this.#socket.removeAllListeners("data");
-    this.#socket.resume();
+    this.#stream.end();
+    this.#timer = setTimeout(() => this.#stream.destroy(), FAREWELL_TIMEOUT_MS);
     this.#settle();
   }
 
-  #onSocketClosed(): void {
+  #onStreamClosed(): void {
     this.#isGone = true;
     this.#state = "closed";
     clearTimeout(this.#timer);

@@ -6,7 +6,7 @@ import { Worker } from "node:worker_threads";
 import { must } from "../common/assert.ts";
 import { dup } from "../native/index.ts";
 import { ActivityBoard } from "../session/activity.ts";
-import type { FromWorker, ToWorker, WorkerConfiguration } from "./worker-messages.ts";
+import type { ClientHandedOver, FromWorker, ToWorker, WorkerConfiguration } from "./worker-messages.ts";
 
 /** Sessions at once. Each costs memory even when idle; the next client is told 53300. */
 export const DEFAULT_MAX_CONNECTIONS = 1000;
@@ -105,7 +105,7 @@ export class Server {
       return;
     }
     seat.connections += 1;
-    tell(seat, { kind: "connection", fd: dup(fd), isRefused: total >= maximum });
+    tell(seat, { kind: "connection", fd: dup(fd), peer: peerOf(socket), isRefused: total >= maximum });
     socket.destroy();
   }
 
@@ -187,6 +187,12 @@ function descriptorOf(socket: Socket): number | undefined {
   const handle = (socket as unknown as { readonly _handle?: { readonly fd?: number } })._handle;
   const fd = handle?.fd;
   return fd === undefined || fd < 0 ? undefined : fd;
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): ClientHandedOver["peer"] {
+  if (remoteAddress === undefined || remotePort === undefined) return undefined;
+  // An IPv4 client of a socket that listens on both families.
+  return { address: remoteAddress.replace(/^::ffff:(?=\d+\.)/, ""), port: remotePort };
 }
 
 function tell(seat: Seat, message: ToWorker): void {

@@ -11,9 +11,16 @@ export interface WorkerConfiguration {
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
 }
 
+export interface ClientHandedOver {
+  readonly kind: "connection";
+  readonly fd: number;
+  readonly peer: { readonly address: string; readonly port: number } | undefined;
+  /** The server is full; the client hears so after its startup packet. */
+  readonly isRefused: boolean;
+}
+
 export type ToWorker =
-  /** A new connection. `isRefused`: the server is full; the client hears so after its startup packet. */
-  | { readonly kind: "connection"; readonly fd: number; readonly isRefused: boolean }
+  | ClientHandedOver
   /** Ends every session with 57P01, then answers "stopped". */
   | { readonly kind: "stop" };
 

@@ -1,6 +1,5 @@
 // A worker thread: owns the sessions of the connections it was handed, each with the whole way from bytes to engine. Shares
 // nothing with the other workers but the engine.
-import { type ConnectOpts, Socket, type SocketConstructorOpts } from "node:net";
 import { type SecureContext, createSecureContext } from "node:tls";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { must } from "../common/assert.ts";
@@ -11,8 +10,9 @@ import { attachDatabase } from "../session/attach.ts";
 import { setServerSettings } from "../session/setting-definitions.ts";
 import { parseVerifier } from "./auth/scram.ts";
 import { ADMIN_SHUTDOWN, Connection } from "./connection.ts";
+import { SocketTable } from "./socket-stream.ts";
 import type { ConnectionHost } from "./startup.ts";
-import type { FromWorker, ToWorker, WorkerConfiguration } from "./worker-messages.ts";
+import type { ClientHandedOver, FromWorker, ToWorker, WorkerConfiguration } from "./worker-messages.ts";
 
 const TOO_MANY = new SqlError(SqlState.tooManyConnections, "sorry, too many clients already", {
   severity: "FATAL",
@@ -21,14 +21,12 @@ const SHUTTING_DOWN = new SqlError(SqlState.cannotConnectNow, "the database syst
   severity: "FATAL",
 });
 
-/** What sockets read into, one after the other: a connection is done with a chunk before the next is read. */
-const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
-
 class WorkerServer {
   readonly #database: Database;
   readonly #port: MessagePort;
   readonly #configuration: WorkerConfiguration;
   readonly #secureContext: SecureContext | undefined;
+  readonly #sockets = new SocketTable();
   readonly #connections = new Set<Connection>();
   #isStopping = false;
 
@@ -49,7 +47,7 @@ class WorkerServer {
   #onMessage(message: ToWorker): void {
     switch (message.kind) {
       case "connection":
-        this.#accept(message.fd, message.isRefused);
+        this.#accept(message);
         break;
       case "stop":
         this.#isStopping = true;
@@ -59,24 +57,10 @@ class WorkerServer {
     }
   }
 
-  #accept(fd: number, isRefused: boolean): void {
-    const options: SocketConstructorOpts & ConnectOpts = {
-      fd,
-      readable: true,
-      writable: true,
-      onread: {
-        buffer: READ_BUFFER,
-        callback: (byteCount) => {
-          connection.receive(READ_BUFFER.subarray(0, byteCount));
-          return true;
-        },
-      },
-    };
-    const socket = new Socket(options);
-    const connection = Connection.accept(socket, {
-      host: this.#host(isRefused, socket),
+  #accept({ fd, peer, isRefused }: ClientHandedOver): void {
+    const connection = Connection.accept(this.#sockets.adopt(fd), {
+      host: this.#host(isRefused, peer),
       secureContext: this.#secureContext,
-      descriptor: fd,
       onClosed: () => {
         this.#connections.delete(connection);
         this.#tell({ kind: "closed" });
@@ -86,9 +70,9 @@ class WorkerServer {
     this.#connections.add(connection);
   }
 
-  #host(isRefused: boolean, socket: Socket): ConnectionHost {
+  #host(isRefused: boolean, peer: ConnectRequest["peer"]): ConnectionHost {
     return {
-      openSession: (request, client) => connect(this.#database, { ...request, peer: peerOf(socket) }, client),
+      openSession: (request, client) => connect(this.#database, { ...request, peer }, client),
       cancel: (processId, secretKey) => {
         this.#database.engine.cancelSession(processId, secretKey);
       },
@@ -120,12 +104,6 @@ class WorkerServer {
   #tell(message: FromWorker): void {
     this.#port.postMessage(message);
   }
-}
-
-function peerOf({ remoteAddress, remotePort }: Socket): ConnectRequest["peer"] {
-  if (remoteAddress === undefined || remotePort === undefined) return undefined;
-  // An IPv4 client of a socket that listens on both families.
-  return { address: remoteAddress.replace(/^::ffff:(?=\d+\.)/, ""), port: remotePort };
 }
 
 const port = must(parentPort, "this file runs as a worker thread");

@@ -6,6 +6,7 @@ import { attachDatabase } from "../../session/attach.ts";
 import { startEngine, stopEngine } from "../../session/start.ts";
 import { Connection } from "../../wire/connection.ts";
 import type { ConnectionHost } from "../../wire/startup.ts";
+import { NodeStream } from "../../wire/stream.ts";
 import type { Address } from "./transcript.ts";
 
 export interface TestServer {
@@ -34,7 +35,7 @@ export async function startTestServer(overrides: Partial<ConnectionHost> = {}): 
       open -= 1;
       if (open === 0) allClosed();
     };
-    Connection.accept(socket, { host, onClosed });
+    Connection.accept(new NodeStream(socket), { host, onClosed });
   });
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
   const { port } = listener.address() as AddressInfo;

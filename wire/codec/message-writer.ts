@@ -153,6 +153,13 @@ export class MessageWriter {
     return filled;
   }
 
+  /** All that is written has been sent: the next message goes into the same memory, unless that is large. */
+  clear(): void {
+    assert(this.#messageStart < 0, "only whole messages leave");
+    this.#length = 0;
+    if (this.#buffer.length > MAX_KEPT_BYTES) this.#buffer = EMPTY;
+  }
+
   /** What take() gave is free again. */
   reuse(): void {
     if (this.#buffer.length === 0) this.#buffer = this.#spare;

@@ -124,6 +124,28 @@ export declare class ScanCursor {
   close(): void
 }
 
+export declare class Sockets {
+  /** `deliver` is called when sockets are ready; it calls `receive` until that gives 0. */
+  constructor(deliver: () => void)
+  /** Takes the socket `fd` over, not yet watched. Gives its id. */
+  adopt(fd: number): number
+  /** What the socket is watched for from now on. */
+  watch(id: number, reads: boolean, writes: boolean): void
+  /**
+   * Reads sockets that are ready into `buffer`, one behind the other, and writes an event for each into `events`: its id;
+   * the bytes read, 0 for none, -1 at the client's end, -2 when the connection is broken; 1 if it may write. Gives the
+   * number of events.
+   */
+  receive(buffer: unknown, events: unknown): number
+  /** Sends what the kernel takes at once of the first `count` bytes; how many, or -2 for a broken connection. */
+  send(id: number, bytes: unknown, count: number): number
+  /** Tells the client that nothing more comes; what it sends can still be read. */
+  finish(id: number): void
+  close(id: number): void
+  /** Gives the descriptor away, open and no longer watched. */
+  release(id: number): number
+}
+
 export declare class TextQuery {
   get termCount(): number
   get matchBound(): number
@@ -269,12 +291,6 @@ export interface RelationStatistics {
   collections: number
   lastCollection: number
 }
-
-/**
- * Writes to a socket that does not block what the kernel takes at once of `bytes[.. count]`. 0: nothing now, or the socket
- * is broken, which its owner hears when it writes the rest.
- */
-export declare function send(fd: number, bytes: unknown, count: number): number
 
 export interface SequenceSpec {
   sequenceId: number

@@ -24,6 +24,7 @@ mod error;
 mod lend;
 mod regex;
 mod session;
+mod sockets;
 mod spec;
 mod tools;
 mod transaction;

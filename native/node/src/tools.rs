@@ -25,23 +25,6 @@ pub fn dup(env: Env, fd: i32) -> napi::Result<i32> {
     })
 }
 
-/// Writes to a socket that does not block what the kernel takes at once of `bytes[.. count]`. 0: nothing now, or the socket
-/// is broken, which its owner hears when it writes the rest.
-#[napi]
-pub fn send(env: Env, fd: i32, bytes: Unknown<'_>, count: u32) -> napi::Result<u32> {
-    guard(env, || {
-        let lent = Lent::new(env);
-        let bytes = lent.read::<u8>(bytes, "bytes")?.get(..count as usize);
-        let bytes = bytes.ok_or_else(|| misuse(format!("bytes is shorter than {count}")))?;
-        if fd < 0 {
-            return Err(misuse(format!("descriptor {fd}")));
-        }
-        // SAFETY: used within this call alone; should JavaScript have closed it, the kernel says EBADF.
-        let socket = unsafe { BorrowedFd::borrow_raw(fd) };
-        Ok(rustix::io::write(socket, bytes).map_or(0, |written| written as u32))
-    })
-}
-
 #[napi]
 pub fn distance(
     env: Env,
