@@ -144,6 +144,85 @@ fn every_flipped_byte_is_noticed() {
     assert_eq!(missing.kind, DiskErrorKind::Corrupt);
 }
 
+/// Opening reads no rows: what is damaged afterwards is found as well, when it is first asked for and not later.
+#[test]
+fn rows_are_checked_at_first_touch() {
+    const WIDE: VectorOptions = VectorOptions { dim: 4096, segment_rows: 32 };
+    let disk = MemoryDisk::new();
+    let shared = || Arc::new(disk.clone()) as Arc<dyn Disk>;
+    let column = VectorSegments::open(shared(), "7.2", WIDE, 0).unwrap();
+    (0..30).for_each(|vid| column.write(vid, &vector(vid, 4096)).unwrap());
+    drop(column);
+    let file = disk.open("vec/7.2/00000000.seg").unwrap();
+    let damage = |vid: u64| file.write_at(8192 + vid * 16_384 + 77, &[0xAA]).unwrap();
+    let column = VectorSegments::open(shared(), "7.2", WIDE, 30).unwrap();
+    // Four rows make a block.
+    assert_eq!(column.vector(4), vector(4, 4096));
+    damage(6);
+    assert!(column.get(6).is_some(), "looked at together with the fourth");
+    damage(9);
+    // SAFETY: below the mark, and nobody releases it.
+    assert!(unsafe { column.read(9) }.is_none());
+    assert_eq!(column.vector(10), vector(10, 4096), "the others of its block are sound");
+    assert!(column.get(31).is_none());
+    column.write(9, &vector(9, 4096)).unwrap();
+    assert_eq!(column.vector(9), vector(9, 4096));
+    // SAFETY: nobody has a slice of it.
+    unsafe { column.release(20) };
+    column.write(20, &vector(999, 4096)).unwrap();
+    assert_eq!(column.vector(20), vector(999, 4096), "a release is a touch");
+    (0..30).filter(|vid| ![6, 20].contains(vid)).for_each(|vid| {
+        // SAFETY: as above.
+        assert_eq!(unsafe { column.read(vid) }.unwrap(), vector(vid, 4096));
+    });
+}
+
+/// Whoever comes first, reader or writer: all see what is there, each slot is taken once.
+#[test]
+fn threads_meet_at_a_first_touch() {
+    let disk = MemoryDisk::new();
+    let options = VectorOptions { dim: 5, segment_rows: 4096 };
+    let shared = || Arc::new(disk.clone()) as Arc<dyn Disk>;
+    let column = VectorSegments::open(shared(), "7.2", options, 0).unwrap();
+    (0..4000)
+        .filter(|vid| vid % 7 != 0)
+        .for_each(|vid| column.write(vid, &vector(vid, 5)).unwrap());
+    drop(column);
+    for round in 0..20 {
+        let column = VectorSegments::open(shared(), "7.2", options, 4000).unwrap();
+        std::thread::scope(|scope| {
+            for reader in 0..3 {
+                let column = &column;
+                scope.spawn(move || {
+                    for vid in (0..4000).map(|i| (i * 13 + reader * 997) % 4000) {
+                        if vid % 7 != 0 {
+                            assert_eq!(column.get(vid), Some(&vector(vid, 5)[..]), "vector {vid}");
+                        }
+                    }
+                });
+            }
+            scope.spawn(|| {
+                for vid in (0..4000).rev().step_by(7 * 11).map(|vid| vid - vid % 7) {
+                    column.write(vid, &vector(vid + 1, 5)).unwrap();
+                    // SAFETY: nobody else asks for these.
+                    unsafe { column.release(vid) };
+                    column.write(vid, &vector(vid + round, 5)).unwrap();
+                    assert_eq!(column.vector(vid), vector(vid + round, 5));
+                    // SAFETY: as above.
+                    unsafe { column.release(vid) };
+                }
+            });
+        });
+        drop(column);
+        let file = disk.open("vec/7.2/00000000.seg").unwrap();
+        // Never written again, for the next round.
+        (0..4096).step_by(7).for_each(|slot| {
+            file.write_at(4096 + slot * 4, &[0; 4]).unwrap();
+            file.write_at(4096 + 16_384 + slot * 64, &[0; 64]).unwrap();
+        });
+    }
+}
+
 /// After any crash every synced vector is there, and a replay can write all later ones again.
 #[test]
 fn crashes_leave_the_synced_and_take_the_replayed() {

@@ -5,6 +5,8 @@
 //! are written with `write_at` into the preallocated file and show through the mapping at once; the row store, the
 //! index and `SELECT` all read those same bytes.
 //!
+//! Rows of a column that is opened are checked at first touch (`segment`): a damaged one is like one that was never written.
+//!
 //! Invariant: a slot is written at most once until `release` gives it back, and `vector` gives out only written slots;
 //! that is what makes the returned slices sound. Writing a slot again with the same numbers is allowed, because
 //! replaying the log does so.
@@ -73,8 +75,8 @@ pub struct VectorSegments {
 impl VectorSegments {
     /// Opens the column `name` (`{table}.{column}`), creating it if it is new. Slots below `high_water` whose sum is
     /// right count as written; the others may be written again, as replaying the log does, and `get` has nothing
-    /// for them until then. Corrupt if a file for them is missing or has another layout. Segments wholly above are
-    /// removed. Reads every row below the mark once.
+    /// for them until then. Rows are held against their sums when they are first asked for. Corrupt if a file for them is
+    /// missing or has another layout. Segments wholly above are removed.
     pub fn open(
         disk: Arc<dyn Disk>,
         name: &str,
@@ -104,8 +106,9 @@ impl VectorSegments {
         let rows = self.layout.rows as u32;
         let needed = high_water.div_ceil(rows);
         for number in 0..needed {
-            let segment = Segment::open(&*self.disk, &self.path(number), self.layout, number)?;
-            segment.mark_sound((high_water - number * rows).min(rows) as usize)?;
+            let end = (high_water - number * rows).min(rows) as usize;
+            let path = self.path(number);
+            let segment = Segment::open(&*self.disk, &path, self.layout, number, end)?;
             self.segments.insert(number, segment);
         }
         for name in self.disk.list(&self.dir)? {
@@ -213,7 +216,7 @@ impl VectorSegments {
         }
     }
 
-    /// The vector with number `vid`, in place; `None` if it was never written or was found damaged on open.
+    /// The vector with number `vid`, in place; `None` if it was never written or is damaged.
     pub fn get(&self, vid: u32) -> Option<&[f32]> {
         let segment = self.segments.get(vid >> self.layout.rows.trailing_zeros())?;
         let slot = vid as usize & (self.layout.rows - 1);
@@ -227,15 +230,17 @@ impl VectorSegments {
         vector
     }
 
-    /// `vector` without the look at the written-mark, which costs a cache line per call in a graph search.
+    /// `get` without a look at the marks, which costs a cache line per call in a graph search, where the segment is known to
+    /// be sound as a whole.
     ///
     /// # Safety
-    /// `vid` must have been written, and that write must have happened before this call.
-    pub unsafe fn vector_unchecked(&self, vid: u32) -> &[f32] {
+    /// `vid` must have been written, or have been below the mark when the column was opened, and that before this call;
+    /// nobody has released it.
+    #[inline]
+    pub unsafe fn read(&self, vid: u32) -> Option<&[f32]> {
         let (segment, slot) = self.locate(vid);
-        debug_assert!(segment.is_written(slot), "vector {vid} is written");
-        // SAFETY: the caller's promise.
-        unsafe { segment.vector(slot) }
+        // SAFETY: the caller's promise, and the segment's: what is not a vector there is zeros.
+        (segment.is_trusted() || segment.is_written(slot)).then(|| unsafe { segment.vector(slot) })
     }
 
     fn locate(&self, vid: u32) -> (&Segment, usize) {
@@ -255,7 +260,7 @@ impl VectorSegments {
         while vid < end {
             let (segment, slot) = self.locate(vid);
             let count = (rows - slot as u32).min(end - vid);
-            if let Some(bad) = segment.first_damaged(slot, count as usize)? {
+            if let Some(bad) = segment.first_damaged(slot, count as usize) {
                 let bad = vid - slot as u32 + bad as u32;
                 let context =
                     format!("vector {bad} in \"{}\" does not match its checksum", segment.path());
@@ -289,7 +294,7 @@ impl VectorSegments {
         let layout = Layout::new(options.dim, options.segment_rows);
         let needed = high_water.div_ceil(layout.rows as u32);
         for number in 0..needed {
-            Segment::open(disk, &format!("vec/{name}/{number:08}.seg"), layout, number)?;
+            Segment::open(disk, &format!("vec/{name}/{number:08}.seg"), layout, number, 0)?;
         }
         Ok(u64::from(needed))
     }

@@ -53,9 +53,11 @@ impl Durable {
     pub(super) fn write_graphs(&self, engine: &Engine, all: bool) -> Result<()> {
         for table in engine.loaded_tables().iter().filter(|t| !t.temporary) {
             for index in table.indexes().iter() {
-                let Some(hnsw) = index.hnsw().filter(|hnsw| hnsw.image_is_due(all)) else {
-                    continue;
+                // What was linked since a vector was found damaged is not worth keeping.
+                let is_due = |hnsw: &&HnswIndex| {
+                    hnsw.image_is_due(all) && hnsw.vectors.check().is_ok()
                 };
+                let Some(hnsw) = index.hnsw().filter(is_due) else { continue };
                 let (version, bytes) = hnsw.image();
                 write_file(&*self.disk, GRAPH_DIR, &index.spec.index_id.to_string(), &bytes)?;
                 hnsw.note_stored(version);

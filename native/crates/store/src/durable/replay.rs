@@ -269,8 +269,9 @@ pub fn adopt_vectors(table: &Table, data: &TableData, columns: &[ColumnInfo]) ->
                 }
                 let value = chunk_value(&chunk.rows, columns, column, position);
                 let Value::Vector(vid) = value else { continue };
-                if vid >= vectors.len() || vectors.segments.get(vid).is_none() {
-                    let message = format!("vector {vid} of relation {relation} is damaged");
+                // Whether its bytes are sound shows when somebody reads them.
+                if vid >= vectors.len() {
+                    let message = format!("relation {relation} has no vector {vid}");
                     return Err(StoreError::corrupt(message).relation(relation));
                 }
                 vectors.entries.set(vid, rid, 0);

@@ -4,13 +4,13 @@
 //! graph over the column. Vids of dead versions are given again, with their slots: `numbers` says when.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use omen_disk::{VectorLoad, VectorSegments};
 
 use super::entries::EntryTable;
 use super::numbers::Numbers;
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::value::PRIVATE_VECTOR;
 
 pub struct VectorColumn {
@@ -22,9 +22,9 @@ pub struct VectorColumn {
     pub next_vid: AtomicU32,
     /// Vids below this belong to published commits (or to nobody, for good): graphs may link them.
     pub published: AtomicU32,
-    /// Every slot below the length of `entries` is written, as it is unless a dead vector was damaged on disk.
-    sound: AtomicBool,
-    /// Stands in for a damaged vector that no row uses but a graph may pass through. Aligned like a row.
+    /// The first vid of a row's that was found damaged, plus 1.
+    damaged: AtomicU64,
+    /// Stands in for a damaged vector. Aligned like a row.
     zero: Vec<u64>,
 }
 
@@ -37,7 +37,7 @@ impl VectorColumn {
             numbers: Numbers::default(),
             next_vid: AtomicU32::new(0),
             published: AtomicU32::new(0),
-            sound: AtomicBool::new(true),
+            damaged: AtomicU64::new(0),
             zero,
         }
     }
@@ -55,8 +55,6 @@ impl VectorColumn {
     /// Takes the vids below `high_water` from disk, all of them invisible until `entries.set`.
     pub fn adopt(&self, high_water: u32) {
         self.entries.grow(high_water);
-        let sound = (0..high_water).all(|vid| self.segments.get(vid).is_some());
-        self.sound.store(sound, Ordering::Relaxed);
         self.next_vid.store(high_water, Ordering::Release);
         self.published.store(high_water, Ordering::Release);
     }
@@ -123,16 +121,41 @@ impl VectorColumn {
 }
 
 impl VectorColumn {
-    /// The words of a row. `vid` has been given to somebody: it came from a graph, or from `entries`.
+    /// The words of a row, zeros if it is damaged: whoever gives out what was computed with them asks `check` first. `vid`
+    /// has been given to somebody: it came from a graph, or from `entries`.
     #[inline]
     pub fn words(&self, vid: u32) -> &[f32] {
-        if self.sound.load(Ordering::Relaxed) {
-            // SAFETY: vids reach a graph or a search only through `entries`, whose length grows after the write
-            // (`append`) or after every slot was looked at (`adopt`, which says so in `sound`).
-            unsafe { self.segments.vector_unchecked(vid) }
-        } else {
-            self.segments.get(vid).unwrap_or_else(|| self.zero())
+        // SAFETY: vids reach a graph or a search only through `entries`, whose length grows after the write (`append`), or
+        // were below the mark at opening (`adopt`); one that is released is in no graph, and nobody sees it (`numbers`).
+        let words = unsafe { self.segments.read(vid) };
+        words.unwrap_or_else(|| self.damaged_words(vid))
+    }
+
+    #[cold]
+    fn damaged_words(&self, vid: u32) -> &[f32] {
+        // A dead vector that a graph leads through may be anything.
+        if !self.entries.view().is_empty(vid) {
+            let none_before = |before| (before == 0).then_some(u64::from(vid) + 1);
+            let _ = self.damaged.fetch_update(Ordering::AcqRel, Ordering::Acquire, none_before);
         }
+        self.zero()
+    }
+
+    /// XX001 once a row's vector was found damaged: no search over the column can be trusted then.
+    pub fn check(&self) -> Result<()> {
+        match self.damaged.load(Ordering::Acquire) {
+            0 => Ok(()),
+            found => Err(Self::damage(found as u32 - 1)),
+        }
+    }
+
+    /// The vector of a row. XX001 if it is damaged.
+    pub fn vector(&self, vid: u32) -> Result<&[f32]> {
+        self.segments.get(vid).ok_or_else(|| Self::damage(vid))
+    }
+
+    fn damage(vid: u32) -> StoreError {
+        StoreError::corrupt(format!("vector {vid} does not match its checksum"))
     }
 
     fn zero(&self) -> &[f32] {

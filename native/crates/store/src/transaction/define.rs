@@ -100,7 +100,9 @@ impl Build {
                 // Why it was cancelled the session knows best.
                 let built = hnsw.build(oldest, &options);
                 self.check_cancel()?;
-                built.map_err(|Cancelled| StoreError::interrupted(1))
+                built.map_err(|Cancelled| StoreError::interrupted(1))?;
+                // Of a damaged vector the graph knows nothing.
+                hnsw.vectors.check()
             }
             IndexKind::Bm25(bm25) => {
                 self.total.store(read(&self.table.data).live, Ordering::Relaxed);

@@ -197,24 +197,25 @@ fn fill_vectors(
         let value = batch.value(source, column, i);
         buffer.nulls[i] = u8::from(matches!(value, Value::Null));
         if let Value::Vector(cell) = value {
-            let floats = cell_vector(shared.as_deref(), source.private, column, cell);
+            let floats = cell_vector(shared.as_deref(), source.private, column, cell)?;
             values[i * dim..(i + 1) * dim].copy_from_slice(floats);
         }
     }
     Ok(())
 }
 
-/// The floats a vector cell names.
+/// The floats a vector cell names. XX001 if they lie damaged in their file.
 pub fn cell_vector<'a>(
     shared: Option<&'a VectorColumn>,
     private: Option<&'a PrivateTable>,
     column: usize,
     cell: u32,
-) -> &'a [f32] {
+) -> Result<&'a [f32]> {
     if cell & PRIVATE_VECTOR != 0 {
-        private.expect("a private vector has a private table").private_vector(column, cell)
+        let private = private.expect("a private vector has a private table");
+        Ok(private.private_vector(column, cell))
     } else {
-        shared.expect("a vid has a vector column").words(cell)
+        shared.expect("a vid has a vector column").vector(cell)
     }
 }
 

@@ -91,6 +91,7 @@ impl Transaction {
             Form::Sparse => self.search_as::<SparseWords>(&state, &table, hnsw, &query),
         }?;
         state.snapshot.check()?;
+        hnsw.vectors.check().map_err(|error| error.relation(table.relation_id).index(index_id))?;
         for (i, (distance, rid)) in found.iter().enumerate() {
             (rids[i], distances[i]) = (*rid, *distance);
         }
@@ -236,7 +237,7 @@ impl Transaction {
             };
             *out = match value {
                 Value::Vector(cell) => {
-                    let row = cell_vector(shared.as_deref(), private, column, cell);
+                    let row = cell_vector(shared.as_deref(), private, column, cell)?;
                     match form {
                         Form::F32 => pair::<[f32]>(metric, query, row, dim),
                         Form::F16 => pair::<[F16]>(metric, query, row, dim),
@@ -284,7 +285,7 @@ impl<V: InWords + ?Sized> Search<'_, V> {
     ) -> Result<(Vec<(f64, u32)>, SearchStats)> {
         let &VectorQuery { k, ef, mode, max_distances, .. } = query;
         let allowed = query.filter.map(|(_, count)| count);
-        self.own_rows();
+        self.own_rows()?;
         // Before the length and the graph are looked at: what is linked meanwhile is then on the list.
         self.again = self.hnsw.given_again();
         self.again.sort_unstable();
@@ -339,8 +340,8 @@ impl<V: InWords + ?Sized> Search<'_, V> {
     }
 
     /// The transaction's own rows, always exactly.
-    fn own_rows(&mut self) {
-        let Some(private) = self.private else { return };
+    fn own_rows(&mut self) -> Result<()> {
+        let Some(private) = self.private else { return Ok(()) };
         let column = self.hnsw.column as usize;
         for row in 0..private.row_count() {
             let rid = private.rids[row as usize];
@@ -350,10 +351,11 @@ impl<V: InWords + ?Sized> Search<'_, V> {
             if let Value::Vector(cell) = private.value(row, column) {
                 self.stats.tail += 1;
                 let vectors = self.hnsw.vectors.as_ref();
-                let row = cell_vector(Some(vectors), Some(private), column, cell);
+                let row = cell_vector(Some(vectors), Some(private), column, cell)?;
                 V::with(row, self.hnsw.spec.dim as usize, |vector| self.add(rid, vector));
             }
         }
+        Ok(())
     }
 
     /// Compares about how many distances either way costs.

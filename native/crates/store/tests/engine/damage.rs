@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use super::backup::problems;
 use super::common::*;
-use super::recovery::{T, check_indexes, contents, create, row, specs, try_open, try_open_with};
+use super::recovery::{
+    GRAPH, T, check_indexes, contents, create, row, specs, try_open, try_open_with,
+};
 use omen_disk::{Disk, MemoryDisk};
+use omen_store::VectorQuery;
 
 /// Path and bytes of every file.
 type Files = Vec<(String, Vec<u8>)>;
@@ -164,11 +167,61 @@ fn every_flipped_byte_is_an_error_or_harmless() {
     flip(1, 1000);
 }
 
+/// A damaged vector is the error of whoever needs it: a scan of it, every search that comes by; not of other columns.
+#[test]
+fn a_damaged_vector_is_found_by_who_reads_it() {
+    let (files, rows) = database(true);
+    let damaged = |at: usize| {
+        let mut files = files.clone();
+        let (_, bytes) = files.iter_mut().find(|(path, _)| path.starts_with("vec/")).unwrap();
+        let start = 4096 + 16_384 * 4;
+        assert!(bytes[start..start + 16].iter().any(|byte| *byte != 0), "the first row");
+        bytes[start + at] ^= 4;
+        try_open(Arc::new(disk_of(&files))).unwrap()
+    };
+    for mode in [omen_store::SearchMode::Exact, omen_store::SearchMode::Graph] {
+        let db = damaged(1);
+        let tx = db.begin(omen_store::Isolation::ReadCommitted);
+        tx.statement();
+        assert_eq!(tx.try_scan(T, &specs()[..2]).unwrap().len(), rows.len());
+        let search = || {
+            let (mut rids, mut distances) = ([0; 10], [0.0; 10]);
+            let query = VectorQuery { ef: 200, mode, ..closest(&[0.5; 4], 10) };
+            tx.handle.vector_search(GRAPH, &query, &mut rids, &mut distances).map(|_| ())
+        };
+        assert_eq!(search().unwrap_err().sqlstate, "XX001", "{mode:?}");
+        assert_eq!(search().unwrap_err().sqlstate, "XX001", "and not only the first time");
+        drop(tx);
+        db.kill();
+    }
+    let db = damaged(15);
+    let tx = db.begin(omen_store::Isolation::ReadCommitted);
+    tx.statement();
+    let mut distances = vec![0.0; rows.len()];
+    let rids: Vec<u32> = (0..rows.len() as u32).collect();
+    let distances = tx.handle.vector_distances(
+        T,
+        2,
+        omen_store::Form::F32,
+        4,
+        omen_store::Metric::L2,
+        &rids,
+        &[0.5; 4],
+        &mut distances,
+    );
+    assert_eq!(distances.unwrap_err().sqlstate, "XX001");
+    assert_eq!(tx.try_scan(T, &specs()).unwrap_err().sqlstate, "XX001");
+    drop(tx);
+    db.shutdown();
+}
+
 /// The check sees damage that a server would only meet when it reads there.
 #[test]
 fn the_check_names_damaged_files() {
     let (files, _) = database(true);
-    for (path, what) in [("rows/", "chunk"), ("text/", "text/"), ("graph/", "graph/")] {
+    for (path, what) in
+        [("rows/", "chunk"), ("text/", "text/"), ("graph/", "graph/"), ("vec/", "vector")]
+    {
         let mut damaged = files.clone();
         let file = damaged.iter_mut().find(|(name, _)| name.starts_with(path)).unwrap();
         let middle = file.1.iter().rposition(|byte| *byte != 0).unwrap();

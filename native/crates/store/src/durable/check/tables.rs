@@ -83,7 +83,7 @@ fn live_vids(table: &Table, columns: &Columns, column: usize) -> Result<Vec<(u32
     Ok(vids)
 }
 
-/// Every vector of a row is that row's alone.
+/// Every vector of a row is sound, and that row's alone.
 fn check_vectors(table: &Table, columns: &Columns) -> Result<()> {
     for (column, vectors) in table.vector_columns() {
         let entries = vectors.entries.view();
@@ -92,6 +92,7 @@ fn check_vectors(table: &Table, columns: &Columns) -> Result<()> {
                 let message = format!("vector {vid} of column {column} is of two rows");
                 return Err(StoreError::corrupt(message));
             }
+            vectors.vector(vid)?;
         }
     }
     Ok(())
