@@ -100,20 +100,40 @@ function halfToNumber(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** Rank of the space that a cluster of the generated set spans, and the share of noise in all dimensions. */
-const CLUSTER_RANK = 12;
-const CLUSTER_SPREAD = 0.9;
-const NOISE = 0.08;
-const ROWS_PER_CLUSTER = 320;
+/** How a generated set is shaped. */
+export interface SetShape {
+  /** Rank of the space that a cluster spans. */
+  readonly rank: number;
+  /** Of a cluster, against the distances between centres. */
+  readonly spread: number;
+  /** Share of noise in all dimensions. */
+  readonly noise: number;
+  readonly rowsPerCluster: number;
+}
+
+/** Clusters that hardly meet: a graph finds nearly everything with any ef. */
+const SEPARATE: SetShape = { rank: 12, spread: 0.9, noise: 0.08, rowsPerCluster: 320 };
+/**
+ * Clusters that overlap, of an intrinsic dimension near that of SIFT descriptors: about as many neighbours to tell apart
+ * wherever one looks, however large the set.
+ */
+export const OVERLAPPING: SetShape = { rank: 24, spread: 2.5, noise: 1, rowsPerCluster: 320 };
 
 /**
  * A seeded mixture: centres with a decaying spectrum, every cluster spread over a few random directions of its own, and a
  * little noise in all dimensions. Rows and queries are drawn alike, in random order, so that any prefix is a smaller set
  * of the same kind.
  */
-export function generatedSet(count: number, dimensions: number, queryCount: number, seed: number): VectorSet {
+export function generatedSet(
+  count: number,
+  dimensions: number,
+  queryCount: number,
+  seed: number,
+  shape: SetShape = SEPARATE,
+): VectorSet {
+  const { rank, spread, noise, rowsPerCluster } = shape;
   const random = randomSource(seed);
-  const clusters = Math.max(16, Math.round(count / ROWS_PER_CLUSTER));
+  const clusters = Math.max(16, Math.round(count / rowsPerCluster));
   const centres = new Float32Array(clusters * dimensions);
   for (let i = 0; i < centres.length; i++) centres[i] = normal(random) * ((i % dimensions) + 1) ** -0.35;
   // Directions are shared between clusters: a table of them is small, and the picks are what differs.
@@ -125,12 +145,12 @@ export function generatedSet(count: number, dimensions: number, queryCount: numb
     const cluster = Math.floor(random() ** 1.5 * clusters);
     const out = rowOf(block, dimensions, row);
     out.set(rowOf(centres, dimensions, cluster));
-    for (let r = 0; r < CLUSTER_RANK; r++) {
+    for (let r = 0; r < rank; r++) {
       const direction = rowOf(directions, dimensions, (cluster * 37 + r * 101) % 256);
-      const scale = (normal(random) * CLUSTER_SPREAD) / Math.sqrt(CLUSTER_RANK);
+      const scale = (normal(random) * spread) / Math.sqrt(rank);
       for (let d = 0; d < dimensions; d++) out[d] = (out[d] as number) + scale * (direction[d] as number);
     }
-    for (let d = 0; d < dimensions; d++) out[d] = (out[d] as number) + NOISE * (random() - 0.5);
+    for (let d = 0; d < dimensions; d++) out[d] = (out[d] as number) + noise * (random() - 0.5);
   }
   return {
     name: `generated, ${count} x ${dimensions}`,

@@ -54,9 +54,8 @@ impl Durable {
         for table in engine.loaded_tables().iter().filter(|t| !t.temporary) {
             for index in table.indexes().iter() {
                 // What was linked since a vector was found damaged is not worth keeping.
-                let is_due = |hnsw: &&HnswIndex| {
-                    hnsw.image_is_due(all) && hnsw.vectors.check().is_ok()
-                };
+                let is_due =
+                    |hnsw: &&HnswIndex| hnsw.image_is_due(all) && hnsw.vectors.check().is_ok();
                 let Some(hnsw) = index.hnsw().filter(is_due) else { continue };
                 let (version, bytes) = hnsw.image();
                 write_file(&*self.disk, GRAPH_DIR, &index.spec.index_id.to_string(), &bytes)?;
