@@ -92,14 +92,8 @@ export class BranchSearch {
     const query = this.#query;
     if (packing === undefined || query === null || isLargeSparse(query)) return undefined;
     const indexId = branch.index.storageId;
-    const most = mostExact({
-      kind: "vector",
-      rowCount: this.#context.statistics.indexEntries(indexId),
-      k: count,
-      ef: this.#context.settings.efSearch,
-      dimensions: packing.words,
-      mustBeExact: false,
-    });
+    const entryCount = this.#context.statistics.indexEntries(indexId);
+    const most = fewEnough(branch, entryCount, count, this.#context.settings.efSearch, packing.words);
     const rids = new Uint32Array(count);
     const distances = new Float64Array(count);
     const found = this.#context.transaction.nearestInRange(
@@ -387,6 +381,34 @@ export class BranchSearch {
     const sizes = hasIndex ? [given, expected] : [expected, given];
     throw new SqlError(SqlState.dataException, `different ${what} ${sizes.join(" and ")}`);
   }
+}
+
+/** The most rows that are better looked at one by one, as of an index of about this size: asked for in every search. */
+interface FewEnough {
+  readonly entryCount: number;
+  readonly k: number;
+  readonly ef: number | undefined;
+  readonly most: number;
+}
+
+const fewEnoughs = new WeakMap<VectorBranch, FewEnough>();
+/** Share of the index's size after which it is worked out again: it is an estimate. */
+const DRIFT = 1 / 16;
+
+function fewEnough(
+  branch: VectorBranch,
+  entryCount: number,
+  k: number,
+  ef: number | undefined,
+  dimensions: number,
+): number {
+  const known = fewEnoughs.get(branch);
+  const isNear = known !== undefined && Math.abs(known.entryCount - entryCount) <= entryCount * DRIFT;
+  if (isNear && known.k === k && known.ef === ef) return known.most;
+  const counts = { kind: "vector", rowCount: entryCount, k, ef, dimensions, mustBeExact: false } as const;
+  const most = mostExact(counts);
+  fewEnoughs.set(branch, { entryCount, k, ef, most });
+  return most;
 }
 
 function dimensionsOf(query: Datum): number | undefined {
