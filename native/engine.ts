@@ -586,8 +586,8 @@ export interface EngineTransaction {
     stats: Float64Array,
   ): number;
   /**
-   * The nearest visible rows in a range of a btree index of the same table, as many as `rids` takes, exactly. -1 = not done:
-   * the range has more than `most` entries, or the transaction has rows of its own in the table.
+   * The nearest visible rows in a range of a btree index of the same table, as many as `rids` takes, exactly. Not done: -1 =
+   * the range has more than `most` entries, -2 = the transaction has rows of its own in the table.
    */
   nearestInRange(
     indexId: number,

@@ -30,6 +30,9 @@ import { beamFor, calibration, type RecallPoint } from "./calibration.ts";
 import type { FilterBitmap } from "./filter-bitmap.ts";
 import { forEachRid, type Ranking, TopRanking } from "./ranking.ts";
 
+/** What nearestInRange says of a range with too many entries. */
+const TOO_MANY = -1;
+
 /** Places for so many rows are not worth a question how many rows there are. */
 const FEW = 1000;
 
@@ -46,6 +49,8 @@ export class BranchSearch {
   readonly stats = new Float64Array(SearchStat.size);
   /** Under hnsw.target_recall, the beam that was chosen and what it was measured to find. */
   estimate: RecallPoint | undefined;
+  /** Rows that pass, at least, as far as a look at their range has told. */
+  matchesAtLeast = 0;
   /** Width of the graph search's beam; undefined before one ran. */
   beam: number | undefined;
   #query: Datum = null;
@@ -107,6 +112,7 @@ export class BranchSearch {
       distances,
       this.stats,
     );
+    if (found === TOO_MANY) this.matchesAtLeast = most + 1;
     if (found < 0) return undefined;
     if (found < count) {
       if ((this.stats[SearchStat.matching] as number) > found) return undefined;

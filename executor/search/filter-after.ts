@@ -41,7 +41,7 @@ export function filterAfter(
   if (wanted * SURE_SHARE > beam) return undefined;
   const entryCount = context.statistics.indexEntries(branch.index.storageId);
   if (entryCount < LEAST_ENTRIES) return undefined;
-  return chain(isWide(filter, plan, entryCount, context), (wide) => {
+  return chain(isWide(filter, plan, search.matchesAtLeast, entryCount, context), (wide) => {
     if (!wide) return undefined;
     return chain(search.top(beam, undefined, false), (nearest) =>
       passingRows(nearest, filter, plan, wanted, context),
@@ -108,10 +108,11 @@ function wholeTarget(filter: SearchFilter, target: ScanTarget): ScanTarget {
   return whole;
 }
 
-/** Whether so many rows pass that trying is likely to pay. */
+/** Whether so many rows pass that trying is likely to pay; at least `known` do. */
 function isWide(
   filter: SearchFilter,
   { target }: SearchPlan,
+  known: number,
   entryCount: number,
   context: ExecutionContext,
 ): MaybePromise<boolean> {
@@ -119,6 +120,7 @@ function isWide(
   // Without an index the rows that pass can only be found by looking at all.
   if (bitmap === undefined) return true;
   const limit = Math.min(MOST_COUNTED, Math.max(LEAST_ROWS, Math.ceil(entryCount / LEAST_SHARE)));
+  if (known >= limit) return true;
   if (bitmap.kind !== "index") return filter.selectivity * entryCount >= limit;
   const { condition, index } = bitmap;
   const bounds = new LentBuffers(context.buffers);

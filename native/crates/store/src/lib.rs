@@ -59,5 +59,7 @@ pub use engine::{Engine, EngineOptions, Storage};
 pub use error::{Result, StoreError, sqlstate};
 pub use lock::{LockStatus, LockTag};
 pub use session::{Channel, Notifier, Session};
-pub use transaction::{IndexCursor, ScanCursor, TextQuery, Transaction, VectorQuery};
+pub use transaction::{
+    IndexCursor, NearestInRange, ScanCursor, TextQuery, Transaction, VectorQuery,
+};
 pub use types::*;

@@ -8,7 +8,7 @@ use crate::lend::Lent;
 use crate::spec;
 use napi::{Env, Unknown};
 use napi_derive::napi;
-use omen_store::{SearchMode, SearchStats, VectorQuery};
+use omen_store::{NearestInRange, SearchMode, SearchStats, VectorQuery};
 
 fn search_mode(mode: u32) -> Result<SearchMode> {
     Ok(match mode {
@@ -74,7 +74,7 @@ impl EngineTransaction {
         })
     }
 
-    /// -1 = the range has more than `most` entries, or this is not for the transaction to do.
+    /// -1 = the range has more than `most` entries; -2 = the transaction has rows of its own in the table.
     #[napi]
     #[allow(clippy::too_many_arguments)] // the contract's
     pub fn nearest_in_range(
@@ -106,9 +106,14 @@ impl EngineTransaction {
                 rids,
                 distances,
             )?;
-            let Some((count, found)) = found else { return Ok(-1) };
-            report(&found, stats);
-            Ok(count as i32)
+            Ok(match found {
+                NearestInRange::Found { count, stats: found } => {
+                    report(&found, stats);
+                    count as i32
+                }
+                NearestInRange::TooMany => -1,
+                NearestInRange::OwnRows => -2,
+            })
         })
     }
 

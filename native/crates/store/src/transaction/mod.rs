@@ -39,7 +39,7 @@ pub(crate) use define::{Build, drop_temporary};
 pub use finish::CommitOutcome;
 pub use private::{Newest, PrivateTable, PrivateVectors};
 pub use read::ScanCursor;
-pub use search::VectorQuery;
+pub use search::{NearestInRange, VectorQuery};
 pub use stream::VectorStream;
 pub use text::TextQuery;
 pub use walk::IndexCursor;

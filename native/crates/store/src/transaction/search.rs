@@ -44,6 +44,19 @@ pub struct VectorQuery<'a> {
     pub max_distances: u64,
 }
 
+/// What came of a search among the rows of a range.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum NearestInRange {
+    Found {
+        count: usize,
+        stats: SearchStats,
+    },
+    /// The range has more entries than were to be looked at.
+    TooMany,
+    /// The transaction has rows of its own in the table, which are not looked for here.
+    OwnRows,
+}
+
 /// Rows that a range of a btree index names, few enough to look at each.
 struct Candidates<'a> {
     table: &'a Table,
@@ -98,8 +111,8 @@ impl Transaction {
         Ok((found.len(), stats))
     }
 
-    /// The nearest of the rows in a range of a btree index, as many as `rids` takes, exactly; None where the range has more than `most` entries, or
-    /// the transaction has rows of its own in the table. The stats say how many rows of the range the statement sees.
+    /// The nearest of the rows in a range of a btree index, as many as `rids` takes, exactly, where the range has at most `most`
+    /// entries. The stats say how many rows of the range the statement sees.
     #[expect(clippy::too_many_arguments, reason = "the call of the contract")]
     pub fn nearest_in_range(
         &self,
@@ -110,16 +123,16 @@ impl Transaction {
         query: &[f32],
         rids: &mut [u32],
         distances: &mut [f64],
-    ) -> Result<Option<(usize, SearchStats)>> {
+    ) -> Result<NearestInRange> {
         let state = self.open_state()?;
         let (table, index) = self.engine.index(index_id)?;
         let hnsw = index.hnsw().ok_or_else(|| StoreError::internal("not an hnsw index"))?;
         check_words(query, hnsw.vectors.segments.dim())?;
         if state.tables.contains_key(&table.relation_id) {
-            return Ok(None);
+            return Ok(NearestInRange::OwnRows);
         }
         let Some(in_range) = self.few_in_range(&state, key_index_id, range, most)? else {
-            return Ok(None);
+            return Ok(NearestInRange::TooMany);
         };
         // Which rows are the nearest hangs on all of them.
         self.note_table_read(&state, &table)?;
@@ -135,7 +148,7 @@ impl Transaction {
         for (i, (distance, rid)) in found.iter().enumerate() {
             (rids[i], distances[i]) = (*rid, *distance);
         }
-        Ok(Some((found.len(), stats)))
+        Ok(NearestInRange::Found { count: found.len(), stats })
     }
 
     fn nearest_of<V: InWords + ?Sized>(
@@ -148,18 +161,17 @@ impl Transaction {
         let (dim, metric) = (hnsw.spec.dim as usize, hnsw.spec.metric);
         let &Candidates { table, rids } = candidates;
         V::with(query, dim, |vector| {
+            let vids = vectors_of(state, table, hnsw.column as usize, rids)?;
             let rows = FormRows::<V>::new(&hnsw.vectors, dim);
-            let columns = table.columns();
-            let mut found = Vec::with_capacity(rids.len());
-            let data = read(&table.data);
-            for &rid in rids {
-                let Some(slot) = data.visible(rid, state.snapshot.number) else { continue };
-                let value = slot_value(&data, &columns, hnsw.column as usize, slot)?;
-                if let Value::Vector(vid) = value {
-                    let distance = V::distance(metric, vector, rows.vector(vid));
-                    if !distance.is_nan() {
-                        found.push((distance, rid));
-                    }
+            let mut found = Vec::with_capacity(vids.len());
+            for (i, &(vid, rid)) in vids.iter().enumerate() {
+                // Rows of a predicate lie anywhere: the next one is fetched while this one is compared.
+                if let Some(&(next, _)) = vids.get(i + 1) {
+                    rows.vector(next).prefetch();
+                }
+                let distance = V::distance(metric, vector, rows.vector(vid));
+                if !distance.is_nan() {
+                    found.push((distance, rid));
                 }
             }
             let stats = SearchStats {
@@ -250,6 +262,25 @@ impl Transaction {
         }
         state.snapshot.check()
     }
+}
+
+/// The vectors of rows in the version that the statement sees, with their rows; those without one are left out.
+fn vectors_of(
+    state: &State,
+    table: &Table,
+    column: usize,
+    rids: &[u32],
+) -> Result<Vec<(u32, u32)>> {
+    let columns = table.columns();
+    let data = read(&table.data);
+    let mut vids = Vec::with_capacity(rids.len());
+    for &rid in rids {
+        let Some(slot) = data.visible(rid, state.snapshot.number) else { continue };
+        if let Value::Vector(vid) = slot_value(&data, &columns, column, slot)? {
+            vids.push((vid, rid));
+        }
+    }
+    Ok(vids)
 }
 
 /// The `k` first by (distance, rid), in that order.
