@@ -47,6 +47,8 @@ interface Measure {
   /** Wanted, as a ratio of rates. */
   readonly target: number;
   readonly rounds: number;
+  /** Rounds before those: what a server does first it has not compiled yet. */
+  readonly warmUps: number;
   readonly systems: readonly System[];
   readonly prepare?: (system: System) => Promise<void>;
   readonly round: (system: System) => Promise<{ readonly count: number; readonly seconds?: number }>;
@@ -90,6 +92,7 @@ function inserts(systems: readonly System[], folder: string, clients: number, ta
     name: `single-row INSERT, ${clients} client${clients === 1 ? "" : "s"}`,
     target,
     rounds: ROUNDS,
+    warmUps: 0,
     systems,
     prepare: (system) =>
       sql(
@@ -121,6 +124,7 @@ function simpleUpdate(systems: readonly System[]): Measure {
     name: "pgbench -N -M prepared, 16 clients",
     target: 1,
     rounds: ROUNDS,
+    warmUps: 0,
     systems,
     prepare: async (system) => {
       await run("pgbench", ["-i", "-q", "-s", String(SCALE), system.url]);
@@ -144,7 +148,8 @@ function copy(
   return {
     name: options.name,
     target: options.target,
-    rounds: 2,
+    rounds: ROUNDS,
+    warmUps: 1,
     systems,
     prepare: (system) => sql(system, "CREATE EXTENSION IF NOT EXISTS vector").catch(() => undefined),
     round: async (system) => {
@@ -216,8 +221,11 @@ function figure(rounds: readonly Round[]): Figure {
 async function perform(measure: Measure): Promise<Result> {
   const rounds: Record<System["name"], Round[]> = { omendb: [], postgresql: [] };
   for (const system of measure.systems) await measure.prepare?.(system);
-  for (let i = 0; i < measure.rounds; i++) {
-    for (const system of measure.systems) rounds[system.name].push(await timed(measure, system));
+  for (let i = -measure.warmUps; i < measure.rounds; i++) {
+    for (const system of measure.systems) {
+      const round = await timed(measure, system);
+      if (i >= 0) rounds[system.name].push(round);
+    }
   }
   for (const system of measure.systems) await sql(system, measure.cleanUp);
   const [omendb, postgresql] = [figure(rounds.omendb), figure(rounds.postgresql)];

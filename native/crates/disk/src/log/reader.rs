@@ -5,9 +5,13 @@ use super::format::{
     segment_number, segment_path,
 };
 use super::{LOG_DIR, LogRecord};
-use crate::disk::Disk;
+use crate::disk::{Disk, Mapping};
 use crate::error::{DiskError, DiskErrorKind, Result};
 use crc32c::crc32c_append;
+use std::ops::Range;
+
+/// Bytes looked at together.
+const PAGE: usize = 4096;
 
 /// What replay found: where the next group goes and which segments hold the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +70,10 @@ impl<'a> LogReader<'a> {
         let mut last_commit = 0;
         for (index, &number) in numbers.iter().enumerate() {
             let is_last = index + 1 == numbers.len();
-            let bytes = self.load(number)?;
-            let header = SegmentHeader::decode(&bytes, number, self.salt)?;
+            let mapping = self.map(number)?;
+            // SAFETY: nobody writes the log before it has been read to its end.
+            let bytes = unsafe { mapping.slice(0, mapping.len()) };
+            let header = SegmentHeader::decode(bytes, number, self.salt)?;
             if index == 0 {
                 if header.after_commit > checkpoint {
                     let (first, path) = (header.after_commit, segment_path(number));
@@ -88,7 +94,7 @@ impl<'a> LogReader<'a> {
             // A segment begun by an opening counts on from the checkpoint, which may be of a commit without a record.
             last_commit = header.after_commit;
             self.replay_segment(
-                &bytes,
+                bytes,
                 number,
                 is_last,
                 &mut end.next_group,
@@ -148,7 +154,12 @@ impl<'a> LogReader<'a> {
     /// Corrupt if a group numbered above `broken` lies behind `at`: it was written after `broken` had been synced.
     fn require_torn_tail(&self, bytes: &[u8], number: u64, at: usize, broken: u64) -> Result<()> {
         let seed = seed(self.salt, number);
-        for later in at..bytes.len() {
+        // A header does not begin with a zero: room that was never written is passed over by the page.
+        let pages =
+            (at..bytes.len()).step_by(PAGE).map(|page| page..(page + PAGE).min(bytes.len()));
+        let is_written =
+            |page: &Range<usize>| bytes[page.clone()].iter().fold(0, |a, b| a | b) != 0;
+        for later in pages.filter(is_written).flatten() {
             if let Some(group) = decode_group_header(bytes, later, seed)
                 && group.number > broken
             {
@@ -202,10 +213,13 @@ impl<'a> LogReader<'a> {
         Ok(numbers)
     }
 
-    fn load(&self, number: u64) -> Result<Vec<u8>> {
-        let file = self.disk.open(&segment_path(number))?;
-        let mut bytes = vec![0; file.len()? as usize];
-        file.read_at(0, &mut bytes)?;
-        Ok(bytes)
+    /// The bytes of a segment. Mapped, because most of the last one is room that was never written.
+    fn map(&self, number: u64) -> Result<Mapping> {
+        let path = segment_path(number);
+        let file = self.disk.open(&path)?;
+        if file.is_empty()? {
+            return Err(DiskError::corrupt(format!("log segment \"{path}\": file is empty")));
+        }
+        file.map_read_only()
     }
 }

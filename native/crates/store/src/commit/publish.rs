@@ -141,13 +141,12 @@ fn publish_table(mut change: TableChange, commit: u64) {
 fn publish_vectors(table: &Table, change: &mut TableChange, commit: u64) {
     for numbered in change.numbered.drain(..) {
         let column = table.vectors(numbered.column as usize).expect("a vector column has segments");
-        for (vid, &rid) in (numbered.first_vid..).zip(&numbered.owners) {
-            if rid == NOBODY {
-                column.numbers.note_dead(commit, vid);
-            } else {
-                column.entries.set(vid, rid, commit);
-            }
+        let owned = (numbered.first_vid..).zip(numbered.owners.iter().copied());
+        let (nobodys, somebodys): (Vec<_>, Vec<_>) = owned.partition(|&(_, rid)| rid == NOBODY);
+        for (vid, _) in nobodys {
+            column.numbers.note_dead(commit, vid);
         }
+        column.entries.set_all(somebodys, commit);
         let end = numbered.first_vid + numbered.owners.len() as u32;
         if numbered.given_again {
             for index in table.indexes().iter() {

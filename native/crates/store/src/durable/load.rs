@@ -68,13 +68,8 @@ pub(crate) fn load_table(engine: &Engine, relation_id: u32) -> Result<Arc<Table>
         restore_rids(&table, &data);
     }
     remove_unknown_files(durable, &table)?;
-    let mut texts = texts;
-    for spec in specs {
-        let text = texts.iter().position(|text| text.spec == spec).map(|at| texts.remove(at));
-        let index = Arc::new(match text {
-            Some(text) => Index { spec, kind: IndexKind::Bm25(Box::new(text.index)) },
-            None => derive_index(durable, &table, spec)?,
-        });
+    for index in derive_indexes(durable, &table, specs, texts)? {
+        let index = Arc::new(index);
         table.attach_index(&index);
         write(&engine.indexes).insert(index.spec.index_id, (relation_id, Some(Arc::clone(&index))));
         if let (Some(hnsw), Some(engine)) = (index.hnsw(), engine.shared()) {
@@ -90,6 +85,11 @@ pub(crate) fn load_table(engine: &Engine, relation_id: u32) -> Result<Arc<Table>
 fn find_numbers(table: &Table) {
     for (_, column) in table.vector_columns() {
         let indexes = table.indexes();
+        let entries = column.entries.view();
+        let nobodys: Vec<u32> = (0..column.len()).filter(|&vid| entries.is_empty(vid)).collect();
+        if nobodys.is_empty() {
+            continue;
+        }
         let graphs: Vec<(u32, Vec<u64>)> = indexes
             .iter()
             .filter_map(|index| index.hnsw().filter(|hnsw| hnsw.is_over(&column)))
@@ -101,9 +101,8 @@ fn find_numbers(table: &Table) {
                 vid >= *len || linked[vid as usize / 64] >> (vid % 64) & 1 == 1
             })
         };
-        let entries = column.entries.view();
-        let nobodys = (0..column.len()).filter(|&vid| entries.is_empty(vid));
-        let (linked, unlinked): (Vec<u32>, Vec<u32>) = nobodys.partition(|&vid| is_linked(vid));
+        let (linked, unlinked): (Vec<u32>, Vec<u32>) =
+            nobodys.into_iter().partition(|&vid| is_linked(vid));
         for vid in linked {
             column.numbers.note_dead(0, vid);
         }
@@ -203,6 +202,49 @@ fn stored_texts(durable: &Durable, specs: &[IndexSpec], changed: u64) -> Result<
         }
     }
     Ok(texts)
+}
+
+/// The indexes of a table: text indexes as they were stored, others made from the rows. Graphs are read in a thread of
+/// their own, for that takes about as long as all btrees of a table do.
+fn derive_indexes(
+    durable: &Durable,
+    table: &Table,
+    specs: Vec<IndexSpec>,
+    mut texts: Vec<StoredText>,
+) -> Result<Vec<Index>> {
+    let mut stored = |spec: &IndexSpec| {
+        let at = texts.iter().position(|text| text.spec == *spec)?;
+        let kind = IndexKind::Bm25(Box::new(texts.remove(at).index));
+        Some(Index { spec: spec.clone(), kind })
+    };
+    let (mut indexes, mut graphs, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for spec in specs {
+        match stored(&spec) {
+            Some(index) => indexes.push(index),
+            None if matches!(spec.method, IndexMethod::Hnsw(_)) => graphs.push(spec),
+            None => others.push(spec),
+        }
+    }
+    let derive = |specs: &[IndexSpec]| -> Result<Vec<Index>> {
+        specs.iter().map(|spec| derive_index(durable, table, spec.clone())).collect()
+    };
+    let (graphs, others) = std::thread::scope(|scope| {
+        let beside = std::thread::Builder::new().name("omen-graph".into());
+        let beside = (!graphs.is_empty() && !others.is_empty())
+            .then(|| beside.spawn_scoped(scope, || derive(&graphs)).ok())
+            .flatten();
+        let others = derive(&others);
+        let graphs = match beside {
+            Some(beside) => beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            None => derive(&graphs),
+        };
+        (graphs, others)
+    });
+    indexes.extend(graphs?);
+    indexes.extend(others?);
+    // In the order in which they were made: of two keys in the way the first is reported.
+    indexes.sort_unstable_by_key(|index| index.spec.index_id);
+    Ok(indexes)
 }
 
 /// An index made from the rows; graphs are linked later, in the pool.

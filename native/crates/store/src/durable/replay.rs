@@ -261,6 +261,7 @@ pub fn adopt_vectors(table: &Table, data: &TableData, columns: &[ColumnInfo]) ->
     let relation = table.relation_id;
     for (column, vectors) in table.vector_columns() {
         let column = column as usize;
+        let mut owned = Vec::new();
         for chunk in data.chunks.iter().map(|c| &**c).chain([&data.tail]) {
             chunk.rows.check(column)?;
             for (position, &rid) in chunk.rids.iter().enumerate() {
@@ -274,8 +275,9 @@ pub fn adopt_vectors(table: &Table, data: &TableData, columns: &[ColumnInfo]) ->
                     let message = format!("relation {relation} has no vector {vid}");
                     return Err(StoreError::corrupt(message).relation(relation));
                 }
-                vectors.entries.set(vid, rid, 0);
+                owned.push((vid, rid));
             }
+            vectors.entries.set_all(owned.drain(..), 0);
         }
         vectors.published.store(vectors.len(), Ordering::Release);
     }

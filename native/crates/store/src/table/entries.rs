@@ -80,13 +80,23 @@ impl EntryTable {
 
     /// Fills an entry below `len` that nobody may see yet.
     pub fn set(&self, number: u32, rid: u32, created: u64) {
-        self.view().with(number, |e| {
-            // Whoever reads either of these sees that the entry's life before has ended (`visible`).
-            e.rid.store(rid, Ordering::Release);
-            e.deleted.store(0, Ordering::Release);
-            e.created.store(created, Ordering::Release);
-        });
-        self.live.fetch_add(1, Ordering::Relaxed);
+        self.set_all([(number, rid)], created);
+    }
+
+    /// As `set` for entries as (number, rid).
+    pub fn set_all(&self, entries: impl IntoIterator<Item = (u32, u32)>, created: u64) {
+        let view = self.view();
+        let mut count = 0;
+        for (number, rid) in entries {
+            view.with(number, |e| {
+                // Whoever reads either of these sees that the entry's life before has ended (`visible`).
+                e.rid.store(rid, Ordering::Release);
+                e.deleted.store(0, Ordering::Release);
+                e.created.store(created, Ordering::Release);
+            });
+            count += 1;
+        }
+        self.live.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Makes an entry one that nobody may see, before its number is given again.
