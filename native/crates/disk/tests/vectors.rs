@@ -147,33 +147,33 @@ fn every_flipped_byte_is_noticed() {
 /// Opening reads no rows: what is damaged afterwards is found as well, when it is first asked for and not later.
 #[test]
 fn rows_are_checked_at_first_touch() {
-    const WIDE: VectorOptions = VectorOptions { dim: 4096, segment_rows: 32 };
+    const WIDE: VectorOptions = VectorOptions { dim: 512, segment_rows: 32 };
     let disk = MemoryDisk::new();
     let shared = || Arc::new(disk.clone()) as Arc<dyn Disk>;
     let column = VectorSegments::open(shared(), "7.2", WIDE, 0).unwrap();
-    (0..30).for_each(|vid| column.write(vid, &vector(vid, 4096)).unwrap());
+    (0..30).for_each(|vid| column.write(vid, &vector(vid, 512)).unwrap());
     drop(column);
     let file = disk.open("vec/7.2/00000000.seg").unwrap();
-    let damage = |vid: u64| file.write_at(8192 + vid * 16_384 + 77, &[0xAA]).unwrap();
+    let damage = |vid: u64| file.write_at(8192 + vid * 2048 + 77, &[0xAA]).unwrap();
     let column = VectorSegments::open(shared(), "7.2", WIDE, 30).unwrap();
     // Four rows make a block.
-    assert_eq!(column.vector(4), vector(4, 4096));
+    assert_eq!(column.vector(4), vector(4, 512));
     damage(6);
     assert!(column.get(6).is_some(), "looked at together with the fourth");
     damage(9);
     // SAFETY: below the mark, and nobody releases it.
     assert!(unsafe { column.read(9) }.is_none());
-    assert_eq!(column.vector(10), vector(10, 4096), "the others of its block are sound");
+    assert_eq!(column.vector(10), vector(10, 512), "the others of its block are sound");
     assert!(column.get(31).is_none());
-    column.write(9, &vector(9, 4096)).unwrap();
-    assert_eq!(column.vector(9), vector(9, 4096));
+    column.write(9, &vector(9, 512)).unwrap();
+    assert_eq!(column.vector(9), vector(9, 512));
     // SAFETY: nobody has a slice of it.
     unsafe { column.release(20) };
-    column.write(20, &vector(999, 4096)).unwrap();
-    assert_eq!(column.vector(20), vector(999, 4096), "a release is a touch");
+    column.write(20, &vector(999, 512)).unwrap();
+    assert_eq!(column.vector(20), vector(999, 512), "a release is a touch");
     (0..30).filter(|vid| ![6, 20].contains(vid)).for_each(|vid| {
         // SAFETY: as above.
-        assert_eq!(unsafe { column.read(vid) }.unwrap(), vector(vid, 4096));
+        assert_eq!(unsafe { column.read(vid) }.unwrap(), vector(vid, 512));
     });
 }
 

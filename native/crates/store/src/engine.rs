@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
 use omen_disk::{Disk, MemoryDisk, VectorOptions, VectorSegments};
 
@@ -68,8 +68,48 @@ const DEFAULT_BUFFER_BYTES: u64 = 128 << 20;
 /// A table that may still be on disk only.
 pub(crate) struct TableSlot {
     loaded: OnceLock<Arc<Table>>,
-    /// Held while loading, so that it happens once.
+    /// Held while loading, so that it happens once. Before `progress`.
     loading: Mutex<()>,
+    progress: Mutex<LoadProgress>,
+    /// `progress` has changed.
+    progressed: Condvar,
+}
+
+#[derive(Default)]
+struct LoadProgress {
+    is_running: bool,
+    /// The table being loaded, once its rows, vectors and graphs can be read: the btrees are still being made.
+    readable: Option<Arc<Table>>,
+}
+
+impl TableSlot {
+    fn new(loaded: OnceLock<Arc<Table>>) -> Self {
+        let (loading, progress) = (Mutex::default(), Mutex::default());
+        Self { loaded, loading, progress, progressed: Condvar::new() }
+    }
+}
+
+/// Marks a load as running; dropped when it is over, however it ended.
+struct Loading<'a>(&'a TableSlot);
+
+impl<'a> Loading<'a> {
+    fn begin(slot: &'a TableSlot) -> Self {
+        lock(&slot.progress).is_running = true;
+        Self(slot)
+    }
+
+    fn readable(&self, table: &Arc<Table>) {
+        lock(&self.0.progress).readable = Some(Arc::clone(table));
+        self.0.progressed.notify_all();
+    }
+}
+
+impl Drop for Loading<'_> {
+    fn drop(&mut self) {
+        // Of a load that failed nothing is to be read; one that did not is in `loaded`.
+        *lock(&self.0.progress) = LoadProgress::default();
+        self.0.progressed.notify_all();
+    }
 }
 
 /// The relation of an index, and the index itself once that is loaded.
@@ -318,7 +358,7 @@ impl Engine {
     }
 
     pub fn relation_statistics(&self, relation_id: u32) -> Result<RelationStatistics> {
-        let table = self.table(relation_id)?;
+        let table = self.readable_table(relation_id)?;
         let vectors = table.vectors_bytes();
         let data = read(&table.data);
         Ok(RelationStatistics {
@@ -348,11 +388,33 @@ impl Engine {
 
     // Registries
 
+    fn slot(&self, relation_id: u32) -> Result<Arc<TableSlot>> {
+        read(&self.tables).get(&relation_id).cloned().ok_or_else(|| {
+            StoreError::new("42P01", "relation does not exist").relation(relation_id)
+        })
+    }
+
+    /// A table for reading its rows, vectors and graphs, as soon as a load has got so far. Its btrees and new text indexes may
+    /// not be there yet, so it is not for who looks up keys or writes.
+    pub(crate) fn readable_table(&self, relation_id: u32) -> Result<Arc<Table>> {
+        let slot = self.slot(relation_id)?;
+        let mut progress = lock(&slot.progress);
+        loop {
+            if let Some(table) = slot.loaded.get().or(progress.readable.as_ref()) {
+                return Ok(Arc::clone(table));
+            }
+            if !progress.is_running {
+                break;
+            }
+            progress = slot.progressed.wait(progress).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(progress);
+        self.table(relation_id)
+    }
+
     /// A table by number, loaded from disk at first touch.
     pub(crate) fn table(&self, relation_id: u32) -> Result<Arc<Table>> {
-        let slot = read(&self.tables).get(&relation_id).cloned().ok_or_else(|| {
-            StoreError::new("42P01", "relation does not exist").relation(relation_id)
-        })?;
+        let slot = self.slot(relation_id)?;
         if let Some(table) = slot.loaded.get() {
             return Ok(Arc::clone(table));
         }
@@ -360,7 +422,8 @@ impl Engine {
         if let Some(table) = slot.loaded.get() {
             return Ok(Arc::clone(table));
         }
-        let table = crate::durable::load_table(self, relation_id)?;
+        let loading = Loading::begin(&slot);
+        let table = crate::durable::load_table(self, relation_id, |table| loading.readable(table))?;
         Ok(Arc::clone(slot.loaded.get_or_init(|| table)))
     }
 
@@ -380,20 +443,31 @@ impl Engine {
             return Err(StoreError::internal("relation id in use").relation(table.relation_id));
         }
         let relation_id = table.relation_id;
-        let slot = TableSlot { loaded: OnceLock::from(table), loading: Mutex::new(()) };
+        let slot = TableSlot::new(OnceLock::from(table));
         tables.insert(relation_id, Arc::new(slot));
         Ok(())
     }
 
     /// Makes a stored table known without loading it.
     pub(crate) fn add_stored_table(&self, relation_id: u32) {
-        let slot = TableSlot { loaded: OnceLock::new(), loading: Mutex::new(()) };
+        let slot = TableSlot::new(OnceLock::new());
         write(&self.tables).insert(relation_id, Arc::new(slot));
     }
 
     pub(crate) fn remove_table(&self, relation_id: u32) {
         write(&self.tables).remove(&relation_id);
         write(&self.indexes).retain(|_, (relation, _)| *relation != relation_id);
+    }
+
+    /// An index with its table, which can be read (`readable_table`); for graphs.
+    pub(crate) fn readable_index(&self, index_id: u32) -> Result<(Arc<Table>, Arc<Index>)> {
+        if let Some((relation, _)) = read(&self.indexes).get(&index_id).cloned() {
+            let table = self.readable_table(relation)?;
+            if let Some((_, Some(index))) = read(&self.indexes).get(&index_id).cloned() {
+                return Ok((table, index));
+            }
+        }
+        self.index(index_id)
     }
 
     pub(crate) fn index(&self, index_id: u32) -> Result<(Arc<Table>, Arc<Index>)> {

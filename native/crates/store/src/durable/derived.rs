@@ -48,6 +48,13 @@ pub fn read_file(disk: &dyn Disk, path: &str) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+/// Whether a stored graph can be that of `fresh`: its definition, and no more vectors than the column has.
+pub(super) fn fits(graph: &HnswGraph, fresh: &HnswIndex) -> bool {
+    graph.params() == fresh.graph.params()
+        && graph.len() <= fresh.vectors.len()
+        && graph.fits_dimension(fresh.spec.dim as usize)
+}
+
 impl Durable {
     /// Writes the graphs that have changed enough since their files; `all`: that have changed at all.
     pub(super) fn write_graphs(&self, engine: &Engine, all: bool) -> Result<()> {
@@ -67,6 +74,17 @@ impl Durable {
 
     /// The stored graph of an index, if there is one that fits `fresh`'s definition and the column.
     pub(super) fn load_graph(&self, index_id: u32, fresh: &HnswIndex) -> Result<Option<HnswGraph>> {
+        Ok(self.read_graph(index_id)?.filter(|graph| fits(graph, fresh)))
+    }
+
+    /// Bytes of an index's graph file; 0 if there is none.
+    pub(super) fn graph_bytes(&self, index_id: u32) -> u64 {
+        let file = self.disk.open(&format!("{GRAPH_DIR}/{index_id}"));
+        file.and_then(|file| file.len()).unwrap_or(0)
+    }
+
+    /// The graph in the file of an index, whatever it belongs to; None if there is none, or a damaged one.
+    pub(super) fn read_graph(&self, index_id: u32) -> Result<Option<HnswGraph>> {
         let file = match self.disk.open(&format!("{GRAPH_DIR}/{index_id}")) {
             Ok(file) => file,
             Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(None),
@@ -75,12 +93,6 @@ impl Durable {
         // Read where it stays: the graph lives in the very bytes of its file.
         let mut block = Block::zeroed(file.len()? as usize);
         file.read_at(0, block.bytes_mut())?;
-        let graph = HnswGraph::open(Arc::new(block)).ok();
-        let fits = |g: &HnswGraph| {
-            g.params() == fresh.graph.params()
-                && g.len() <= fresh.vectors.len()
-                && g.fits_dimension(fresh.spec.dim as usize)
-        };
-        Ok(graph.filter(fits))
+        Ok(HnswGraph::open(Arc::new(block)).ok())
     }
 }

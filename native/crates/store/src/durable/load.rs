@@ -3,14 +3,16 @@
 //! Nothing of the table has changed in memory since the engine was opened, for every change goes through the loaded
 //! table.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use omen_disk::{Kv, KvRange};
+use omen_hnsw::HnswGraph;
 
 use super::Durable;
 use super::apply::key;
+use super::derived::fits;
 use super::manifest::{Manifest, sealed};
 use super::replay::{
     Record, Replay, StoredText, adopt_vectors, load_tail, restore_rids, stored_vectors,
@@ -28,8 +30,13 @@ use crate::table::data::TableData;
 use crate::table::{ColumnInfo, StoredFile, Table};
 use crate::types::{IndexMethod, IndexSpec, StorageKind};
 
-/// Loads a table: rows, vectors, indexes.
-pub(crate) fn load_table(engine: &Engine, relation_id: u32) -> Result<Arc<Table>> {
+/// Loads a table: rows, vectors, indexes. `readable` is told of it when all but btrees and unstored text indexes is there;
+/// until then nobody sees it.
+pub(crate) fn load_table(
+    engine: &Engine,
+    relation_id: u32,
+    readable: impl FnOnce(&Arc<Table>),
+) -> Result<Arc<Table>> {
     let durable = engine.durable_side();
     let kv = &*durable.kv;
     let stored = kv.get(&key(b't', relation_id))?;
@@ -44,41 +51,98 @@ pub(crate) fn load_table(engine: &Engine, relation_id: u32) -> Result<Arc<Table>
     let specs = stored_indexes(kv, relation_id)?;
     let changed = manifest.as_ref().map_or(0, |m| m.changed);
     let texts = stored_texts(durable, &specs, changed)?;
-    {
-        let mut data = write(&table.data);
-        if let Some(manifest) = &manifest {
-            map_chunks(durable, &table, &mut data, manifest)?;
-        }
-        if let Some(tail) = kv.get(&key(b'l', relation_id))? {
-            let rows = sealed(&tail).map_err(|error| error.relation(relation_id))?;
-            load_tail(&mut data, &columns, rows)?;
-        }
-        let mut replay = Replay {
-            disk: &*durable.disk,
-            table: &table,
-            data: &mut data,
-            columns: &columns,
-            texts: &texts,
-            file: None,
-        };
-        for record in &records {
-            replay.record(record)?;
-        }
-        adopt_vectors(&table, &data, &columns)?;
-        restore_rids(&table, &data);
-    }
+    let rows = || load_rows(durable, &table, &columns, manifest.as_ref(), &records, &texts);
+    let mut graphs = graphs_beside(durable, &specs, rows)?;
     remove_unknown_files(durable, &table)?;
-    for index in derive_indexes(durable, &table, specs, texts)? {
+    let attach = |index: Index| {
         let index = Arc::new(index);
         table.attach_index(&index);
         write(&engine.indexes).insert(index.spec.index_id, (relation_id, Some(Arc::clone(&index))));
+    };
+    let mut derived = Vec::new();
+    for spec in specs {
+        if matches!(spec.method, IndexMethod::Hnsw(_)) {
+            let graph = graphs.remove(&spec.index_id);
+            attach(graph_index(&table, spec, graph)?);
+        } else if !texts.iter().any(|text| text.spec == spec) {
+            derived.push(spec);
+        }
+    }
+    for text in texts {
+        attach(Index { spec: text.spec, kind: IndexKind::Bm25(Box::new(text.index)) });
+    }
+    readable(&table);
+    for spec in derived {
+        attach(derive_index(&table, spec)?);
+    }
+    for index in table.indexes().iter() {
         if let (Some(hnsw), Some(engine)) = (index.hnsw(), engine.shared()) {
-            engine.schedule_linking(&index, hnsw);
+            engine.schedule_linking(index, hnsw);
         }
     }
     find_numbers(&table);
     durable.forget_pending(relation_id);
     Ok(table)
+}
+
+/// Puts the rows of the manifest, of the stored tail and of the log into a table, with their vectors.
+fn load_rows(
+    durable: &Durable,
+    table: &Table,
+    columns: &[ColumnInfo],
+    manifest: Option<&Manifest>,
+    records: &[Record],
+    texts: &[StoredText],
+) -> Result<()> {
+    let relation_id = table.relation_id;
+    let mut data = write(&table.data);
+    if let Some(manifest) = manifest {
+        map_chunks(durable, table, &mut data, manifest)?;
+    }
+    if let Some(tail) = durable.kv.get(&key(b'l', relation_id))? {
+        let rows = sealed(&tail).map_err(|error| error.relation(relation_id))?;
+        load_tail(&mut data, columns, rows)?;
+    }
+    let disk = &*durable.disk;
+    let mut replay = Replay { disk, table, data: &mut data, columns, texts, file: None };
+    for record in records {
+        replay.record(record)?;
+    }
+    adopt_vectors(table, &data, columns)?;
+    restore_rids(table, &data);
+    Ok(())
+}
+
+/// Graphs below this are read before a thread for them would run.
+const LARGE_GRAPH_BYTES: u64 = 1 << 20;
+
+/// Stored graphs by index.
+type Graphs = HashMap<u32, HnswGraph>;
+
+/// Does `work`, and reads the stored graphs of a table: in a thread beside it when they are large.
+fn graphs_beside(
+    durable: &Durable,
+    specs: &[IndexSpec],
+    work: impl FnOnce() -> Result<()>,
+) -> Result<Graphs> {
+    let of_graphs = || specs.iter().filter(|spec| matches!(spec.method, IndexMethod::Hnsw(_)));
+    let read = || -> Result<Graphs> {
+        let graph = |spec: &IndexSpec| {
+            let id = spec.index_id;
+            durable.read_graph(id).map(|graph| graph.map(|graph| (id, graph))).transpose()
+        };
+        of_graphs().filter_map(graph).collect()
+    };
+    let is_large = of_graphs().any(|spec| durable.graph_bytes(spec.index_id) >= LARGE_GRAPH_BYTES);
+    std::thread::scope(|scope| {
+        let beside = std::thread::Builder::new().name("omen-graph".into());
+        let beside = is_large.then(|| beside.spawn_scoped(scope, read).ok()).flatten();
+        work()?;
+        match beside {
+            Some(beside) => beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            None => read(),
+        }
+    })
 }
 
 /// Vids without a row: graphs lose those they have, and a checkpoint must pass before any is given again.
@@ -204,61 +268,25 @@ fn stored_texts(durable: &Durable, specs: &[IndexSpec], changed: u64) -> Result<
     Ok(texts)
 }
 
-/// The indexes of a table: text indexes as they were stored, others made from the rows. Graphs are read in a thread of
-/// their own, for that takes about as long as all btrees of a table do.
-fn derive_indexes(
-    durable: &Durable,
-    table: &Table,
-    specs: Vec<IndexSpec>,
-    mut texts: Vec<StoredText>,
-) -> Result<Vec<Index>> {
-    let mut stored = |spec: &IndexSpec| {
-        let at = texts.iter().position(|text| text.spec == *spec)?;
-        let kind = IndexKind::Bm25(Box::new(texts.remove(at).index));
-        Some(Index { spec: spec.clone(), kind })
-    };
-    let (mut indexes, mut graphs, mut others) = (Vec::new(), Vec::new(), Vec::new());
-    for spec in specs {
-        match stored(&spec) {
-            Some(index) => indexes.push(index),
-            None if matches!(spec.method, IndexMethod::Hnsw(_)) => graphs.push(spec),
-            None => others.push(spec),
-        }
-    }
-    let derive = |specs: &[IndexSpec]| -> Result<Vec<Index>> {
-        specs.iter().map(|spec| derive_index(durable, table, spec.clone())).collect()
-    };
-    let (graphs, others) = std::thread::scope(|scope| {
-        let beside = std::thread::Builder::new().name("omen-graph".into());
-        let beside = (!graphs.is_empty() && !others.is_empty())
-            .then(|| beside.spawn_scoped(scope, || derive(&graphs)).ok())
-            .flatten();
-        let others = derive(&others);
-        let graphs = match beside {
-            Some(beside) => beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            None => derive(&graphs),
-        };
-        (graphs, others)
-    });
-    indexes.extend(graphs?);
-    indexes.extend(others?);
-    // In the order in which they were made: of two keys in the way the first is reported.
-    indexes.sort_unstable_by_key(|index| index.spec.index_id);
-    Ok(indexes)
-}
-
-/// An index made from the rows; graphs are linked later, in the pool.
-fn derive_index(durable: &Durable, table: &Table, spec: IndexSpec) -> Result<Index> {
+/// An hnsw index with its stored graph, if that fits; what it lacks is linked later, in the pool.
+fn graph_index(table: &Table, spec: IndexSpec, graph: Option<HnswGraph>) -> Result<Index> {
     let column = spec.columns.first().map_or(0, |c| c.column);
     let mut kind = index_kind(&spec, table.vectors(column as usize))?;
     if let IndexKind::Hnsw(fresh) = &kind
-        && let Some(graph) = durable.load_graph(spec.index_id, fresh)?
+        && let Some(graph) = graph.filter(|graph| fits(graph, fresh))
     {
         let index = HnswIndex::with_graph(column, Arc::clone(&fresh.vectors), fresh.spec, graph);
         index.note_opened();
         index.find_unlinked();
         kind = IndexKind::Hnsw(Box::new(index));
     }
+    Ok(Index { spec, kind })
+}
+
+/// An index made from the rows.
+fn derive_index(table: &Table, spec: IndexSpec) -> Result<Index> {
+    let column = spec.columns.first().map_or(0, |c| c.column);
+    let kind = index_kind(&spec, table.vectors(column as usize))?;
     let index = Index { spec, kind };
     let columns = table.columns();
     match &index.kind {

@@ -158,7 +158,9 @@ impl Table {
     pub fn attach_index(&self, index: &Arc<Index>) {
         let mut indexes = write(&self.indexes);
         let mut all = Vec::clone(&indexes);
-        all.push(Arc::clone(index));
+        // In the order in which they were made: of two keys in the way the first is reported.
+        let at = all.partition_point(|other| other.spec.index_id < index.spec.index_id);
+        all.insert(at, Arc::clone(index));
         *indexes = Arc::new(all);
         drop(indexes);
         if let Some(hnsw) = index.hnsw() {

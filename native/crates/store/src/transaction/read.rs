@@ -42,7 +42,7 @@ impl Transaction {
     /// Opens a scan of the given columns (positions in the relation).
     pub fn open_scan(self: &Arc<Self>, relation_id: u32, columns: &[u16]) -> Result<ScanCursor> {
         let state = self.open_state()?;
-        let table = self.engine.table(relation_id)?;
+        let table = self.engine.readable_table(relation_id)?;
         let table_columns = match state.tables.get(&relation_id) {
             Some(private) => Arc::clone(&private.columns),
             None => table.columns(),
@@ -77,7 +77,7 @@ impl Transaction {
         found: &mut [u32],
     ) -> Result<Filled> {
         let state = self.open_state()?;
-        let table = self.engine.table(relation_id)?;
+        let table = self.engine.readable_table(relation_id)?;
         let private = state.tables.get(&relation_id);
         let table_columns =
             private.map_or_else(|| table.columns(), |private| Arc::clone(&private.columns));
@@ -121,7 +121,7 @@ impl Transaction {
 
     /// One above the largest row id in use, own rows included.
     pub fn rid_limit(&self, relation_id: u32) -> Result<u32> {
-        Ok(self.engine.table(relation_id)?.rid_limit())
+        Ok(self.engine.readable_table(relation_id)?.rid_limit())
     }
 }
 

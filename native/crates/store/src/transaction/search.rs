@@ -91,7 +91,7 @@ impl Transaction {
         distances: &mut [f64],
     ) -> Result<(usize, SearchStats)> {
         let state = self.open_state()?;
-        let (table, index) = self.engine.index(index_id)?;
+        let (table, index) = self.engine.readable_index(index_id)?;
         let hnsw = index.hnsw().ok_or_else(|| StoreError::internal("not an hnsw index"))?;
         check_words(query.words, hnsw.vectors.segments.dim())?;
         // Which rows are the nearest hangs on all of them.
@@ -145,6 +145,7 @@ impl Transaction {
             Form::Sparse => Self::nearest_of::<SparseWords>(&state, &candidates, hnsw, query, k),
         }?;
         state.snapshot.check()?;
+        hnsw.vectors.check().map_err(|error| error.relation(table.relation_id).index(index_id))?;
         for (i, (distance, rid)) in found.iter().enumerate() {
             (rids[i], distances[i]) = (*rid, *distance);
         }
@@ -225,7 +226,7 @@ impl Transaction {
         distances: &mut [f64],
     ) -> Result<()> {
         let state = self.open_state()?;
-        let table = self.engine.table(relation_id)?;
+        let table = self.engine.readable_table(relation_id)?;
         let private = state.tables.get(&relation_id);
         let columns =
             private.map_or_else(|| table.columns(), |p| std::sync::Arc::clone(&p.columns));
