@@ -379,7 +379,7 @@ impl Engine {
     }
 
     pub fn index_statistics(&self, index_id: u32) -> Result<IndexStatistics> {
-        Ok(self.index(index_id)?.1.statistics())
+        Ok(self.readable_index(index_id)?.1.statistics())
     }
 
     pub fn build_progress(&self) -> Vec<BuildProgress> {
