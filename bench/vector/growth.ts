@@ -1,9 +1,13 @@
-// `tsx bench/vector/growth.ts [--large] [--data FOLDER] [--json FILE]`: how a search grows with the table: 1K, 16K and 100K rows
-// of 128 dimensions, with --large 500K and 1M too (an hour of building, 4 GB). In this process, through searchVectors.
+// `tsx bench/vector/growth.ts [--large] [--opened FOLDER] [--data FOLDER] [--json FILE]`: how a search grows with the table: 1K,
+// 16K and 100K rows of 128 dimensions, with --large 500K and 1M too (some fifteen minutes of building on two cores, 4 GB). In
+// this process, through searchVectors.
 //
 // For each size: CREATE INDEX, then median latency and nodes visited at recall .95 (interpolated over hnsw.ef_search; the
 // exact answers are the engine's own under omendb.exact), index bytes per vector, and how long a new process takes from
-// opening the engine to its first hits. The exponents are the slopes of a straight line through the logarithms.
+// opening the engine to its first hits: the median of some, after one that warms the page cache. The exponents are the slopes
+// of a straight line through the logarithms. The clusters of the set overlap: a set that is answered exactly with any beam
+// would show nothing but the depth of the graph. --opened takes a folder with a database of such a size instead of building
+// one (`items`, keys from 0, made with the same set).
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +19,7 @@ import { atRecall, type CurvePoint } from "./curve.ts";
 import { K } from "./exact.ts";
 import type { FirstAnswer } from "./first-answer.ts";
 import { printJson, printTable } from "./report.ts";
-import { generatedSet, literalOf, rowOf, type VectorSet } from "./sets.ts";
+import { generatedSet, literalOf, OVERLAPPING, rowOf, type VectorSet } from "./sets.ts";
 import { median } from "./systems.ts";
 
 const run = promisify(execFile);
@@ -28,6 +32,9 @@ const EFS = [10, 14, 20, 30, 45, 70, 100, 150, 220];
 const RECALL = 0.95;
 const ROUNDS = 3;
 const EXPLAINED = 25;
+/** Searches before the first that counts: until the code is compiled and the vectors they come by have been checked. */
+const WARM_UPS = 300;
+const STARTS = 5;
 
 interface Size {
   readonly rows: number;
@@ -69,6 +76,9 @@ async function nodesVisited(db: EmbeddedDatabase, set: VectorSet): Promise<numbe
 async function curveOf(db: EmbeddedDatabase, set: VectorSet): Promise<CurvePoint[]> {
   const truths = await exactIds(db, set);
   const points: CurvePoint[] = [];
+  await db.query(`SET hnsw.ef_search = ${EFS.at(-1)}`);
+  for (let i = 0; i < WARM_UPS; i++)
+    await db.searchVectors("items", { query: rowOf(set.queries, DIMENSIONS, i % set.queryCount), k: K });
   for (const ef of EFS) {
     await db.query(`SET hnsw.ef_search = ${ef}`);
     let found = 0;
@@ -94,25 +104,34 @@ async function curveOf(db: EmbeddedDatabase, set: VectorSet): Promise<CurvePoint
 async function firstAnswer(path: string): Promise<FirstAnswer> {
   const script = fileURLToPath(new URL("first-answer.ts", import.meta.url));
   const args = ["--import", "tsx", script, path, String(DIMENSIONS)];
-  // The first process warms the page cache.
-  await run(process.execPath, args);
-  const { stdout } = await run(process.execPath, args);
-  return JSON.parse(stdout) as FirstAnswer;
+  const answers: FirstAnswer[] = [];
+  for (let start = 0; start <= STARTS; start++) {
+    const { stdout } = await run(process.execPath, args);
+    // The first process warms the page cache.
+    if (start > 0) answers.push(JSON.parse(stdout) as FirstAnswer);
+  }
+  const of = (figure: keyof FirstAnswer): number => median(answers.map((answer) => answer[figure]));
+  return { processMs: of("processMs"), openMs: of("openMs"), hitsMs: of("hitsMs") };
 }
 
-async function measure(rows: number, folder: string): Promise<Size> {
-  const set = generatedSet(rows, DIMENSIONS, QUERIES, 1);
-  const path = join(folder, String(rows));
-  const db = await open({ path });
+/** Fills a new database; gives the vectors indexed a second. */
+async function build(db: EmbeddedDatabase, set: VectorSet): Promise<number> {
   await db.query(`CREATE TABLE items (id int PRIMARY KEY, v vector(${DIMENSIONS}))`);
-  const ids = Int32Array.from({ length: rows }, (_, i) => i);
+  const ids = Int32Array.from({ length: set.count }, (_, i) => i);
   await db.appendVectors("items", { vectors: set.base, ids });
   const started = performance.now();
   await db.query("SET maintenance_work_mem = '2GB'");
   await db.query(
     "CREATE INDEX items_v ON items USING hnsw (v vector_l2_ops) WITH (m = 16, ef_construction = 200)",
   );
-  const buildPerSecond = rows / ((performance.now() - started) / 1000);
+  return set.count / ((performance.now() - started) / 1000);
+}
+
+/** `opened`: a database to measure instead of building one of that many rows. */
+async function measure(rows: number, path: string, opened: boolean): Promise<Size> {
+  const db = await open({ path });
+  const set = generatedSet(rows, DIMENSIONS, QUERIES, 1, OVERLAPPING);
+  const buildPerSecond = opened ? Number.NaN : await build(db, set);
   const points = await curveOf(db, set);
   const at = atRecall(points, RECALL);
   const size = await db.query<{ bytes: number }>("SELECT pg_relation_size('items_v')::int8 AS bytes");
@@ -130,6 +149,13 @@ async function measure(rows: number, folder: string): Promise<Size> {
   };
 }
 
+async function rowsOf(path: string): Promise<number> {
+  const db = await open({ path });
+  const { rows } = await db.query<{ count: number }>("SELECT count(*)::int AS count FROM items");
+  await db.close();
+  return rows[0]?.count ?? 0;
+}
+
 /** The slope of a straight line through (log x, log y). */
 function exponent(sizes: readonly Size[], of: (size: Size) => number): number {
   const xs = sizes.map(({ rows }) => Math.log(rows));
@@ -142,14 +168,23 @@ function exponent(sizes: readonly Size[], of: (size: Size) => number): number {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { large: { type: "boolean" }, data: { type: "string" }, json: { type: "string" } },
+    options: {
+      large: { type: "boolean" },
+      opened: { type: "string" },
+      data: { type: "string" },
+      json: { type: "string" },
+    },
   });
   const folder = mkdtempSync(join(values.data ?? tmpdir(), "omendb-growth-"));
   const sizes: Size[] = [];
   try {
     for (const rows of values.large === true ? [...SIZES, ...LARGE_SIZES] : SIZES) {
-      sizes.push(await measure(rows, folder));
-      rmSync(join(folder, String(rows)), { recursive: true, force: true });
+      const path = join(folder, String(rows));
+      sizes.push(await measure(rows, path, false));
+      rmSync(path, { recursive: true, force: true });
+    }
+    if (values.opened !== undefined) {
+      sizes.push(await measure(await rowsOf(values.opened), values.opened, true));
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });

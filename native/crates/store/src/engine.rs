@@ -461,9 +461,12 @@ impl Engine {
 
     /// An index with its table, which can be read (`readable_table`); for graphs.
     pub(crate) fn readable_index(&self, index_id: u32) -> Result<(Arc<Table>, Arc<Index>)> {
-        if let Some((relation, _)) = read(&self.indexes).get(&index_id).cloned() {
+        // No guard lives into the load, which writes here.
+        let slot = read(&self.indexes).get(&index_id).cloned();
+        if let Some((relation, _)) = slot {
             let table = self.readable_table(relation)?;
-            if let Some((_, Some(index))) = read(&self.indexes).get(&index_id).cloned() {
+            let slot = read(&self.indexes).get(&index_id).cloned();
+            if let Some((_, Some(index))) = slot {
                 return Ok((table, index));
             }
         }

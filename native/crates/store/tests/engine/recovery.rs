@@ -454,3 +454,39 @@ fn space_after_twenty_full_updates_is_less_than_twice_that_of_one() {
     assert!(last.0 < 2 * first.0 && last.1 < 2 * first.1, "{sizes:?}");
     db.shutdown();
 }
+
+/// Whoever comes while a table is being loaded gets what he asks for, whole: a search when rows and graph are there, keys
+/// and writes when the btrees are.
+#[test]
+fn all_come_at_once_to_a_table_that_is_being_loaded() {
+    let disk = Arc::new(MemoryDisk::new());
+    let db = open(&disk);
+    create(&db);
+    db.run(|tx| tx.insert(T, &specs(), &(0..3000).map(row).collect::<Vec<_>>()));
+    db.shutdown();
+    for _ in 0..5 {
+        let db = open(&disk);
+        std::thread::scope(|scope| {
+            scope.spawn(|| check_graph(&db));
+            scope.spawn(|| {
+                db.run(|tx| {
+                    let Cell::Vector(query) = row(77).remove(2) else { unreachable!() };
+                    let (mut rids, mut distances) = ([0; 1], [0.0; 1]);
+                    let query = VectorQuery { ef: 100, ..closest(&query, 1) };
+                    let found = tx.handle.vector_search(GRAPH, &query, &mut rids, &mut distances);
+                    assert_eq!((found.unwrap().0, distances[0]), (1, 0.0));
+                });
+            });
+            scope.spawn(|| db.run(|tx| assert_eq!(tx.range(PK, INT, None, None).len(), 3000)));
+            scope.spawn(|| {
+                let tx = db.begin(Isolation::ReadCommitted);
+                tx.statement();
+                let again = tx.try_insert(T, &specs(), &[row(2999)]).unwrap_err();
+                assert_eq!(again.sqlstate, "23505");
+                tx.handle.abort();
+            });
+            scope.spawn(|| db.run(|tx| assert_eq!(tx.scan(T, &specs()).len(), 3000)));
+        });
+        db.kill();
+    }
+}
