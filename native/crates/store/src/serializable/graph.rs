@@ -144,13 +144,19 @@ impl Graph {
         self.node_mut(id).did_write = true;
     }
 
-    /// `reader` (who asks) reads what `writer` has changed. Whether that is a conflict depends on whether they overlap.
-    pub fn conflict_out(&mut self, reader: NodeId, writer: NodeId) -> Result<(), Failure> {
+    /// `reader` (who asks) reads what `writer` has changed. Whether that is a conflict depends on whether the snapshot it
+    /// reads with sees the change.
+    pub fn conflict_out(
+        &mut self,
+        reader: NodeId,
+        writer: NodeId,
+        snapshot: u64,
+    ) -> Result<(), Failure> {
         let (Some(r), Some(w)) = (self.nodes.get(&reader), self.nodes.get(&writer)) else {
             return Ok(());
         };
         let commit = w.handle.commit.load(Ordering::Acquire);
-        let is_visible = commit != 0 && commit <= r.handle.snapshot;
+        let is_visible = commit != 0 && commit <= snapshot;
         // A committed writer endangers a reader that only reads if somebody committed before the reader began.
         let harmless = r.read_only && w.is_committed() && w.earliest_out > r.begin;
         if reader == writer || w.doomed || is_visible || harmless {

@@ -125,28 +125,39 @@ impl Serializable {
         }
     }
 
-    /// Rows read by number. Errors: 40001, as for all that follow.
-    pub fn read_rows(&self, handle: &Handle, relation: u32, rids: &[u32]) -> Result<()> {
-        self.read(handle, |marks, met| marks.read_rows(handle.id, relation, rids, met))
+    /// Rows read by number, with a snapshot that is the transaction's own or, in a check of constraints, a newer one: what
+    /// it sees is no conflict. Errors: 40001, as for all that follow.
+    pub fn read_rows(
+        &self,
+        handle: &Handle,
+        snapshot: &Snapshot,
+        relation: u32,
+        rids: &[u32],
+    ) -> Result<()> {
+        self.read(handle, snapshot, |marks, met| marks.read_rows(handle.id, relation, rids, met))
     }
 
-    pub fn read_table(&self, handle: &Handle, relation: u32) -> Result<()> {
-        self.read(handle, |marks, met| marks.read_table(handle.id, relation, met))
+    pub fn read_table(&self, handle: &Handle, snapshot: &Snapshot, relation: u32) -> Result<()> {
+        self.read(handle, snapshot, |marks, met| marks.read_table(handle.id, relation, met))
     }
 
     pub fn read_range(
         &self,
         handle: &Handle,
+        snapshot: &Snapshot,
         relation: u32,
         index: u32,
         range: &ByteRange,
     ) -> Result<()> {
-        self.read(handle, |marks, met| marks.read_range(handle.id, relation, index, range, met))
+        self.read(handle, snapshot, |marks, met| {
+            marks.read_range(handle.id, relation, index, range, met);
+        })
     }
 
     fn read(
         &self,
         handle: &Handle,
+        snapshot: &Snapshot,
         mark: impl FnOnce(&mut Marks, &mut BTreeSet<NodeId>),
     ) -> Result<()> {
         if handle.is_safe.load(Ordering::Acquire) {
@@ -159,7 +170,7 @@ impl Serializable {
         let mut met = BTreeSet::new();
         mark(&mut inner.marks, &mut met);
         for writer in met {
-            inner.graph.conflict_out(handle.id, writer)?;
+            inner.graph.conflict_out(handle.id, writer, snapshot.number)?;
         }
         Ok(())
     }

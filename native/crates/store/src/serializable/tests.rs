@@ -25,7 +25,7 @@ impl Random {
 struct Open {
     number: usize,
     handle: Arc<Handle>,
-    _snapshot: Arc<Snapshot>,
+    snapshot: Arc<Snapshot>,
     read_only: bool,
     /// Item -> the writer whose version was read (0 = the first version).
     reads: BTreeMap<u64, usize>,
@@ -62,7 +62,7 @@ impl World {
     fn read(&self, open: &mut Open, random: &mut Random, items: u64) -> Result<()> {
         let (low, high) = match random.below(4) {
             0 => {
-                self.ssi.read_table(&open.handle, RELATION)?;
+                self.ssi.read_table(&open.handle, &open.snapshot, RELATION)?;
                 (0, items)
             }
             1 => {
@@ -70,12 +70,12 @@ impl World {
                 let high = low + 1 + random.below(items - low);
                 let bytes = |item: u64| Some(item.to_be_bytes().to_vec());
                 let range = ByteRange { low: bytes(low), high: bytes(high) };
-                self.ssi.read_range(&open.handle, RELATION, INDEX, &range)?;
+                self.ssi.read_range(&open.handle, &open.snapshot, RELATION, INDEX, &range)?;
                 (low, high)
             }
             _ => {
                 let item = random.below(items);
-                self.ssi.read_rows(&open.handle, RELATION, &[item as u32])?;
+                self.ssi.read_rows(&open.handle, &open.snapshot, RELATION, &[item as u32])?;
                 (item, item + 1)
             }
         };
@@ -97,7 +97,7 @@ impl World {
             return Err(StoreError::internal("somebody else"));
         }
         // The version that is replaced was read, as an UPDATE does.
-        self.ssi.read_rows(&open.handle, RELATION, &[item as u32])?;
+        self.ssi.read_rows(&open.handle, &open.snapshot, RELATION, &[item as u32])?;
         let keys = [(INDEX, entry(item))];
         self.ssi.write(&open.handle, RELATION, Some(item as u32), &keys)?;
         if open.writes.insert(item) {
@@ -186,14 +186,7 @@ fn run(seed: u64, with_checks: bool, max_nodes: usize) -> World {
                 handle.is_safe.store(true, Ordering::Release);
             }
             let (reads, writes) = (BTreeMap::new(), BTreeSet::new());
-            open.push(Open {
-                number: number as usize,
-                handle,
-                _snapshot: snapshot,
-                read_only,
-                reads,
-                writes,
-            });
+            open.push(Open { number: number as usize, handle, snapshot, read_only, reads, writes });
             continue;
         }
         if open.is_empty() {

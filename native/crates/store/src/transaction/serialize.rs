@@ -55,7 +55,7 @@ impl Transaction {
     pub(super) fn note_table_read(&self, state: &State, table: &Table) -> Result<()> {
         match &state.serializable {
             Some(handle) if !table.temporary => {
-                self.engine.serializable.read_table(handle, table.relation_id)
+                self.engine.serializable.read_table(handle, &state.snapshot, table.relation_id)
             }
             _ => Ok(()),
         }
@@ -64,7 +64,7 @@ impl Transaction {
     pub(super) fn note_rows_read(&self, state: &State, table: &Table, rids: &[u32]) -> Result<()> {
         match &state.serializable {
             Some(handle) if !table.temporary => {
-                self.engine.serializable.read_rows(handle, table.relation_id, rids)
+                self.engine.serializable.read_rows(handle, &state.snapshot, table.relation_id, rids)
             }
             _ => Ok(()),
         }
@@ -80,7 +80,8 @@ impl Transaction {
         match &state.serializable {
             Some(handle) if !table.temporary => {
                 let id = index.spec.index_id;
-                self.engine.serializable.read_range(handle, table.relation_id, id, range)
+                let (snapshot, relation) = (&state.snapshot, table.relation_id);
+                self.engine.serializable.read_range(handle, snapshot, relation, id, range)
             }
             _ => Ok(()),
         }
