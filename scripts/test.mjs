@@ -24,7 +24,7 @@ if (process.argv[2] === "slow") {
   step("Rust format", "cargo", ["fmt", "--manifest-path", "native/Cargo.toml", "--all", "--check"]);
   step("Rust lint", "cargo", ["clippy", "--profile", "checked", ...cargo, "--all-targets", "--", "-D", "warnings"]);
   step("Rust tests", "cargo", ["test", "--profile", "checked", ...cargo]);
-  const model = ["--manifest-path", "native/Cargo.toml", "-p", "omen-hnsw", "--lib", "--features", "model"];
+  const model = ["--manifest-path", "native/Cargo.toml", "-p", "omen-hnsw", "-p", "omen-store", "--lib", "--features", "omen-hnsw/model,omen-store/model"];
   step("Rust model checks", "cargo", ["test", "--profile", "checked", ...model, "model"]);
   step("TypeScript, SQL, plan and wire tests", "npx", ["vitest", "run"]);
 }

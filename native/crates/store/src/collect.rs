@@ -50,7 +50,7 @@ impl Engine {
     pub(crate) fn collect_now(&self, table: &Table, collector: Collector) -> usize {
         let turn = lock(&table.upkeep.turn);
         // Before the look at the snapshots: what ends from now on makes a run of its own.
-        table.collecting.store(false, Ordering::Release);
+        table.collecting.clear();
         let (dropped, rewritten) = collect(table, self.snapshots.oldest(), collector);
         drop(turn);
         table.upkeep.note(dropped, collector != Collector::Background);
@@ -75,7 +75,7 @@ impl Engine {
             self.snapshots.expire();
         }
         drop(data);
-        if table.collecting.swap(true, Ordering::AcqRel) {
+        if !table.collecting.ask() {
             return;
         }
         let (engine, table) = (Arc::clone(self), Arc::clone(table));
@@ -191,7 +191,7 @@ fn shrink(table: &Table, number: usize, collector: Collector, oldest: u64) -> us
     }
     let mut data = write(&table.data);
     // Scans walk chunks by position: while one is open positions stand still.
-    if table.open_scans.load(Ordering::Acquire) > 0 {
+    if table.open_scans.any() {
         table.upkeep.left_chunks.store(true, Ordering::Release);
         return 0;
     }

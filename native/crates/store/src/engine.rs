@@ -637,7 +637,7 @@ impl Engine {
 
     fn must_park(request: &CommitRequest) -> bool {
         let far_behind = |index: &Arc<Index>| {
-            index.hnsw().is_some_and(|h| h.tail() > MAX_TAIL && h.linking.load(Ordering::Acquire))
+            index.hnsw().is_some_and(|h| h.tail() > MAX_TAIL && h.linking.is_set())
         };
         request.tables.iter().any(|change| {
             change.vectors.iter().any(|v| v.count > 0)
@@ -658,7 +658,7 @@ impl Engine {
 
     /// Links an index's published vids in the pool, one job per index at a time.
     pub(crate) fn schedule_linking(self: &Arc<Self>, index: &Arc<Index>, hnsw: &HnswIndex) {
-        if hnsw.tail() == 0 || hnsw.linking.swap(true, Ordering::AcqRel) {
+        if hnsw.tail() == 0 || !hnsw.linking.ask() {
             return;
         }
         let (engine, index) = (Arc::clone(self), Arc::clone(index));
@@ -666,7 +666,8 @@ impl Engine {
             let hnsw = index.hnsw().expect("scheduled for an hnsw index");
             let threads = if hnsw.tail() > MAX_TAIL { engine.pool.size } else { 1 };
             hnsw.link(threads, engine.snapshots.oldest(), &AtomicU64::new(0), &engine.closing);
-            hnsw.linking.store(false, Ordering::Release);
+            // What was published beside the last look is seen by the next one below.
+            hnsw.linking.clear();
             if !engine.closing.load(Ordering::Relaxed) {
                 engine.schedule_linking(&index, hnsw);
             }

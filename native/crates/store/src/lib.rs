@@ -41,6 +41,8 @@ mod error;
 mod index;
 mod key;
 mod lock;
+#[cfg(all(test, feature = "model"))]
+mod model;
 mod pool;
 mod removal;
 mod sequence;

@@ -78,14 +78,14 @@ impl Engine {
             let Some(bm25) = index.bm25().filter(|bm25| bm25.compaction_is_due(oldest)) else {
                 continue;
             };
-            if bm25.queued.swap(true, Ordering::AcqRel) {
+            if !bm25.queued.ask() {
                 continue;
             }
             let (engine, index) = (Arc::clone(self), Arc::clone(index));
             self.pool.submit(move || {
                 let Some(bm25) = index.bm25() else { return };
                 // What ends from now on asks again.
-                bm25.queued.store(false, Ordering::Release);
+                bm25.queued.clear();
                 engine.compact_text(bm25);
             });
         }

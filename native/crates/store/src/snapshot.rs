@@ -5,11 +5,10 @@
 //! collected after the snapshot had been given up.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::error::{Result, StoreError, sqlstate};
-use crate::sync::lock;
+use crate::sync::shared::{AtomicU64, Fault, Mutex, Ordering, lock, planted};
 
 /// The newest commit everybody may see, and the snapshots taken of it.
 pub struct Snapshots {
@@ -56,7 +55,7 @@ impl Snapshots {
     pub fn new(visible: u64) -> Self {
         Self {
             visible: AtomicU64::new(visible),
-            active: Mutex::default(),
+            active: Mutex::new(Active::default()),
             cutoff: AtomicU64::new(0),
         }
     }
@@ -67,7 +66,9 @@ impl Snapshots {
 
     /// Publishes everything up to `commit`.
     pub fn advance(&self, commit: u64) {
-        let before = self.visible.swap(commit, Ordering::AcqRel);
+        let order =
+            if planted(Fault::AdvanceUnreleased) { Ordering::Relaxed } else { Ordering::AcqRel };
+        let before = self.visible.swap(commit, order);
         assert!(before <= commit, "commit numbers rise");
     }
 
@@ -83,8 +84,9 @@ impl Snapshots {
 
     fn register(self: &Arc<Self>, is_kept: bool) -> Arc<Snapshot> {
         // Read and registered in one step, so that `oldest` never passes a snapshot about to appear.
+        let early = planted(Fault::RegisteredLate).then(|| self.visible());
         let mut active = lock(&self.active);
-        let number = self.visible();
+        let number = early.unwrap_or_else(|| self.visible());
         *active.of(is_kept).entry(number).or_insert(0) += 1;
         Arc::new(Snapshot { number, is_kept, owner: Some(Arc::clone(self)) })
     }

@@ -114,7 +114,7 @@ impl Durable {
         state: &mut Checkpointer,
         waiter: Option<(Arc<Channel>, u32)>,
     ) {
-        self.checkpoint_queued.store(false, Ordering::Release);
+        self.checkpoint_queued.clear();
         if self.failure().is_none()
             && let Err(error) = self.checkpoint(engine, state, false)
             && !self.note_full(&error)

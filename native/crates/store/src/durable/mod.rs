@@ -21,7 +21,7 @@ mod space;
 mod texts;
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
@@ -37,6 +37,7 @@ use crate::error::{Result, StoreError};
 use crate::pool::AbortOnPanic;
 use crate::session::Channel;
 use crate::sync::lock;
+use crate::sync::protocol::Queued;
 use crate::transaction::Definition;
 
 pub use backup::{BackupTarget, OpenTarget};
@@ -148,7 +149,7 @@ pub(crate) struct Durable {
     logged_bytes: AtomicU64,
     logged_at_checkpoint: AtomicU64,
     limits: Limits,
-    checkpoint_queued: AtomicBool,
+    checkpoint_queued: Queued,
     /// A checkpoint is under way; `checkpointed` tells of its end. A leaf among the locks.
     checkpointing: Mutex<bool>,
     checkpointed: Condvar,
@@ -187,7 +188,7 @@ impl Durable {
             logged_bytes,
             logged_at_checkpoint: AtomicU64::new(0),
             limits,
-            checkpoint_queued: AtomicBool::new(false),
+            checkpoint_queued: Queued::default(),
             checkpointing: Mutex::new(false),
             checkpointed: Condvar::new(),
             pending: Mutex::new(pending),
@@ -468,7 +469,7 @@ impl Durable {
         }
         drop(last);
         done.deliver();
-        if wants_checkpoint && !self.checkpoint_queued.swap(true, Ordering::AcqRel) {
+        if wants_checkpoint && self.checkpoint_queued.ask() {
             self.request_checkpoint(None);
         }
         self.checkpoint_if_due();
@@ -482,7 +483,7 @@ impl Durable {
 
     fn checkpoint_if_due(&self) {
         if self.logged_since_checkpoint() > self.limits.checkpoint_bytes
-            && !self.checkpoint_queued.swap(true, Ordering::AcqRel)
+            && self.checkpoint_queued.ask()
         {
             self.request_checkpoint(None);
         }

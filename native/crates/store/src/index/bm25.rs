@@ -8,11 +8,12 @@
 //! two commits. A search holds the generation it began with; what that lacks is younger than its snapshot.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use omen_text::{AnalyzedDocument, AnalyzerKind, TextIndex, TextIndexParams};
 
+use crate::sync::protocol::Queued;
 use crate::sync::{lock, read, write};
 use crate::table::entries::EntryTable;
 use crate::types::{IndexStatistics, TextConfig};
@@ -31,7 +32,7 @@ pub struct Bm25Index {
     /// Held by a compaction, and by a checkpoint from sealing to the moment it stores. Before the sequencer.
     pub turn: Mutex<()>,
     /// A compaction is queued.
-    pub queued: AtomicBool,
+    pub queued: Queued,
     /// Dead documents whose numbers were given back since the index was loaded.
     reclaimed: AtomicU64,
     /// One above the commit its file is of; 0 = there is none.
@@ -102,7 +103,7 @@ impl Bm25Index {
             generation: RwLock::new(Arc::new(Generation { text, entries: EntryTable::new() })),
             owners: Mutex::default(),
             turn: Mutex::default(),
-            queued: AtomicBool::new(false),
+            queued: Queued::default(),
             reclaimed: AtomicU64::new(0),
             stored_at: AtomicU64::new(0),
             files: Mutex::default(),

@@ -18,6 +18,7 @@ use omen_hnsw::{
 };
 
 use crate::error::StoreError;
+use crate::sync::protocol::Queued;
 use crate::sync::{lock, read, write};
 use crate::table::form::{FormRows, InWords, has_metric, words};
 use crate::table::numbers::Building;
@@ -57,7 +58,7 @@ pub struct HnswIndex {
     pub graph: HnswGraph,
     pub spec: GraphSpec,
     /// A linking job is queued or running.
-    pub linking: AtomicBool,
+    pub linking: Queued,
     /// Search memory between searches: its visited set grows with the graph and is not made anew for each query.
     scratches: Mutex<Vec<SearchScratch>>,
     /// Shared by whoever links fresh vids or writes the image, which go together. Alone are a removal, for fresh nodes
@@ -115,7 +116,7 @@ impl HnswIndex {
             vectors,
             graph,
             spec,
-            linking: AtomicBool::new(false),
+            linking: Queued::default(),
             scratches: Mutex::default(),
             changing: RwLock::default(),
             again: Mutex::default(),

@@ -3,18 +3,17 @@
 //! A transaction that brings many rows registers its key set of an index here and adds its keys under the stripe's lock,
 //! unless anybody has locked a key of the index (it then locks key by key as everybody does). Whoever locks a single key
 //! looks here afterwards, and waits for the load's end if it has the key. Either the load comes first, and its key is
-//! found; or the lock does, and the load sees that there are locks: the counter and the registration are written before
-//! the other one is read, both sequentially consistent.
+//! found; or the lock does, and the load sees that there are locks (`Meeting`).
 //!
 //! A claim lasts until the transaction releases its `LockTag::Keys`, which is after its rows were published.
 //!
 //! Lock order: a stripe, then key sets.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::key::Entry;
 use crate::key::set::SharedKeys;
+use crate::sync::protocol::Meeting;
 use crate::sync::{lock, read, write};
 
 /// A power of two. Indexes that share a stripe only keep each other from the quick way.
@@ -28,10 +27,8 @@ struct Load {
 
 #[derive(Default)]
 struct Stripe {
-    /// Keys locked one by one.
-    locked: AtomicUsize,
-    /// `loads.len()`, for those who find none.
-    active: AtomicUsize,
+    /// Keys locked one by one, and loads.
+    meeting: Meeting,
     loads: Mutex<Vec<Load>>,
 }
 
@@ -52,11 +49,11 @@ impl Claims {
 
     /// A lock on a key of the index came to be.
     pub(super) fn key_locked(&self, index: u32) {
-        self.stripe(index).locked.fetch_add(1, Ordering::SeqCst);
+        self.stripe(index).meeting.single_comes();
     }
 
     pub(super) fn key_unlocked(&self, index: u32) {
-        self.stripe(index).locked.fetch_sub(1, Ordering::SeqCst);
+        self.stripe(index).meeting.single_goes();
     }
 
     /// Adds a load's entries to its `keys` and claims them, as far as nobody else claims the key and the load has not got
@@ -77,9 +74,9 @@ impl Claims {
             load.keys = keys_of_it;
         } else {
             loads.push(Load { process_id, index, keys: keys_of_it });
-            stripe.active.fetch_add(1, Ordering::SeqCst);
+            stripe.meeting.load_comes();
         }
-        if stripe.locked.load(Ordering::SeqCst) > 0 {
+        if stripe.meeting.has_singles() {
             return 0;
         }
         let others = loads.iter().filter(|l| l.index == index && l.process_id != process_id);
@@ -99,7 +96,7 @@ impl Claims {
     /// The session, other than `process_id`, whose load has claimed the key.
     pub fn claimant(&self, process_id: u32, index: u32, key: &[u8]) -> Option<u32> {
         let stripe = self.stripe(index);
-        if stripe.active.load(Ordering::SeqCst) == 0 {
+        if !stripe.meeting.has_loads() {
             return None;
         }
         let loads = lock(&stripe.loads);
@@ -113,6 +110,6 @@ impl Claims {
         let mut loads = lock(&stripe.loads);
         let before = loads.len();
         loads.retain(|load| load.process_id != process_id || load.index != index);
-        stripe.active.fetch_sub(before - loads.len(), Ordering::SeqCst);
+        stripe.meeting.loads_go(before - loads.len());
     }
 }

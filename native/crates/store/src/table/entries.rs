@@ -4,12 +4,12 @@
 //! snapshot without touching the table. Readers take no lock once they hold a view. An entry whose number is given again
 //! passes through a state that nobody sees, and a reader that met two lives of it looks once more.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
-use crate::sync::{read, write};
+use crate::sync::shared::{AtomicU32, AtomicU64, Fault, Ordering, RwLock, planted, read, write};
 
-const SEGMENT_ENTRIES: usize = 4096;
+/// Few where every one of them is followed through all interleavings.
+const SEGMENT_ENTRIES: usize = if cfg!(all(test, feature = "model")) { 2 } else { 4096 };
 /// `created` of an entry nobody may see: not yet filled, or dead since before the table was loaded.
 const NEVER: u64 = u64::MAX;
 
@@ -87,11 +87,13 @@ impl EntryTable {
     pub fn set_all(&self, entries: impl IntoIterator<Item = (u32, u32)>, created: u64) {
         let view = self.view();
         let mut count = 0;
+        let order =
+            if planted(Fault::LifeUnreleased) { Ordering::Relaxed } else { Ordering::Release };
         for (number, rid) in entries {
             view.with(number, |e| {
                 // Whoever reads either of these sees that the entry's life before has ended (`visible`).
-                e.rid.store(rid, Ordering::Release);
-                e.deleted.store(0, Ordering::Release);
+                e.rid.store(rid, order);
+                e.deleted.store(0, order);
                 e.created.store(created, Ordering::Release);
             });
             count += 1;
@@ -150,7 +152,8 @@ impl EntryView {
             let deleted = e.deleted.load(Ordering::Acquire);
             let rid = e.rid.load(Ordering::Acquire);
             // Another life began in between: it is younger than any snapshot that could see the one before.
-            let same = e.created.load(Ordering::Relaxed) == created;
+            let same = planted(Fault::LifeNotLookedAtAgain)
+                || e.created.load(Ordering::Relaxed) == created;
             (same && (deleted == 0 || deleted > snapshot)).then_some(rid)
         })
     }

@@ -16,11 +16,12 @@ pub mod upkeep;
 pub mod vectors;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 
 use crate::error::Result;
 use crate::index::Index;
+use crate::sync::protocol::{OpenScans, Queued};
 use crate::sync::{lock, read, write};
 use crate::types::ColumnSpec;
 use crate::value::{OwnedValue, Value};
@@ -49,9 +50,9 @@ pub struct Table {
     indexes: RwLock<Arc<Vec<Arc<Index>>>>,
     rids: Mutex<RidAllocator>,
     /// Scans that walk the chunks by number: while there are any, no chunk is rewritten.
-    pub open_scans: AtomicUsize,
+    pub open_scans: OpenScans,
     /// A collection is queued or running.
-    pub collecting: AtomicBool,
+    pub collecting: Queued,
     pub upkeep: Upkeep,
     /// The last commit that changed rows.
     pub changed_at: AtomicU64,
@@ -113,8 +114,8 @@ impl Table {
             vectors: RwLock::new(vectors),
             indexes: RwLock::new(Arc::new(Vec::new())),
             rids: Mutex::new(RidAllocator::default()),
-            open_scans: AtomicUsize::new(0),
-            collecting: AtomicBool::new(false),
+            open_scans: OpenScans::default(),
+            collecting: Queued::default(),
             upkeep: Upkeep::default(),
             changed_at: AtomicU64::new(0),
             stored: Mutex::default(),
@@ -211,7 +212,7 @@ impl Table {
     }
 
     pub fn scan_begins(self: &Arc<Self>) -> OpenScan {
-        self.open_scans.fetch_add(1, Ordering::AcqRel);
+        self.open_scans.begin();
         OpenScan(Arc::clone(self))
     }
 }
@@ -221,7 +222,7 @@ pub struct OpenScan(pub Arc<Table>);
 
 impl Drop for OpenScan {
     fn drop(&mut self) {
-        self.0.open_scans.fetch_sub(1, Ordering::AcqRel);
+        self.0.open_scans.end();
     }
 }
 

@@ -1,6 +1,9 @@
 //! Locks without poisoning: a panic while one is held either aborted the process (commit, publish) or happened in code
 //! that leaves the guarded data whole, so the next thread may go on.
 
+pub mod protocol;
+pub mod shared;
+
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
