@@ -86,10 +86,10 @@ export class BranchSearch {
   }
 
   /**
-   * The `count` nearest rows in a range of a btree index; undefined where they are too many to look at each, or the search is
-   * of another kind, or rows without a distance would have to follow.
+   * The `count` nearest rows in a range of a btree index; undefined where they are too many to look at each (more than `atMost`
+   * always are), or the search is of another kind, or rows without a distance would have to follow.
    */
-  nearestInRange(keyIndexId: number, range: IndexRange, count: number): Ranking | undefined {
+  nearestInRange(keyIndexId: number, range: IndexRange, count: number, atMost: number): Ranking | undefined {
     const branch = this.#branch;
     if (branch.kind !== "vector" || branch.index === undefined || count > FEW) return undefined;
     const type = columnType(this.#table, branch.attnum);
@@ -98,7 +98,8 @@ export class BranchSearch {
     if (packing === undefined || query === null || isLargeSparse(query)) return undefined;
     const indexId = branch.index.storageId;
     const entryCount = this.#context.statistics.indexEntries(indexId);
-    const most = fewEnough(branch, entryCount, count, this.#context.settings.efSearch, packing.words);
+    const { efSearch } = this.#context.settings;
+    const most = Math.min(atMost, fewEnough(branch, entryCount, count, efSearch, packing.words));
     const rids = new Uint32Array(count);
     const distances = new Float64Array(count);
     const found = this.#context.transaction.nearestInRange(

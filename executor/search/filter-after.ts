@@ -24,6 +24,10 @@ const MOST_COUNTED = 16_384;
 const LEAST_SHARE = 8;
 /** The last row of the answer must be among the first half of the rows found: further out the search is less sure. */
 const SURE_SHARE = 2;
+/** As many rows are looked at as should hold the answer this many times: a share is an average. */
+const SPARE = 1.5;
+/** The beam is widened for a narrow predicate up to so many times its width. */
+const MOST_WIDENED = 4;
 
 /**
  * The `wanted` nearest rows that pass; undefined when another way should be gone. Only for searches by a vector index that
@@ -35,18 +39,31 @@ export function filterAfter(
   wanted: number,
   context: ExecutionContext,
 ): MaybePromise<Ranking | undefined> {
-  const { branch, filter } = plan;
-  if (filter === undefined || branch.kind !== "vector" || branch.index === undefined) return undefined;
-  const beam = context.settings.efSearch ?? DEFAULT_EF;
-  if (wanted * SURE_SHARE > beam) return undefined;
-  const entryCount = context.statistics.indexEntries(branch.index.storageId);
-  if (entryCount < LEAST_ENTRIES) return undefined;
-  return chain(isWide(filter, plan, search.matchesAtLeast, entryCount, context), (wide) => {
+  const { filter } = plan;
+  const limit = wideFrom(plan, wanted, context);
+  if (filter === undefined || limit === Number.POSITIVE_INFINITY) return undefined;
+  return chain(isWide(filter, plan, search.matchesAtLeast, limit, context), (wide) => {
     if (!wide) return undefined;
-    return chain(search.top(beam, undefined, false), (nearest) =>
+    return chain(search.top(beamFor(filter, wanted, context), undefined, false), (nearest) =>
       passingRows(nearest, filter, plan, wanted, context),
     );
   });
+}
+
+/** The number of passing rows from which on the nearest rows are asked for the predicate; Infinity where they never are. */
+export function wideFrom({ branch }: SearchPlan, wanted: number, context: ExecutionContext): number {
+  if (branch.kind !== "vector" || branch.index === undefined) return Number.POSITIVE_INFINITY;
+  if (wanted * SURE_SHARE > (context.settings.efSearch ?? DEFAULT_EF)) return Number.POSITIVE_INFINITY;
+  const entryCount = context.statistics.indexEntries(branch.index.storageId);
+  if (entryCount < LEAST_ENTRIES) return Number.POSITIVE_INFINITY;
+  return Math.min(MOST_COUNTED, Math.max(LEAST_ROWS, Math.ceil(entryCount / LEAST_SHARE)));
+}
+
+/** A search that misses by a few rows is paid twice; a beam that is somewhat wider costs little. */
+function beamFor(filter: SearchFilter, wanted: number, context: ExecutionContext): number {
+  const beam = context.settings.efSearch ?? DEFAULT_EF;
+  const holding = (wanted * SURE_SHARE * SPARE) / Math.max(filter.selectivity, 1 / LEAST_SHARE);
+  return Math.round(Math.min(Math.max(beam, holding), beam * MOST_WIDENED));
 }
 
 /** The `wanted` first of the rows near enough to be sure of that pass; undefined where there are fewer. */
@@ -108,20 +125,24 @@ function wholeTarget(filter: SearchFilter, target: ScanTarget): ScanTarget {
   return whole;
 }
 
-/** Whether so many rows pass that trying is likely to pay; at least `known` do. */
+/** Whether `limit` rows or more pass; at least `known` do. */
 function isWide(
   filter: SearchFilter,
-  { target }: SearchPlan,
+  { branch, target }: SearchPlan,
   known: number,
-  entryCount: number,
+  limit: number,
   context: ExecutionContext,
 ): MaybePromise<boolean> {
   const { bitmap } = filter;
   // Without an index the rows that pass can only be found by looking at all.
   if (bitmap === undefined) return true;
-  const limit = Math.min(MOST_COUNTED, Math.max(LEAST_ROWS, Math.ceil(entryCount / LEAST_SHARE)));
   if (known >= limit) return true;
-  if (bitmap.kind !== "index") return filter.selectivity * entryCount >= limit;
+  if (bitmap.kind !== "index") {
+    const index = branch.kind === "vector" ? branch.index : undefined;
+    return (
+      index !== undefined && filter.selectivity * context.statistics.indexEntries(index.storageId) >= limit
+    );
+  }
   const { condition, index } = bitmap;
   const bounds = new LentBuffers(context.buffers);
   return chain(indexRanges(condition, index, target.table, false, context, bounds), (ranges) => {
