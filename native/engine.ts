@@ -330,6 +330,12 @@ export interface Engine {
 }
 
 export interface Channel {
+  /**
+   * Keeps commits of the channel's sessions from the log until releaseCommits(): a thread about to serve several sessions in a
+   * row has their commits written and synced together. For the time of a turn of its event loop.
+   */
+  holdCommits(): void;
+  releaseCommits(): void;
   close(): void;
 }
 

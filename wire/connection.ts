@@ -71,12 +71,13 @@ export class Connection implements StreamListener {
   /** Why the server ends this connection once the running statement has stopped. */
   #shutDownError: SqlError | undefined;
   #isOver = false;
-  #sliceStart = 0;
+  /** When this turn's first long message had been served. */
+  #sliceStart: number | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   readonly #pumpAgain = (): void => {
     this.#isPumpArranged = false;
-    this.#sliceStart = performance.now();
+    this.#sliceStart = undefined;
     this.#pump();
   };
 
@@ -122,7 +123,7 @@ export class Connection implements StreamListener {
   received(chunk: Buffer): void {
     if (this.#state === "closed") return;
     this.#reader.push(chunk);
-    this.#sliceStart = performance.now();
+    this.#sliceStart = undefined;
     this.#pump();
     this.#reader.keep();
   }
@@ -143,7 +144,7 @@ export class Connection implements StreamListener {
       while (this.#mayTakeFrame() && this.#reader.next()) {
         this.#message.open(this.#reader.buffer, this.#reader.start, this.#reader.end);
         this.#onFrame(this.#reader.type);
-        if (performance.now() - this.#sliceStart > SLICE_MS) {
+        if (this.#isSliceOver(this.#reader.type)) {
           this.#arrangePump();
           break;
         }
@@ -157,6 +158,15 @@ export class Connection implements StreamListener {
     if (this.#isBusy) this.#flushIfSlow();
     else if (!this.#flush()) void this.#outlet.drained().then(() => this.#arrangePump());
     this.#regulateInput();
+  }
+
+  /** Looks at the clock where it matters: behind messages that can take long, when more are at hand. */
+  #isSliceOver(type: number): boolean {
+    if (this.#reader.bufferedBytes === 0) return false;
+    if (type === FrontendType.bind || type === FrontendType.describe) return false;
+    const now = performance.now();
+    this.#sliceStart ??= now;
+    return now - this.#sliceStart > SLICE_MS;
   }
 
   /**

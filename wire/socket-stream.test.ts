@@ -229,6 +229,27 @@ test("a stream that another one's bytes destroy in the same turn hears no more",
   for (const { client } of pairs) client.destroy();
 });
 
+test("several clients of one turn are served in a shared one, a single client is not", async () => {
+  const turns: string[] = [];
+  const shared = new SocketTable({ begin: () => turns.push("begin"), end: () => turns.push("end") });
+  const told: Told[] = [];
+  const port = await listen((fd) => {
+    const one = new Told();
+    one.onReceived = (chunk) => turns.push(chunk.toString());
+    shared.adopt(fd).listen(one);
+    told.push(one);
+  });
+  const clients = [connect(port, "127.0.0.1"), connect(port, "127.0.0.1")];
+  await Promise.all(clients.map((client) => once(client, "connect")));
+  clients[0]?.write("alone");
+  await expect.poll(() => turns).toEqual(["alone"]);
+  await expect.poll(() => told.length).toBe(2);
+  // Both are in the kernel before the loop looks again: this thread is what serves them.
+  for (const client of clients) client.write("both");
+  await expect.poll(() => turns).toEqual(["alone", "begin", "both", "both", "end"]);
+  for (const client of clients) client.destroy();
+});
+
 test("thousands of short connections leave no descriptor behind", async () => {
   const told: Told[] = [];
   const port = await listen((fd) => {

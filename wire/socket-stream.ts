@@ -14,11 +14,25 @@ const READ_BYTES = 256 * 1024;
 /** Sockets read by one call; when more are ready, there is another. */
 const MAX_EVENTS = 64;
 
+/** What a thread does around the messages of several clients that it has at hand at once. */
+export interface SharedTurn {
+  begin(): void;
+  end(): void;
+}
+
+/** A shared turn ends after this long, whoever is still to come. */
+const SHARED_MS = 1;
+
 export class SocketTable {
+  readonly #turn: SharedTurn | undefined;
   readonly #sockets = new Sockets(() => this.#deliver());
   readonly #streams = new Map<number, SocketStream>();
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #events = new Int32Array(MAX_EVENTS * SocketEvent.size);
+
+  constructor(turn?: SharedTurn) {
+    this.#turn = turn;
+  }
 
   /** Takes over the descriptor of a connected socket. */
   adopt(fd: number): SocketStream {
@@ -32,19 +46,35 @@ export class SocketTable {
     for (;;) {
       const count = this.#sockets.receive(this.#buffer, this.#events);
       if (count === 0) return;
-      let start = 0;
-      for (let at = 0; at < count * SocketEvent.size; at += SocketEvent.size) {
-        const stream = this.#streams.get(this.#events[at + SocketEvent.id] as number);
-        const read = this.#events[at + SocketEvent.read] as number;
-        const end = read > 0 ? start + read : start;
-        // One that an earlier stream's bytes have ended is not there any more.
-        if (stream !== undefined) {
-          if (this.#events[at + SocketEvent.mayWrite] === 1) stream.onRoom();
-          if (read > 0) stream.onBytes(this.#buffer.subarray(start, end));
-          else if (read < 0) stream.onEnd(read === SocketEvent.broken);
-        }
-        start = end;
+      if (count === 1 || this.#turn === undefined) this.#serve(count, undefined);
+      else this.#serveTogether(count, this.#turn);
+    }
+  }
+
+  #serveTogether(count: number, turn: SharedTurn): void {
+    turn.begin();
+    try {
+      this.#serve(count, turn);
+    } finally {
+      turn.end();
+    }
+  }
+
+  #serve(count: number, turn: SharedTurn | undefined): void {
+    const began = turn === undefined ? 0 : performance.now();
+    let start = 0;
+    for (let at = 0; at < count * SocketEvent.size; at += SocketEvent.size) {
+      const stream = this.#streams.get(this.#events[at + SocketEvent.id] as number);
+      const read = this.#events[at + SocketEvent.read] as number;
+      const end = read > 0 ? start + read : start;
+      // One that an earlier stream's bytes have ended is not there any more.
+      if (stream !== undefined) {
+        if (this.#events[at + SocketEvent.mayWrite] === 1) stream.onRoom();
+        if (read > 0) stream.onBytes(this.#buffer.subarray(start, end));
+        else if (read < 0) stream.onEnd(read === SocketEvent.broken);
       }
+      start = end;
+      if (turn !== undefined && performance.now() - began > SHARED_MS) turn.end();
     }
   }
 }

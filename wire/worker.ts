@@ -26,7 +26,7 @@ class WorkerServer {
   readonly #port: MessagePort;
   readonly #configuration: WorkerConfiguration;
   readonly #secureContext: SecureContext | undefined;
-  readonly #sockets = new SocketTable();
+  readonly #sockets: SocketTable;
   readonly #connections = new Set<Connection>();
   #isStopping = false;
 
@@ -36,6 +36,11 @@ class WorkerServer {
 
   private constructor(database: Database, port: MessagePort, configuration: WorkerConfiguration) {
     this.#database = database;
+    const { channel } = database.waits;
+    this.#sockets = new SocketTable({
+      begin: () => channel.holdCommits(),
+      end: () => channel.releaseCommits(),
+    });
     this.#port = port;
     this.#configuration = configuration;
     this.#secureContext =

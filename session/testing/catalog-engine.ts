@@ -48,7 +48,7 @@ export class CatalogEngine {
   readonly journal: string[] = [];
 
   readonly engine: Engine = refuseOthers<Engine>({
-    openChannel: (): Channel => ({ close: () => undefined }),
+    openChannel: (): Channel => refuseOthers<Channel>({ close: () => undefined }),
     openSession: () => this.#openSession(),
     cancelSession: (processId) => this.#raise(processId, 1),
     terminateSession: (processId) => this.#raise(processId, 2),

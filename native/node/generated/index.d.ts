@@ -2,6 +2,9 @@
 /* eslint-disable */
 
 export declare class Channel {
+  /** Keeps the commits of this channel's sessions back, until `release_commits`. */
+  holdCommits(): void
+  releaseCommits(): void
   /** Tokens that are still on their way are dropped; the event loop is no longer held open by this channel. */
   close(): void
 }

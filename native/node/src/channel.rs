@@ -130,6 +130,17 @@ impl Channel {
 
 #[napi]
 impl Channel {
+    /// Keeps the commits of this channel's sessions back, until `release_commits`.
+    #[napi]
+    pub fn hold_commits(&self) {
+        self.belongings.channel.hold_commits();
+    }
+
+    #[napi]
+    pub fn release_commits(&self) {
+        self.belongings.channel.release_commits();
+    }
+
     /// Tokens that are still on their way are dropped; the event loop is no longer held open by this channel.
     #[napi]
     pub fn close(&self, env: Env) -> napi::Result<()> {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
+use crate::commit::CommitRequest;
 use crate::engine::Engine;
 use crate::error::{Result, StoreError, sqlstate};
 use crate::lock::{LockOwner, LockTag, MODE_EXCLUSIVE, MODE_SHARE, Outcome};
@@ -24,6 +25,8 @@ pub struct Channel {
     sessions: AtomicU32,
     /// The thread may wait for the disk while it serves one session alone.
     syncs_alone: AtomicBool,
+    /// Commits kept back; None while they go to the committer at once. A leaf among the locks.
+    held: Mutex<Option<Vec<CommitRequest>>>,
 }
 
 impl Channel {
@@ -32,6 +35,7 @@ impl Channel {
             notifier: Mutex::new(Some(notifier)),
             sessions: AtomicU32::new(0),
             syncs_alone: AtomicBool::new(false),
+            held: Mutex::new(None),
         })
     }
 
@@ -39,6 +43,31 @@ impl Channel {
     /// the committer and back costs a lone client two wake-ups a commit.
     pub fn sync_alone(&self) {
         self.syncs_alone.store(true, Ordering::Relaxed);
+    }
+
+    /// Keeps the commits of this channel's sessions back until `release_commits`: a thread that is about to serve several
+    /// sessions in a row has all their commits in one group, and the committer woken once.
+    pub fn hold_commits(&self) {
+        lock(&self.held).get_or_insert_default();
+    }
+
+    /// Hands over what was kept back.
+    pub fn release_commits(&self) {
+        let held = lock(&self.held).take().unwrap_or_default();
+        if let Some(engine) = held.first().map(|request| Arc::clone(&request.session.engine)) {
+            engine.durable_side().enqueue(held);
+        }
+    }
+
+    /// Takes a commit to keep back, or gives it back to go at once.
+    pub(crate) fn hold(&self, request: CommitRequest) -> Option<CommitRequest> {
+        match lock(&self.held).as_mut() {
+            Some(held) => {
+                held.push(request);
+                None
+            }
+            None => Some(request),
+        }
     }
 
     /// Whether the calling session, one of this channel's, may wait for the disk.
@@ -61,6 +90,7 @@ impl Channel {
     }
 
     pub fn close(&self) {
+        self.release_commits();
         lock(&self.notifier).take();
     }
 }

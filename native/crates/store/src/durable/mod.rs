@@ -228,11 +228,14 @@ impl Durable {
         lock(&self.pending).keys().copied().collect()
     }
 
-    /// Hands a commit to the committer; a bulk commit first writes its chunk files, in a thread of its own so that other
+    /// Hands a commit to the committer, by way of its channel, which may keep it back; a bulk commit first writes its chunk files, in a thread of its own so that other
     /// commits do not wait for it.
     pub fn submit(&self, engine: &Arc<Engine>, request: CommitRequest) {
         if !request.is_bulk(self.limits.bulk_bytes) {
-            self.enqueue(request);
+            let channel = Arc::clone(&request.channel);
+            if let Some(request) = channel.hold(request) {
+                self.enqueue([request]);
+            }
             return;
         }
         let request = Arc::new(Mutex::new(Some(request)));
@@ -260,7 +263,7 @@ impl Durable {
             return;
         }
         match request.store_chunks(&*self.disk, self.limits.bulk_bytes) {
-            Ok(()) => self.enqueue(request),
+            Ok(()) => self.enqueue([request]),
             Err(error) => {
                 self.abort_unless_full(&error);
                 request.discard_files(&*self.disk);
@@ -274,8 +277,8 @@ impl Durable {
         self.limits.bulk_bytes
     }
 
-    fn enqueue(&self, request: CommitRequest) {
-        lock(&self.queue).requests.push(request);
+    pub(crate) fn enqueue(&self, requests: impl IntoIterator<Item = CommitRequest>) {
+        lock(&self.queue).requests.extend(requests);
         self.changed.notify_one();
     }
 

@@ -123,6 +123,51 @@ fn a_lone_session_commits_in_its_own_thread_and_two_do_not() {
 }
 
 #[test]
+fn commits_that_are_held_go_together_when_they_are_released() {
+    let disk = FaultyDisk::new();
+    let db = try_open(Arc::new(disk.clone())).unwrap();
+    create(&db);
+    let commit = |key| {
+        let tx = db.begin(Isolation::ReadCommitted);
+        tx.statement();
+        tx.insert(T, &specs(), &[row(key)]);
+        let Ok(Pending::Wait(token)) = tx.handle.commit() else { panic!("a commit waits") };
+        (tx, token)
+    };
+    let finish = |commits: Vec<(Tx, u32)>| {
+        for (tx, token) in commits {
+            db.tokens.wait(token);
+            tx.handle.commit_result().unwrap();
+        }
+    };
+    let before = disk.operations();
+    for key in 1..4 {
+        finish(vec![commit(key)]);
+    }
+    let apart = disk.operations() - before;
+    db.channel.hold_commits();
+    db.channel.hold_commits();
+    let held = vec![commit(4), commit(5), commit(6)];
+    assert_eq!(contents(&db).len(), 3, "none is published");
+    let before = disk.operations();
+    db.channel.release_commits();
+    finish(held);
+    let together = disk.operations() - before;
+    assert_eq!(contents(&db).len(), 6);
+    // One group has one write and one sync of the log, and one note of what it acknowledges.
+    assert!(together + 2 * 3 <= apart, "{together} operations together, {apart} apart");
+    // A thread that ends while it holds some leaves none behind.
+    db.channel.hold_commits();
+    let (tx, _) = commit(7);
+    db.channel.close();
+    while tx.handle.commit_result().is_err() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    drop(tx);
+    db.kill();
+}
+
+#[test]
 fn an_asynchronous_commit_becomes_durable_by_itself() {
     let disk = FaultyDisk::new();
     let db = try_open(Arc::new(disk.clone())).unwrap();
