@@ -276,7 +276,7 @@ fn links_may_lead_anywhere() {
     });
     check("a block far away", false, &|forged| forged.set(BLOCKS, one, u32::MAX));
     check("a block of a node of level 0", false, &|forged| forged.set(BLOCKS, flat, 1));
-    check("two nodes in one block", true, &|forged| {
+    check("two nodes in one block", false, &|forged| {
         forged.set(BLOCKS, one, 1);
         forged.set(BLOCKS, other, 1);
         (0..forged.words(UPPER)).for_each(|at| forged.set(UPPER, at, 0));
@@ -367,9 +367,9 @@ fn damage_under_right_checksums_gives_errors_or_graphs_that_can_be_used() {
 }
 
 #[test]
-#[ignore = "minutes"]
+#[ignore = "two minutes"]
 fn much_more_damage_under_right_checksums() {
-    for seed in 0..20 {
+    for seed in 0..2 {
         fuzz(400, 1_000 + seed);
     }
 }

@@ -115,7 +115,8 @@ impl Image<'_> {
         level_of(seed, m, node)
     }
 
-    /// Every link leads to a node, and above level 0 to one that has slots there.
+    /// Every link leads to a node, and above level 0 to one that has slots there. No two nodes share slots: what one writes
+    /// into its own would be the other's links on another level.
     fn check_numbers(&self) -> Result<(), ImageError> {
         let Header { nodes, entry, blocks, .. } = self.header;
         // The largest of each list, without a branch per link.
@@ -124,11 +125,17 @@ impl Image<'_> {
         }
         self.check_chains()?;
         let m = self.header.params.m as usize;
+        let mut taken = vec![false; blocks as usize];
         for (node, block) in self.words(1).enumerate().filter(|(_, block)| *block != 0) {
             let level = self.level_of(node as u32);
             // In u64: a forged block number may be anything.
             if level == 0 || block as u64 + level as u64 > blocks as u64 {
                 return Err(ImageError::Corrupt("block of a node"));
+            }
+            for block in &mut taken[block as usize..block as usize + level as usize] {
+                if std::mem::replace(block, true) {
+                    return Err(ImageError::Corrupt("block of two nodes"));
+                }
             }
             for at in 1..=level {
                 let first = (block as usize + at as usize - 1) * m;
