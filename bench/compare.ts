@@ -10,7 +10,7 @@ import { finished } from "node:stream/promises";
 import { Client } from "pg";
 import { from as copyFrom } from "pg-copy-streams";
 import { root, startServer } from "../test/support/server.ts";
-import { cpuSeconds } from "./cpu.ts";
+import { cpuClock } from "./cpu.ts";
 import {
   type BenchDataset,
   type BenchQuery,
@@ -97,14 +97,14 @@ async function pass(
   const ids: number[][] = [];
   for (const query of queries.slice(0, 10))
     await client.query({ name, text: ask.sql, values: [...ask.values(query)] });
-  const before = cpuSeconds(system.pid);
+  const clock = cpuClock(system.pid);
   for (const query of queries) {
     const started = performance.now();
     const answer = await client.query({ name, text: ask.sql, values: [...ask.values(query)] });
     wall.push(performance.now() - started);
     ids.push(answer.rows.map((row: { id: number }) => row.id));
   }
-  const cpu = cpuSeconds(system.pid) - before;
+  const cpu = clock();
   return { p50Ms: median(wall), cpuUs: (cpu / queries.length) * 1e6, ids };
 }
 
@@ -207,7 +207,7 @@ async function throughput(
 ): Promise<Figure> {
   const sessions = await Promise.all(Array.from({ length: clients }, () => connect(system)));
   await Promise.all(sessions.map((client, i) => work(client, i)));
-  const before = cpuSeconds(system.pid);
+  const clock = cpuClock(system.pid);
   const started = performance.now();
   const end = started + SECONDS * 1000;
   const counts = await Promise.all(
@@ -219,7 +219,7 @@ async function throughput(
   );
   const elapsed = (performance.now() - started) / 1000;
   const total = counts.reduce((sum, count) => sum + count, 0);
-  const cpu = cpuSeconds(system.pid) - before;
+  const cpu = clock();
   await Promise.all(sessions.map((client) => client.end()));
   return { perSecond: total / elapsed, cpuUs: (cpu / total) * 1e6 };
 }

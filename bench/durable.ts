@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { startServer } from "../test/support/server.ts";
-import { cpuSeconds } from "./cpu.ts";
+import { cpuClock } from "./cpu.ts";
 
 const run = promisify(execFile);
 
@@ -199,13 +199,13 @@ async function writeVectors(file: string): Promise<void> {
 }
 
 async function timed(measure: Measure, system: System): Promise<Round> {
-  const cpu = cpuSeconds(system.pid);
+  const cpu = cpuClock(system.pid);
   const started = performance.now();
   const { count, seconds } = await measure.round(system);
   return {
     count,
     seconds: seconds ?? (performance.now() - started) / 1000,
-    cpu: cpuSeconds(system.pid) - cpu,
+    cpu: cpu(),
   };
 }
 

@@ -7,7 +7,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cpuSeconds } from "./cpu.ts";
+import { cpuClock } from "./cpu.ts";
 import { ranksOf } from "./vector/labels.ts";
 import { buildGraph, loadTable, writeCopyFile } from "./vector/load.ts";
 import { printJson, printTable, ratio } from "./vector/report.ts";
@@ -118,11 +118,11 @@ async function roundOf(system: System, kind: Kind, seconds: number): Promise<num
   await session.prepare("asked", kind.sql);
   const one = (n: number): Promise<unknown> => session.run(session.execution("asked", kind.values(n)));
   for (let n = 0; n < SESSION_WARM_UPS; n++) await one(n);
-  const cpu = cpuSeconds(system.pid);
+  const cpu = cpuClock(system.pid);
   const until = performance.now() + seconds * 1000;
   let count = 0;
   for (; performance.now() < until; count++) await one(SESSION_WARM_UPS + count);
-  const used = cpuSeconds(system.pid) - cpu;
+  const used = cpu();
   session.close();
   return (used / count) * 1e6;
 }

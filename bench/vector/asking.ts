@@ -1,5 +1,5 @@
 // Asking a system the same prepared statement again and again: what it answers, and what an answer costs.
-import { cpuSeconds } from "../cpu.ts";
+import { cpuClock } from "../cpu.ts";
 import { BenchSession } from "./session.ts";
 import { median, type Settings, type System } from "./systems.ts";
 
@@ -13,33 +13,73 @@ export interface Asked {
   readonly p50Us: number;
 }
 
-/**
- * Executes `sql` with each of the parameter lists in turn, `executions` times in all (at least each once), on a session of
- * its own that has been warmed up. CPU is the server's.
- */
+/** A session of its own with one prepared statement, executed with each of the parameter lists in turn. */
+export class Asking {
+  readonly #session: BenchSession;
+  readonly #system: System;
+  readonly #work: readonly Buffer[];
+
+  private constructor(session: BenchSession, system: System, work: readonly Buffer[]) {
+    this.#session = session;
+    this.#system = system;
+    this.#work = work;
+  }
+
+  static async open(
+    system: System,
+    sql: string,
+    parameters: readonly (readonly string[])[],
+    settings: Settings,
+  ): Promise<Asking> {
+    const session = await BenchSession.open(system, settings);
+    await session.prepare("asked", sql);
+    const work = parameters.map((values) => session.execution("asked", values));
+    return new Asking(session, system, work);
+  }
+
+  /** Executes the statement for some seconds, or so many times where that is said. */
+  async warmUp(limits: { readonly seconds?: number; readonly executions?: number }): Promise<void> {
+    const { seconds = Number.POSITIVE_INFINITY, executions = Number.POSITIVE_INFINITY } = limits;
+    const until = performance.now() + seconds * 1000;
+    for (let i = 0; i < executions && performance.now() < until; i++) await this.#session.run(this.#at(i));
+  }
+
+  /** Executes the statement `executions` times in all (at least once for each list). CPU is the server's. */
+  async round(executions: number): Promise<Asked> {
+    const answers: (readonly number[])[] = [];
+    const wallUs: number[] = [];
+    const cpu = cpuClock(this.#system.pid);
+    const count = Math.max(executions, this.#work.length);
+    for (let i = 0; i < count; i++) {
+      const started = performance.now();
+      const rows = await this.#session.run(this.#at(i));
+      wallUs.push((performance.now() - started) * 1000);
+      if (i < this.#work.length) answers.push(rows);
+    }
+    return { answers, cpuUs: (cpu() / count) * 1e6, p50Us: median(wallUs) };
+  }
+
+  close(): void {
+    this.#session.close();
+  }
+
+  #at(execution: number): Buffer {
+    return this.#work[execution % this.#work.length] as Buffer;
+  }
+}
+
+/** One round on a session of its own that has been warmed up a little. */
 export async function ask(
   system: System,
   sql: string,
   parameters: readonly (readonly string[])[],
   options: { readonly settings: Settings; readonly executions: number },
 ): Promise<Asked> {
-  const session = await BenchSession.open(system, options.settings);
-  await session.prepare("asked", sql);
-  const work = parameters.map((values) => session.execution("asked", values));
-  for (const execution of work.slice(0, WARM_UPS)) await session.run(execution);
-  const answers: (readonly number[])[] = [];
-  const wallUs: number[] = [];
-  const cpu = cpuSeconds(system.pid);
-  const count = Math.max(options.executions, work.length);
-  for (let i = 0; i < count; i++) {
-    const started = performance.now();
-    const rows = await session.run(work[i % work.length] as Buffer);
-    wallUs.push((performance.now() - started) * 1000);
-    if (i < work.length) answers.push(rows);
-  }
-  const cpuUs = ((cpuSeconds(system.pid) - cpu) / count) * 1e6;
-  session.close();
-  return { answers, cpuUs, p50Us: median(wallUs) };
+  const asking = await Asking.open(system, sql, parameters, options.settings);
+  await asking.warmUp({ executions: WARM_UPS });
+  const asked = await asking.round(options.executions);
+  asking.close();
+  return asked;
 }
 
 /**
@@ -53,13 +93,10 @@ export async function warmUp(
   settings: Settings,
   seconds: number,
 ): Promise<void> {
-  const until = performance.now() + seconds * 1000;
   const repeat = async (): Promise<void> => {
-    const session = await BenchSession.open(system, settings);
-    await session.prepare("asked", sql);
-    const work = parameters.map((values) => session.execution("asked", values));
-    for (let i = 0; performance.now() < until; i++) await session.run(work[i % work.length] as Buffer);
-    session.close();
+    const asking = await Asking.open(system, sql, parameters, settings);
+    await asking.warmUp({ seconds });
+    asking.close();
   };
   await Promise.all([repeat(), repeat()]);
 }

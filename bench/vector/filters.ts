@@ -8,7 +8,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ask, warmUp } from "./asking.ts";
+import { type Asked, Asking } from "./asking.ts";
 import { K, recallOf, type Truth, truthOf } from "./exact.ts";
 import { cellsOf, ranksOf } from "./labels.ts";
 import { buildGraph, loadTable, writeCopyFile } from "./load.ts";
@@ -18,10 +18,10 @@ import { literalOf, OPERATOR, rowOf, type VectorSet } from "./sets.ts";
 import { type Settings, sql, type System } from "./systems.ts";
 
 const LEAST_RECALL = 0.95;
-/** After the first pass over the queries: how long a second may take, and its executions at most. */
-const ROUND_SECONDS = 1.5;
-const MOST_EXECUTIONS = 1000;
-const WARM_UP_SECONDS = 1;
+const ROUNDS = 8;
+/** Of each way in each round. */
+const EXECUTIONS = 100;
+const WARM_UP_SECONDS = 1.5;
 
 const CUSTOM_PLANS = { plan_cache_mode: "force_custom_plan" };
 
@@ -89,36 +89,60 @@ function classesOf(set: VectorSet, ranks: Int32Array, cells: ReturnType<typeof c
   ];
 }
 
-/** The way's answers and costs. Prepared statements grow old as a driver's do, so that plans do too. */
-async function figureOf(
-  system: System,
-  way: Way,
+/**
+ * The answers and costs of each way. Sessions stay open from warming up to the last round, so that the code and plans that are
+ * measured are warm on all sides; ways take turns, and the quietest round of each counts.
+ */
+async function figuresOf(
+  run: Comparison,
   set: VectorSet,
   filter: FilterClass,
   truths: readonly Truth[],
-): Promise<Figure> {
+): Promise<Figures> {
   const parameters = truths.map((_, query) => [
     String(filter.value(query)),
     literalOf(rowOf(set.queries, set.dimensions, query)),
   ]);
-  const sql = `SELECT id FROM items WHERE ${filter.condition} ORDER BY v ${OPERATOR[set.metric]} $2 LIMIT ${K}`;
-  await warmUp(system, sql, parameters, way.settings, WARM_UP_SECONDS);
-  const started = performance.now();
-  const first = await ask(system, sql, parameters, { settings: way.settings, executions: truths.length });
-  const secondsPerQuery = (performance.now() - started) / 1000 / truths.length;
-  const executions = Math.min(MOST_EXECUTIONS, Math.round(ROUND_SECONDS / secondsPerQuery));
-  const again =
-    executions < truths.length
-      ? first
-      : await ask(system, sql, parameters, { settings: way.settings, executions });
+  const statement = `SELECT id FROM items WHERE ${filter.condition} ORDER BY v ${OPERATOR[set.metric]} $2 LIMIT ${K}`;
+  const askings = new Map<Way, Asking>();
+  for (const way of WAYS) {
+    const system = run.systems.find(({ name }) => name === way.system);
+    if (system === undefined) continue;
+    const asking = await Asking.open(system, statement, parameters, way.settings);
+    await asking.warmUp({ seconds: WARM_UP_SECONDS });
+    askings.set(way, asking);
+  }
+  const figures: Record<string, Figure> = {};
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [way, asking] of askings) {
+      const asked = await asking.round(EXECUTIONS);
+      const before = figures[way.name];
+      figures[way.name] =
+        before === undefined
+          ? { ...qualityOf(set, filter, truths, asked.answers), cpuUs: asked.cpuUs, p50Us: asked.p50Us }
+          : {
+              ...before,
+              cpuUs: Math.min(asked.cpuUs, before.cpuUs),
+              p50Us: Math.min(asked.p50Us, before.p50Us),
+            };
+    }
+  }
+  for (const asking of askings.values()) asking.close();
+  return figures;
+}
+
+function qualityOf(
+  set: VectorSet,
+  filter: FilterClass,
+  truths: readonly Truth[],
+  answers: Asked["answers"],
+): Pick<Figure, "recall" | "short"> {
   const recalls = truths.map((truth, query) =>
-    recallOf(set, query, truth, first.answers[query] ?? [], filter.allowed(query)),
+    recallOf(set, query, truth, answers[query] ?? [], filter.allowed(query)),
   );
   return {
     recall: recalls.reduce((sum, one) => sum + one, 0) / recalls.length,
-    short: truths.filter((truth, query) => (first.answers[query]?.length ?? 0) < truth.wanted).length,
-    cpuUs: Math.min(first.cpuUs, again.cpuUs),
-    p50Us: Math.min(first.p50Us, again.p50Us),
+    short: truths.filter((truth, query) => (answers[query]?.length ?? 0) < truth.wanted).length,
   };
 }
 
@@ -138,17 +162,12 @@ async function measure(
     await sql(system, system.name === "omendb" ? "ANALYZE items" : "VACUUM ANALYZE items");
   }
   rmSync(folder, { recursive: true, force: true });
-  const results: { filter: FilterClass; figures: Record<string, Figure> }[] = [];
+  const results: { filter: FilterClass; figures: Figures }[] = [];
   for (const filter of classesOf(set, ranks, cells)) {
     const truths = Array.from({ length: set.queryCount }, (_, query) =>
       truthOf(set, query, filter.allowed(query)),
     );
-    const figures: Record<string, Figure> = {};
-    for (const way of WAYS) {
-      const system = run.systems.find(({ name }) => name === way.system);
-      if (system !== undefined) figures[way.name] = await figureOf(system, way, set, filter, truths);
-    }
-    results.push({ filter, figures });
+    results.push({ filter, figures: await figuresOf(run, set, filter, truths) });
   }
   return results;
 }

@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { cpuSeconds } from "../cpu.ts";
+import { cpuClock } from "../cpu.ts";
 
 const run = promisify(execFile);
 
@@ -38,10 +38,10 @@ export async function timed(
   system: System,
   work: () => Promise<unknown>,
 ): Promise<{ readonly seconds: number; readonly cpu: number }> {
-  const cpu = cpuSeconds(system.pid);
+  const cpu = cpuClock(system.pid);
   const started = performance.now();
   await work();
-  return { seconds: (performance.now() - started) / 1000, cpu: cpuSeconds(system.pid) - cpu };
+  return { seconds: (performance.now() - started) / 1000, cpu: cpu() };
 }
 
 /** A statement with psql variables for its parameters, and their values. */
@@ -88,12 +88,12 @@ export async function pgbench(system: System, asks: readonly Ask[], load: Load):
     args.push("-f", script);
   }
   const options = Object.entries(load.settings).map(([name, value]) => `-c ${name}=${value}`);
-  const cpu = cpuSeconds(system.pid);
+  const cpu = cpuClock(system.pid);
   const { stdout } = await run("pgbench", [...args, system.url], {
     maxBuffer: MAX_OUTPUT_BYTES,
     env: { ...process.env, PGOPTIONS: options.join(" ") },
   });
-  const used = cpuSeconds(system.pid) - cpu;
+  const used = cpu();
   const rate = /^tps = ([\d.]+)/m.exec(stdout)?.[1];
   // Columns of the log: client, transaction, microseconds, script, seconds, microseconds.
   const latenciesUs = readdirSync(folder)
