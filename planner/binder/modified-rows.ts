@@ -1,30 +1,32 @@
-// The rows an UPDATE or DELETE works on: target, joined with the other tables, under WHERE.
-import type { Node, RangeVar } from "../../parser/tree.ts";
-import type { TableEntry } from "../../catalog/entries.ts";
+// The target of an UPDATE or DELETE: WITH, the target joined with the other tables, under WHERE.
+import type { Node, RangeVar, WithClause } from "../../parser/tree.ts";
 import type { BoundExpression } from "../logical/expression.ts";
-import type { LogicalPlan } from "../logical/plan.ts";
+import type { LogicalPlan, ModifiedRows } from "../logical/plan.ts";
+import { targetTable } from "./assignment.ts";
 import { coerceToBoolean } from "./coerce.ts";
 import type { BindContext } from "./context.ts";
 import { bindFrom } from "./from.ts";
-import { ROW_EXCLUSIVE, scanTable, tableItem, type TableScan } from "./relation.ts";
+import { ROW_EXCLUSIVE, scanTable, tableItem } from "./relation.ts";
 import { Scope } from "./scope.ts";
+import { bindWith } from "./with.ts";
 
-export interface ModifiedRows {
-  readonly plan: LogicalPlan;
-  readonly scan: TableScan;
-  readonly alias: string;
-  readonly condition: BoundExpression | undefined;
+interface Modification {
+  readonly relation?: RangeVar | undefined;
+  readonly withClause?: WithClause | undefined;
+  readonly whereClause?: Node | undefined;
 }
 
-/** Leaves the target first and the other tables after it in `scope`. */
+/** Leaves the target first and `others`, the tables of FROM or USING, after it in `scope`. */
 export function bindModifiedRows(
   context: BindContext,
-  table: TableEntry,
-  relation: RangeVar,
+  statement: Modification,
   others: readonly Node[] | undefined,
-  where: Node | undefined,
+  verb: string,
   scope: Scope,
 ): ModifiedRows {
+  const { relation = {}, withClause, whereClause } = statement;
+  const ctes = withClause === undefined ? [] : bindWith(context, withClause, scope);
+  const table = targetTable(context, statement.relation, verb);
   context.isReadOnly = false;
   context.dependOn(table, ROW_EXCLUSIVE);
   const alias = relation.alias?.aliasname ?? table.name;
@@ -41,7 +43,12 @@ export function bindModifiedRows(
   } else {
     scope.items.push(tableItem(context, scan, table, alias, relation));
   }
-  if (where === undefined) return { plan, scan, alias, condition: undefined };
-  const condition = coerceToBoolean(context, context.expression(where, { scope, clause: "where" }), "WHERE");
-  return { plan: { kind: "filter", input: plan, conditions: [condition] }, scan, alias, condition };
+  let recheck: BoundExpression | undefined;
+  if (whereClause !== undefined) {
+    const where = context.expression(whereClause, { scope, clause: "where" });
+    recheck = coerceToBoolean(context, where, "WHERE");
+    plan = { kind: "filter", input: plan, conditions: [recheck] };
+  }
+  const input: LogicalPlan = ctes.length === 0 ? plan : { kind: "with", ctes, input: plan };
+  return { table, alias, input, rid: scan.rid, targetColumns: scan.columns, recheck };
 }

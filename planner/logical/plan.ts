@@ -244,29 +244,27 @@ export interface LogicalInsert {
   readonly excludedColumns: readonly LogicalColumn[];
 }
 
-export interface LogicalUpdate {
-  readonly kind: "update";
+/** The rows that UPDATE and DELETE work on. */
+export interface ModifiedRows {
   readonly table: TableEntry;
   readonly alias: string;
   readonly input: LogicalPlan;
   readonly rid: LogicalColumn;
   /** The target's columns in the input: id and attnum. */
   readonly targetColumns: readonly LogicalColumn[];
-  /** WHERE as written, before rules. */
+  /** WHERE as written, before rules: asked again of a row that another transaction has changed meanwhile. */
   readonly recheck: BoundExpression | undefined;
+}
+
+export interface LogicalUpdate extends ModifiedRows {
+  readonly kind: "update";
   readonly assignments: readonly { readonly attnum: number; readonly expression: BoundExpression }[];
   readonly constraints: TableConstraints;
   readonly returning: readonly ProjectItem[] | undefined;
 }
 
-export interface LogicalDelete {
+export interface LogicalDelete extends ModifiedRows {
   readonly kind: "delete";
-  readonly table: TableEntry;
-  readonly alias: string;
-  readonly input: LogicalPlan;
-  readonly rid: LogicalColumn;
-  readonly targetColumns: readonly LogicalColumn[];
-  readonly recheck: BoundExpression | undefined;
   /** Foreign keys to the table. */
   readonly referencedBy: readonly ForeignKeyWatch[];
   readonly returning: readonly ProjectItem[] | undefined;

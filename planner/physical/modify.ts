@@ -1,11 +1,17 @@
 // INSERT, UPDATE, DELETE. Their expressions over "the new row" count attnum - 1; over the input row they follow its layout.
 import { must } from "../../common/assert.ts";
 import type { BoundExpression } from "../logical/expression.ts";
-import type { LogicalColumn, LogicalPlan, ProjectItem } from "../logical/plan.ts";
+import type {
+  LogicalColumn,
+  LogicalDelete,
+  LogicalPlan,
+  LogicalUpdate,
+  ProjectItem,
+} from "../logical/plan.ts";
 import type { Builder, Built } from "./builder.ts";
 import { ids } from "./builder.ts";
 import { Cost, estimate } from "./cost.ts";
-import type { Estimate, OnConflict } from "./plan.ts";
+import type { Estimate, ModifyPlan, OnConflict } from "./plan.ts";
 
 /** A layout where every live column stands at attnum - 1; -1 marks dropped ones, which no id equals. */
 function rowLayout(columns: readonly LogicalColumn[], columnCount: number): readonly number[] {
@@ -94,56 +100,43 @@ function returningLayout(
   return [...rowLayout(targets, columnCount), ...input.layout.map((id) => (own.has(id) ? -1 : id))];
 }
 
-export function buildUpdate(builder: Builder, plan: Extract<LogicalPlan, { kind: "update" }>): Built {
-  const input = builder.build(plan.input);
+/** All that the plans of UPDATE and DELETE have in common, over their built `input`. */
+function modifyPlan(builder: Builder, plan: LogicalUpdate | LogicalDelete, input: Built): ModifyPlan {
   const ridIndex = input.layout.indexOf(plan.rid.id);
-  must(ridIndex < 0 ? undefined : ridIndex, "the target's row id in the input of UPDATE");
-  const columns = columnsOf(plan.returning);
+  must(ridIndex < 0 ? undefined : ridIndex, "the target's row id in the input of UPDATE or DELETE");
+  const layout = returningLayout(plan.targetColumns, plan.table.columns.length, input);
   return {
-    plan: {
-      kind: "update",
-      table: plan.table,
-      input: input.plan,
-      ridIndex,
-      targetColumns: targetPositions(plan.targetColumns, input),
-      recheck: plan.recheck === undefined ? undefined : builder.resolve(plan.recheck, input.layout),
-      assignments: plan.assignments.map((a) => ({
-        attnum: a.attnum,
-        expression: builder.resolve(a.expression, input.layout),
-      })),
-      constraints: plan.constraints,
-      returning: returningOf(
-        builder,
-        plan.returning,
-        returningLayout(plan.targetColumns, plan.table.columns.length, input),
-      ),
-      ...builder.base(columns, modifyCost(input)),
-    },
-    layout: ids(columns),
+    table: plan.table,
+    input: input.plan,
+    ridIndex,
+    targetColumns: targetPositions(plan.targetColumns, input),
+    recheck: plan.recheck === undefined ? undefined : builder.resolve(plan.recheck, input.layout),
+    returning: returningOf(builder, plan.returning, layout),
+    ...builder.base(columnsOf(plan.returning), modifyCost(input)),
   };
 }
 
-export function buildDelete(builder: Builder, plan: Extract<LogicalPlan, { kind: "delete" }>): Built {
+export function buildUpdate(builder: Builder, plan: LogicalUpdate): Built {
   const input = builder.build(plan.input);
-  const ridIndex = input.layout.indexOf(plan.rid.id);
-  must(ridIndex < 0 ? undefined : ridIndex, "the target's row id in the input of DELETE");
-  const columns = columnsOf(plan.returning);
+  const assignments = plan.assignments.map((a) => ({
+    attnum: a.attnum,
+    expression: builder.resolve(a.expression, input.layout),
+  }));
   return {
     plan: {
-      kind: "delete",
-      table: plan.table,
-      input: input.plan,
-      ridIndex,
-      targetColumns: targetPositions(plan.targetColumns, input),
-      recheck: plan.recheck === undefined ? undefined : builder.resolve(plan.recheck, input.layout),
-      referencedBy: plan.referencedBy,
-      returning: returningOf(
-        builder,
-        plan.returning,
-        returningLayout(plan.targetColumns, plan.table.columns.length, input),
-      ),
-      ...builder.base(columns, modifyCost(input)),
+      ...modifyPlan(builder, plan, input),
+      kind: "update",
+      assignments,
+      constraints: plan.constraints,
     },
-    layout: ids(columns),
+    layout: ids(columnsOf(plan.returning)),
+  };
+}
+
+export function buildDelete(builder: Builder, plan: LogicalDelete): Built {
+  const input = builder.build(plan.input);
+  return {
+    plan: { ...modifyPlan(builder, plan, input), kind: "delete", referencedBy: plan.referencedBy },
+    layout: ids(columnsOf(plan.returning)),
   };
 }

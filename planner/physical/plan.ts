@@ -459,30 +459,27 @@ export interface OnConflict {
  * again on the newest version of the target when a concurrent commit changed it: target columns of the input row are
  * replaced by the new version's values (positions in `targetColumns`).
  */
-export interface UpdatePlan extends PlanBase {
-  readonly kind: "update";
+/** What UPDATE and DELETE have in common. */
+export interface ModifyPlan extends PlanBase {
   readonly table: TableEntry;
   readonly input: PhysicalPlan;
   readonly ridIndex: number;
   /** input position -> attnum of the target's columns in the input row. */
   readonly targetColumns: readonly { readonly index: number; readonly attnum: number }[];
   readonly recheck: BoundExpression | undefined;
-  readonly assignments: readonly { readonly attnum: number; readonly expression: BoundExpression }[];
-  readonly constraints: TableConstraints;
-  /** Over [new row by attnum - 1 ..., then the input row shifted by columnCount]. */
+  /** Over [new row (of DELETE: old row) by attnum - 1 ..., then the input row shifted by columnCount]. */
   readonly returning: readonly BoundExpression[] | undefined;
 }
 
-export interface DeletePlan extends PlanBase {
+export interface UpdatePlan extends ModifyPlan {
+  readonly kind: "update";
+  readonly assignments: readonly { readonly attnum: number; readonly expression: BoundExpression }[];
+  readonly constraints: TableConstraints;
+}
+
+export interface DeletePlan extends ModifyPlan {
   readonly kind: "delete";
-  readonly table: TableEntry;
-  readonly input: PhysicalPlan;
-  readonly ridIndex: number;
-  readonly targetColumns: readonly { readonly index: number; readonly attnum: number }[];
-  readonly recheck: BoundExpression | undefined;
   readonly referencedBy: readonly ForeignKeyWatch[];
-  /** Over [old row by attnum - 1 ..., then the input row shifted by columnCount]. */
-  readonly returning: readonly BoundExpression[] | undefined;
 }
 
 export type PhysicalPlan =

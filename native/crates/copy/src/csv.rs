@@ -2,7 +2,8 @@
 
 use crate::Options;
 use crate::column::Column;
-use crate::error::{CopyError, Result, check_utf8};
+use crate::error::{CopyError, Result};
+use crate::row::Row;
 use crate::value::push_text;
 use memchr::memchr3;
 
@@ -13,20 +14,11 @@ pub fn push_row(
     columns: &mut [Column],
     scratch: &mut Vec<u8>,
 ) -> Result<()> {
-    check_utf8(line)?;
-    let mut rest = Some(line);
-    if options.fields.is_empty() && line.is_empty() {
-        rest = None;
-    }
+    let mut row = Row::new(options, line)?;
     for (field, column) in options.fields.iter().zip(columns) {
-        let Some(left) = rest else {
-            return Err(CopyError::bad_format(format!(
-                "missing data for column \"{}\"",
-                field.name
-            )));
-        };
+        let left = row.left(field)?;
         let (end, quoted) = parse_field(options, left, scratch)?;
-        rest = left.get(end + 1..);
+        row.take(left, end);
         let value = if quoted { scratch.as_slice() } else { &left[..end] };
         let is_null =
             value == options.null && if quoted { field.force_null } else { !field.force_not_null };
@@ -36,10 +28,7 @@ pub fn push_row(
         }
         push_text(column, value).map_err(|error| error.in_column(&field.name, Some(value)))?;
     }
-    match rest {
-        None => Ok(()),
-        Some(_) => Err(CopyError::bad_format("extra data after last expected column")),
-    }
+    row.finish()
 }
 
 /// Where the first field of `line` ends, and whether it has quotes; its value is then in `out`.

@@ -12,6 +12,7 @@ mod decoder;
 mod error;
 mod floats;
 mod line;
+mod row;
 mod text;
 mod value;
 

@@ -2,7 +2,8 @@
 
 use crate::Options;
 use crate::column::Column;
-use crate::error::{CopyError, Result, check_utf8};
+use crate::error::{Result, check_utf8};
+use crate::row::Row;
 use crate::value::push_text;
 use memchr::memchr2;
 
@@ -13,21 +14,12 @@ pub fn push_row(
     columns: &mut [Column],
     scratch: &mut Vec<u8>,
 ) -> Result<()> {
-    check_utf8(line)?;
-    let mut rest = Some(line);
-    if options.fields.is_empty() && line.is_empty() {
-        rest = None;
-    }
+    let mut row = Row::new(options, line)?;
     for (field, column) in options.fields.iter().zip(columns) {
-        let Some(left) = rest else {
-            return Err(CopyError::bad_format(format!(
-                "missing data for column \"{}\"",
-                field.name
-            )));
-        };
+        let left = row.left(field)?;
         let (end, has_escapes) = field_end(left, options.delimiter);
         let raw = &left[..end];
-        rest = left.get(end + 1..);
+        row.take(left, end);
         if raw == options.null {
             column.push_null();
             continue;
@@ -43,10 +35,7 @@ pub fn push_row(
         };
         push_text(column, value).map_err(|error| error.in_column(&field.name, Some(value)))?;
     }
-    match rest {
-        None => Ok(()),
-        Some(_) => Err(CopyError::bad_format("extra data after last expected column")),
-    }
+    row.finish()
 }
 
 /// Where the first field of `line` ends, and whether a backslash is in it.
