@@ -414,7 +414,13 @@ export const SearchStat = {
   blocksSkipped: 5,
   /** nearestInRange: visible rows of the range. */
   matching: 6,
-  size: 8,
+  /** Width of the graph's beam; what it had got to where it stopped by itself; 0 without a graph. */
+  beam: 7,
+  /** How much farther than the last wanted row a beam looked that stopped by itself, as a share; 0 where none did. */
+  slack: 8,
+  /** Under a wanted recall, what such searches were measured to find; 0 where none was measured. */
+  recall: 9,
+  size: 10,
 } as const;
 
 export const SearchMode = { auto: 0, graph: 1, exact: 2 } as const;
@@ -576,7 +582,8 @@ export interface EngineTransaction {
    * The k nearest visible rows with a vector in the column of an hnsw index, optionally only rids of `filter`. Never fewer
    * than min(k, matches): the search finishes exactly when the graph cannot. Sorted by (distance, rid); rows whose
    * distance is NaN are left out. `query` has the words of a row. `filterCount`: the bits set in `filter`.
-   * `maxDistances` is the budget of the graph before the exact finish (0 = none).
+   * `maxDistances` is the budget of the graph before the exact finish (0 = none). `recall` is the mean recall wanted, by which
+   * the graph chooses its beam instead of `ef`, from what was measured of it (0 = none).
    */
   vectorSearch(
     indexId: number,
@@ -587,6 +594,7 @@ export interface EngineTransaction {
     filterCount: number,
     mode: number,
     maxDistances: number,
+    recall: number,
     rids: Uint32Array,
     distances: Float64Array,
     stats: Float64Array,

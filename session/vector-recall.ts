@@ -66,7 +66,7 @@ function neighbours(
   const { storageId } = index;
   const found = core.transactions
     .engine()
-    .vectorSearch(storageId, query, count, ef, undefined, 0, mode, 0, rids, distances, stats);
+    .vectorSearch(storageId, query, count, ef, undefined, 0, mode, 0, 0, rids, distances, stats);
   return Array.from(distances.subarray(0, found))
     .filter((_, i) => rids[i] !== self)
     .slice(0, NEIGHBOURS);

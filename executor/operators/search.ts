@@ -132,11 +132,15 @@ export class SearchOperator implements Operator {
     if (this.#plan.branch.kind === "vector") {
       extra.set("Nodes Visited", count(SearchStat.visited));
       extra.set("Distances", count(SearchStat.distances));
-      if (search.beam !== undefined) extra.set("Beam Width", String(search.beam));
+      const [beam, slack, recall] = [SearchStat.beam, SearchStat.slack, SearchStat.recall].map((slot) =>
+        must(stats[slot], "a measure"),
+      ) as [number, number, number];
+      if (beam > 0) extra.set("Beam Width", String(beam));
+      if (slack > 0) extra.set("Stop Slack", slack.toFixed(3));
       const { targetRecall } = this.#context.settings;
-      if (targetRecall !== undefined && search.estimate !== undefined) {
+      if (targetRecall !== undefined && beam > 0) {
         extra.set("Target Recall", String(targetRecall));
-        extra.set("Estimated Recall", search.estimate.recall.toFixed(3));
+        extra.set("Estimated Recall", recall > 0 ? recall.toFixed(3) : "not measured");
       }
     } else {
       extra.set("Blocks", `${count(SearchStat.blocksRead)} read, ${count(SearchStat.blocksSkipped)} skipped`);

@@ -26,7 +26,6 @@ import { packedWords } from "../storage/packed-words.ts";
 import { RowFetcher } from "../storage/fetch-rows.ts";
 import { columnType } from "../storage/scan-target.ts";
 import { setBit } from "../storage/bitmap.ts";
-import { beamFor, calibration, type RecallPoint } from "./calibration.ts";
 import type { FilterBitmap } from "./filter-bitmap.ts";
 import { forEachRid, type Ranking, TopRanking } from "./ranking.ts";
 
@@ -47,12 +46,8 @@ export class BranchSearch {
   readonly #table: TableEntry;
   readonly #context: ExecutionContext;
   readonly stats = new Float64Array(SearchStat.size);
-  /** Under hnsw.target_recall, the beam that was chosen and what it was measured to find. */
-  estimate: RecallPoint | undefined;
   /** Rows that pass, at least, as far as a look at their range has told. */
   matchesAtLeast = 0;
-  /** Width of the graph search's beam; undefined before one ran. */
-  beam: number | undefined;
   #query: Datum = null;
 
   constructor(branch: SearchBranch, table: TableEntry, context: ExecutionContext) {
@@ -165,22 +160,21 @@ export class BranchSearch {
       return this.#exactNearest(branch, query, count, filter);
     const indexId = branch.index.storageId;
     const words = queryWords(type, query, packing.words);
-    return chain(this.#beamWidth(branch, indexId, count, exact), (beam) =>
-      this.#nearestByIndex(indexId, words, count, beam, filter, exact),
-    );
+    return this.#nearestByIndex(indexId, words, count, filter, exact);
   }
 
   #nearestByIndex(
     indexId: number,
     query: Float32Array,
     count: number,
-    beam: number,
     filter: FilterBitmap | undefined,
     exact: boolean,
   ): Ranking {
     const rids = new Uint32Array(count);
     const distances = new Float64Array(count);
-    const { maxScanTuples } = this.#context.settings;
+    const { efSearch, maxScanTuples, targetRecall } = this.#context.settings;
+    // Under a wanted recall the engine knows better; for the choice of a path the usual width will do.
+    const beam = Math.max((targetRecall === undefined ? efSearch : undefined) ?? DEFAULT_EF, count);
     const entryCount = this.#context.statistics.indexEntries(indexId);
     const { path } = choosePath({
       kind: "vector",
@@ -191,7 +185,6 @@ export class BranchSearch {
       dimensions: query.length,
       mustBeExact: exact,
     });
-    if (path !== "exact") this.beam = beam;
     const found = this.#context.transaction.vectorSearch(
       indexId,
       query,
@@ -202,31 +195,13 @@ export class BranchSearch {
       path === "exact" ? SearchMode.exact : SearchMode.graph,
       // Looking at every candidate is what the exact answer costs: the graph may not cost more.
       Math.min(filter?.count ?? entryCount, maxScanTuples ?? Number.POSITIVE_INFINITY),
+      targetRecall ?? 0,
       rids,
       distances,
       this.stats,
     );
     if (found === count) return { rids, values: distances };
     return { rids: rids.subarray(0, found), values: distances.subarray(0, found) };
-  }
-
-  /** What the user set, what the wanted recall needs, or the default; at least the rows wanted. */
-  #beamWidth(branch: VectorBranch, indexId: number, count: number, exact: boolean): MaybePromise<number> {
-    const { efSearch, targetRecall } = this.#context.settings;
-    if (targetRecall === undefined || exact) return Math.max(efSearch ?? DEFAULT_EF, count);
-    return this.#measuredBeam(branch, indexId, count, targetRecall);
-  }
-
-  async #measuredBeam(
-    branch: VectorBranch,
-    indexId: number,
-    count: number,
-    targetRecall: number,
-  ): Promise<number> {
-    const { engine, transaction } = this.#context;
-    const measured = await calibration(engine, transaction, this.#table, branch.attnum, indexId);
-    this.estimate = beamFor(measured, targetRecall, count);
-    return Math.max(this.estimate.ef, count);
   }
 
   /** One above the largest row id: no ranking is longer. */

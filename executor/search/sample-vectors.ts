@@ -49,26 +49,6 @@ export async function* sampleVectors(
   }
 }
 
-/** The vector of a row, in words; undefined where it has none. */
-export function readVector(
-  transaction: EngineTransaction,
-  table: TableEntry,
-  attnum: number,
-  rid: number,
-): Float32Array | undefined {
-  const { type } = must(table.columns[attnum - 1], "the column");
-  const { words } = must(packingOf(type), "vectors of a known dimension");
-  const reader = new RowReader([type], 1, new BufferPool());
-  try {
-    const columns = Uint16Array.of(attnum - 1);
-    const rows = reader.fetch(transaction, table.storageId, columns, Uint32Array.of(rid), 0, 1, false);
-    const { values, nulls } = must(reader.buffers[0], "one column");
-    return rows === 0 || nulls[0] === 1 ? undefined : (values as Float32Array).slice(0, words);
-  } finally {
-    reader.close();
-  }
-}
-
 /** A permutation of 0 ... count - 1 that visits all parts alike and follows no period of the data. */
 function scattered(count: number): (position: number) => number {
   const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));

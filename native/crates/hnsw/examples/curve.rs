@@ -4,8 +4,8 @@
 //!
 //! Files: `u32` rows, `u32` columns, then little-endian `f32` (truth: `u32`). Keys: `metric` (l2, ip, cosine), `m`,
 //! `ef_construction`, `threads`, `quantisation` (none, f16, sq8, rabitq, bq, pq), `builder` (insert, batch). The first line out
-//! describes the build; then each `ef rerank` read from standard input is answered by a line with the recall at 10 and
-//! the CPU microseconds per query, one thread. All lines are JSON.
+//! describes the build; then each `ef rerank` read from standard input, where an `ef` below one is a recall to reach, is
+//! answered by a line with the recall at 10 and the CPU microseconds per query, one thread. All lines are JSON.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -124,6 +124,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         graph.code_bytes() as f64 / count as f64,
     );
 
+    let before = cpu_seconds();
+    graph.calibrate(&rows, 0, threads, &cancel)?;
+    println!(r#"{{"event":"calibration","cpu_s":{:.3}}}"#, cpu_seconds() - before);
+    let known = graph.calibration().ok_or("a graph without links")?;
     let (mut scratch, mut hits) = (SearchScratch::new(), Vec::new());
     let exact = |query: &[f32], node: u32| {
         let distance = omen_kernels::distance(metric, query, rows.vector(node));
@@ -134,8 +138,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut fields = line.split_whitespace();
         let (ef, rerank) = (fields.next(), fields.next().unwrap_or("0"));
         let Some(ef) = ef else { continue };
-        let request =
-            SearchRequest { rerank: rerank.parse()?, ..SearchRequest::new(K, ef.parse()?) };
+        let rerank = rerank.parse()?;
+        let asked: f32 = ef.parse()?;
+        let request = if asked < 1.0 {
+            SearchRequest { rerank, ..known.aim(asked, K).open.request(K) }
+        } else {
+            SearchRequest { rerank, ..SearchRequest::new(K, asked as usize) }
+        };
         let (mut found, mut distances, mut hops) = (0, 0, 0);
         // Once for the recall, with answers as near as the true tenth counting as right, and to warm up.
         for (query, truth) in queries.chunks(dim).zip(truth.chunks(truth_row)) {

@@ -2,10 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use omen_kernels::Metric;
 
+use crate::aim::Calibration;
 use crate::codes::Codes;
 use crate::epochs::Epochs;
 use crate::pool::Pool;
@@ -42,6 +43,7 @@ pub struct HnswGraph {
     /// Nodes inserted before that. Held while the codec is trained.
     pub(crate) uncoded: Mutex<Vec<u32>>,
     pub(crate) epochs: Epochs,
+    pub(crate) calibration: Mutex<Option<Arc<Calibration>>>,
     /// The entry node plus one; zero in an empty graph.
     entry: AtomicU32,
     /// Held while the entry node is replaced, by the insertion that replaces it.
@@ -124,6 +126,7 @@ impl HnswGraph {
             codes: codes.map_or_else(OnceLock::new, OnceLock::from),
             uncoded: Mutex::new(uncoded),
             epochs: Epochs::default(),
+            calibration: Mutex::default(),
             entry: AtomicU32::new(counts.entry),
             entry_lock: Mutex::new(()),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),

@@ -7,7 +7,7 @@ use omen_kernels::Metric;
 
 use crate::SearchBudget;
 use crate::VectorSource;
-use crate::beam::Beam;
+use crate::beam::{Beam, Terms};
 use crate::codes::{Codes, QueryScratch};
 use crate::graph::{HnswGraph, MAX_LEVEL, lock};
 use crate::scratch::{Candidate, SearchScratch};
@@ -194,8 +194,8 @@ impl HnswGraph {
                 graph: self,
                 space: walk,
                 level,
-                twins: false,
                 budget: SearchBudget::UNLIMITED,
+                terms: Terms::default(),
             };
             beam.run(&prune.sorted, self.params.ef_construction as usize, search, &mut stats);
             prune.sorted.clear();

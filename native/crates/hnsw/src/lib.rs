@@ -27,9 +27,11 @@
 //! Not here: where vectors are stored, and the choice between graph and exact scan. [`SearchStats`] tells the caller
 //! when a traversal gave up, and the caller finishes exactly.
 
+mod aim;
 mod batch;
 mod beam;
 mod build;
+mod calibrate;
 mod codes;
 mod epochs;
 mod filtered;
@@ -51,6 +53,7 @@ mod sparse;
 mod sync;
 mod threads;
 
+pub use aim::{Aim, Calibration, Way};
 pub use batch::BatchOptions;
 pub use build::Cancelled;
 pub use codes::Quantisation;
@@ -145,13 +148,16 @@ pub struct SearchRequest {
     /// In a quantised index, how many times `k` of the traversal's best the stored vectors decide among; 0 leaves it to
     /// the kind of code.
     pub rerank: usize,
+    /// Without a filter: stop at what is this share farther than the `k`-th nearest (the tenth, for fewer), see
+    /// [`Calibration::aim`]. Infinite: as far as the beam goes.
+    pub slack: f32,
 }
 
 impl SearchRequest {
     /// `k` hits by a beam of `ef`, everything else as usual.
     pub fn new(k: usize, ef: usize) -> Self {
         let budget = SearchBudget::UNLIMITED;
-        Self { k, ef, budget, matches: None, rerank: 0 }
+        Self { k, ef, budget, matches: None, rerank: 0, slack: f32::INFINITY }
     }
 }
 
@@ -173,6 +179,8 @@ pub struct SearchStats {
     pub distances: u64,
     /// Nodes of level 0 whose neighbours were met.
     pub hops: u64,
+    /// Nodes in the beam at the end: its width, unless it stopped or ran dry before that.
+    pub kept: u64,
     /// Nodes met on level 0 that the filter accepted.
     pub accepted_seen: u64,
     /// The budget ran out: `out` holds the best so far and may lack nearer ones.

@@ -5,7 +5,7 @@
 //! nearest nodes on this side, in both directions and whatever pruning would say.
 
 use crate::SearchBudget;
-use crate::beam::Beam;
+use crate::beam::{Beam, Terms};
 use crate::graph::HnswGraph;
 use crate::scratch::SearchScratch;
 use crate::sync::{Ordering, publishing};
@@ -85,8 +85,8 @@ impl HnswGraph {
                 graph: self,
                 space: &exact,
                 level: 0,
-                twins: false,
                 budget: SearchBudget::UNLIMITED,
+                terms: Terms::default(),
             };
             beam.run(&[start], self.params.ef_construction as usize, &mut scratch, &mut stats);
             for near in scratch.nearest.iter().take(LINKS) {

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use crate::beam::Stop;
 use crate::codes::QueryScratch;
 
 /// A distance and a node as one integer that sorts by distance, then by node number: heaps compare one word, and ties
@@ -40,21 +41,27 @@ pub(crate) struct Nearest {
     capacity: usize,
     /// No entry before this one waits to be expanded.
     next: usize,
+    stop: Option<Stop>,
+    /// Entries from here on are not kept: the worst of a full beam, or what the stop rule says is too far.
+    bound: u64,
+    /// The stop rule's part of it.
+    limit: u64,
 }
 
 impl Nearest {
     const EXPANDED: u64 = 1;
     const DISTANCE: u64 = !(u32::MAX as u64);
 
-    pub fn start(&mut self, capacity: usize) {
+    pub fn start(&mut self, capacity: usize, stop: Option<Stop>) {
         self.entries.clear();
         self.entries.reserve(capacity + 1);
-        (self.capacity, self.next) = (capacity, 0);
+        (self.capacity, self.next, self.stop) = (capacity, 0, stop);
+        (self.bound, self.limit) = (u64::MAX, u64::MAX);
     }
 
-    fn pack(candidate: Candidate, mark: u64) -> u64 {
+    fn pack(candidate: Candidate) -> u64 {
         // Node numbers stay below 2^31, see `graph::MAX_NODE`.
-        candidate.0 & Self::DISTANCE | (candidate.node() as u64) << 1 | mark
+        candidate.0 & Self::DISTANCE | (candidate.node() as u64) << 1
     }
 
     fn unpack(entry: u64) -> Candidate {
@@ -65,29 +72,44 @@ impl Nearest {
         self.entries.len() == self.capacity
     }
 
-    /// Whether a candidate at this distance would be kept.
+    /// Whether something was, or would have been, left out as too far.
+    pub fn has_stopped(&self) -> bool {
+        self.limit != u64::MAX
+    }
+
+    /// Keeps a candidate that is near enough, in place of the worst if need be.
     #[inline(always)]
-    pub fn admits(&self, candidate: Candidate) -> bool {
-        match self.entries.last() {
-            Some(&worst) if self.is_full() => Self::pack(candidate, 0) < worst & !Self::EXPANDED,
-            _ => true,
+    pub fn offer(&mut self, candidate: Candidate) {
+        let entry = Self::pack(candidate);
+        if entry < self.bound {
+            self.insert(entry);
         }
     }
 
-    /// Keeps a candidate that is admitted, in place of the worst if need be. `waits`: it is to be expanded.
     #[inline]
-    pub fn insert(&mut self, candidate: Candidate, waits: bool) {
-        let entry = Self::pack(candidate, u64::from(!waits));
+    fn insert(&mut self, entry: u64) {
         let at = self.entries.partition_point(|&other| other < entry);
         if self.is_full() {
             self.entries.pop();
         }
         self.entries.insert(at, entry);
-        if waits {
-            self.next = self.next.min(at);
-        } else if at <= self.next {
-            // The waiting entry moved up by one; entries before it still do not wait.
-            self.next += 1;
+        self.next = self.next.min(at);
+        if let Some(stop) = self.stop
+            && at < stop.k
+            && self.entries.len() >= stop.k
+        {
+            let farthest = Self::unpack(self.entries[stop.k - 1]).distance();
+            // Everything at that distance itself is kept, whatever its number.
+            self.limit =
+                Self::pack(Candidate::new(stop.bound(farthest), u32::MAX)) | u64::from(u32::MAX);
+            let kept = self.entries.partition_point(|&other| other < self.limit);
+            self.entries.truncate(kept);
+            self.bound = self.limit;
+        }
+        if self.is_full()
+            && let Some(&worst) = self.entries.last()
+        {
+            self.bound = self.limit.min(worst & !Self::EXPANDED);
         }
     }
 
@@ -109,6 +131,10 @@ impl Nearest {
             self.next += 1;
         }
         Some(taken)
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// All candidates, nearest first.
@@ -229,29 +255,38 @@ mod tests {
         }
     }
 
+    /// Offers distances, numbering nodes as they come; those left, and what waits of them, in order.
+    fn offered(nearest: &mut Nearest, distances: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        for (node, &distance) in distances.iter().enumerate() {
+            nearest.offer(Candidate::new(distance, node as u32));
+        }
+        let left = nearest.iter().map(Candidate::distance).collect();
+        (left, std::iter::from_fn(|| nearest.take()).map(Candidate::distance).collect())
+    }
+
     #[test]
     fn the_nearest_are_kept_in_order_and_taken_once() {
         let mut nearest = Nearest::default();
-        nearest.start(4);
-        let mut taken = Vec::new();
-        // Each step: a distance, and whether it waits.
-        for (node, (distance, waits)) in
-            [(5.0, true), (3.0, true), (4.0, false), (9.0, true), (1.0, false), (2.0, true)]
-                .into_iter()
-                .enumerate()
-        {
-            let candidate = Candidate::new(distance, node as u32);
-            if nearest.admits(candidate) {
-                nearest.insert(candidate, waits);
-            }
-            if node == 1 {
-                taken.extend(nearest.take());
-            }
-        }
-        taken.extend(std::iter::from_fn(|| nearest.take()));
-        let distances = |list: &[Candidate]| list.iter().map(|c| c.distance()).collect::<Vec<_>>();
-        assert_eq!(distances(&taken), [3.0, 2.0]);
-        assert_eq!(distances(&nearest.iter().collect::<Vec<_>>()), [1.0, 2.0, 3.0, 4.0]);
-        assert!(!nearest.admits(Candidate::new(4.0, 7)) && nearest.admits(Candidate::new(3.5, 7)));
+        nearest.start(4, None);
+        nearest.offer(Candidate::new(3.0, 7));
+        assert_eq!(nearest.take().map(Candidate::node), Some(7));
+        let (left, waiting) = offered(&mut nearest, &[5.0, 4.0, 9.0, 1.0, 2.0]);
+        assert_eq!((left, waiting), (vec![1.0, 2.0, 3.0, 4.0], vec![1.0, 2.0, 4.0]));
+        let (left, waiting) = offered(&mut nearest, &[4.5, 3.5]);
+        assert_eq!((left, waiting), (vec![1.0, 2.0, 3.0, 3.5], vec![3.5]));
+        assert!(nearest.is_full() && !nearest.has_stopped());
+    }
+
+    #[test]
+    fn what_is_too_far_beyond_the_kth_is_neither_kept_nor_taken() {
+        let mut nearest = Nearest::default();
+        nearest.start(8, Some(Stop { k: 2, slack: 0.5, zero: -1.0 }));
+        let (left, waiting) = offered(&mut nearest, &[9.0, 3.0, 5.1, 5.0, 20.0]);
+        // Once there are two, 3.0 and 5.0 at last: up to 5.0 and half of its distance from -1.0.
+        assert_eq!((left, waiting), (vec![3.0, 5.0, 5.1], vec![3.0, 5.0, 5.1]));
+        assert!(nearest.has_stopped());
+        let (left, _) = offered(&mut nearest, &[8.0, 1.0, 4.0, 4.1, 5.0]);
+        // Now 1.0 and 3.0: up to 5.0, which is still near enough.
+        assert_eq!(left, [1.0, 3.0, 4.0, 4.1, 5.0, 5.0]);
     }
 }

@@ -4,7 +4,7 @@
 //! that are nearly right, so the best of what such a beam found are measured again by their vectors: what comes out has
 //! exact distances whatever led there.
 
-use crate::beam::Beam;
+use crate::beam::{Beam, Terms};
 use crate::filtered::FilteredBeam;
 use crate::graph::HnswGraph;
 use crate::scratch::{Candidate, SearchScratch};
@@ -33,6 +33,23 @@ impl HnswGraph {
         scratch: &mut SearchScratch,
         out: &mut Vec<Hit>,
     ) -> SearchStats {
+        let reach = || self.calibration().map_or(f32::INFINITY, |known| known.reach);
+        let terms = Terms { stop: self.stop(query, request, reach), without: None };
+        self.search_until(source, query, request, terms, filter, scratch, out)
+    }
+
+    /// [`HnswGraph::search`] on terms of the caller's.
+    #[expect(clippy::too_many_arguments, reason = "of the search, and one more")]
+    pub(crate) fn search_until<S: VectorSource, F: NodeFilter>(
+        &self,
+        source: &S,
+        query: &S::Vector,
+        request: &SearchRequest,
+        terms: Terms<'_>,
+        filter: &F,
+        scratch: &mut SearchScratch,
+        out: &mut Vec<Hit>,
+    ) -> SearchStats {
         out.clear();
         let exact = ExactSpace::new(self.params.metric, source, &self.scales, query);
         let _reader = self.epochs.enter();
@@ -42,11 +59,11 @@ impl HnswGraph {
         let mut stats = SearchStats::default();
         scratch.shortlist.clear();
         match self.codes() {
-            None => self.traverse(&exact, entry, request, filter, scratch, &mut stats),
+            None => self.traverse(&exact, entry, request, terms, filter, scratch, &mut stats),
             Some(codes) => {
                 let mut memory = std::mem::take(&mut scratch.query);
                 let space = codes.query(query, &mut memory);
-                self.traverse(&space, entry, request, filter, scratch, &mut stats);
+                self.traverse(&space, entry, request, terms, filter, scratch, &mut stats);
                 scratch.query = memory;
                 self.decide(&exact, request, scratch, &mut stats);
             }
@@ -57,11 +74,13 @@ impl HnswGraph {
     }
 
     /// Fills the shortlist with what a beam finds, nearest first.
+    #[expect(clippy::too_many_arguments, reason = "of the search, and one more")]
     fn traverse<P: Space, F: NodeFilter>(
         &self,
         space: &P,
         entry: u32,
         request: &SearchRequest,
+        terms: Terms<'_>,
         filter: &F,
         scratch: &mut SearchScratch,
         stats: &mut SearchStats,
@@ -69,10 +88,9 @@ impl HnswGraph {
         let ef = request.ef.max(request.k);
         let start = self.descend(space, entry, self.level_of(entry), 0, stats);
         if F::ACCEPTS_ALL {
-            let beam = Beam { graph: self, space, level: 0, twins: true, budget: request.budget };
+            let beam = Beam { graph: self, space, level: 0, budget: request.budget, terms };
             beam.run(&[start], ef, scratch, stats);
-            let SearchScratch { nearest, shortlist, .. } = scratch;
-            shortlist.extend(nearest.iter());
+            self.shortlist(ef, scratch, stats);
             return;
         }
         let mut beam = FilteredBeam { graph: self, space, filter, ef, budget: request.budget };
@@ -87,7 +105,36 @@ impl HnswGraph {
             beam.run(scratch, stats);
         }
         let SearchScratch { results, shortlist, .. } = scratch;
+        stats.kept = results.len() as u64;
         shortlist.extend(results.drain());
+        shortlist.sort_unstable();
+    }
+
+    /// Fills the shortlist with what a beam without filter found, nearest first, and with what hangs off that: at most `limit`
+    /// nodes, which the beam itself does not count.
+    fn shortlist(&self, limit: usize, scratch: &mut SearchScratch, stats: &mut SearchStats) {
+        let SearchScratch { nearest, shortlist, visited, .. } = scratch;
+        stats.kept = nearest.len() as u64;
+        if !self.has_twins() {
+            return shortlist.extend(nearest.iter());
+        }
+        for found in nearest.iter() {
+            if shortlist.len() >= limit {
+                break;
+            }
+            shortlist.push(found);
+            let mut next = self.next_twin(found.node());
+            while let Some(twin) = next.filter(|_| shortlist.len() < limit) {
+                // Met before: chains may share their end, after a removal that was cut short.
+                if !visited.insert(twin) {
+                    break;
+                }
+                stats.visited += 1;
+                shortlist.push(Candidate::new(found.distance(), twin));
+                next = self.next_twin(twin);
+            }
+        }
+        // Nearly in order: only equals are not, by their numbers.
         shortlist.sort_unstable();
     }
 

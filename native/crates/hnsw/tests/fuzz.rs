@@ -9,7 +9,9 @@ mod common;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use common::{Random, Rows, build, insert_all, params, search};
-use omen_hnsw::{AllNodes, Block, HnswGraph, HnswParams, ImageError, Metric, Quantisation};
+use omen_hnsw::{
+    AllNodes, Block, HnswGraph, HnswParams, ImageError, Metric, Quantisation, SearchScratch,
+};
 
 const DIM: usize = 12;
 const NODES: u32 = 1_200;
@@ -38,10 +40,10 @@ const FIELDS: [(&str, usize, usize); 15] = [
     ("blocks", 40, 4),
     ("dimensions", 44, 4),
     ("codec bytes", 48, 8),
-    ("spare", 56, 4),
+    ("points", 56, 4),
 ];
 const HEADER: usize = 64;
-const SECTIONS: usize = 7;
+const SECTIONS: usize = 8;
 const LINKS: usize = 0;
 const BLOCKS: usize = 1;
 const UPPER: usize = 2;
@@ -60,7 +62,7 @@ impl Forger {
         let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
         let m = u16::from_le_bytes(bytes[12..14].try_into().unwrap()) as usize;
         let (cosine, quantisation) = (bytes[16] == 2, bytes[17]);
-        let [nodes, blocks, dim, codec] = [32, 40, 44, 48].map(number);
+        let [nodes, blocks, dim, codec, points] = [32, 40, 44, 48, 56].map(number);
         let code = match quantisation {
             1 => (2 * dim).next_multiple_of(4),
             2 => dim.next_multiple_of(4),
@@ -77,6 +79,7 @@ impl Forger {
             nodes * 4 * usize::from(cosine),
             codec,
             nodes * code,
+            if points == 0 { 0 } else { 8 + points * 20 },
         ];
         let mut at = HEADER;
         let parts = lengths.map(|len| {
@@ -107,12 +110,13 @@ impl Forger {
         let bytes = &mut self.bytes;
         let sum = crc32c::crc32c(&bytes[..HEADER - 4]).to_le_bytes();
         bytes[HEADER - 4..HEADER].copy_from_slice(&sum);
-        let trailer = bytes.len() - (SECTIONS + 1) * 4;
+        let sections = self.parts.len();
+        let trailer = bytes.len() - (sections + 1) * 4;
         for (at, part) in self.parts.iter().enumerate() {
             let sum = crc32c::crc32c(&bytes[part.clone()]).to_le_bytes();
             bytes[trailer + at * 4..trailer + at * 4 + 4].copy_from_slice(&sum);
         }
-        let own = trailer + SECTIONS * 4;
+        let own = trailer + sections * 4;
         let sum = crc32c::crc32c(&bytes[trailer..own]).to_le_bytes();
         bytes[own..].copy_from_slice(&sum);
         self.bytes
@@ -132,6 +136,7 @@ fn rows() -> Rows {
 fn stored(rows: &Rows, quantisation: Quantisation, metric: Metric) -> Forger {
     let rows = Rows { dim: DIM, floats: rows.floats[..NODES as usize * DIM].to_vec() };
     let graph = build(&rows, HnswParams { quantisation, m: 4, ..params(metric) });
+    graph.calibrate(&rows, 0, 1, &AtomicBool::new(false)).expect("nobody cancels");
     let mut bytes = Vec::new();
     graph.write_image(NODES, &mut bytes).expect("memory takes all");
     Forger::new(bytes)
@@ -160,6 +165,16 @@ fn use_it(bytes: &[u8], rows: &Rows) -> bool {
         let few = |node: u32| node.is_multiple_of(one_in);
         let (hits, _) = search(&graph, rows, query, (5, 9), &few);
         assert!(hits.iter().all(|hit| few(hit.node)));
+    }
+    if let Some(known) = graph.calibration() {
+        let aim = known.aim(0.9, 10);
+        let (mut scratch, mut hits) = (SearchScratch::new(), Vec::new());
+        for way in [aim.open, aim.filtered] {
+            assert!(way.ef <= 1_000, "no wider than what is measured");
+            let request = way.request(10);
+            graph.search(rows, query, &request, &AllNodes, &mut scratch, &mut hits);
+            assert!(hits.iter().all(|hit| hit.node < nodes));
+        }
     }
     graph.linked_nodes();
     graph.reachable();
@@ -364,6 +379,31 @@ fn fuzz(rounds: u32, seed: u64) -> (u32, u32) {
 fn damage_under_right_checksums_gives_errors_or_graphs_that_can_be_used() {
     let (refused, taken) = fuzz(12, 57);
     assert!(refused > 50 && taken > 50, "refused {refused}, taken {taken}");
+}
+
+/// As version 2 wrote it: without the last section, its sum, and the number of its points.
+#[test]
+fn a_file_of_the_version_before_is_read_and_measured_when_it_is_due() {
+    let rows = rows();
+    for quantisation in [Quantisation::None, Quantisation::Sq8] {
+        let mut forged = stored(&rows, quantisation, Metric::Cosine);
+        let is_new = read(&forged.bytes).expect("as written");
+        forged.bytes[8..12].copy_from_slice(&2u32.to_le_bytes());
+        forged.bytes[56..60].fill(0);
+        let last = forged.parts.pop().expect("eight sections");
+        forged.bytes.truncate(last.start + SECTIONS * 4);
+        let before = forged.sign();
+        let graph = read(&before).expect("version 2");
+        assert!(graph.calibration().is_none() && graph.is_uncalibrated());
+        for query in rows.iter().take(40) {
+            let [one, other] =
+                [&graph, &is_new].map(|of| search(of, &rows, query, (5, 40), &AllNodes));
+            assert_eq!(one, other);
+        }
+        graph.calibrate(&rows, 0, 1, &AtomicBool::new(false)).expect("nobody cancels");
+        assert_eq!(graph.calibration(), is_new.calibration());
+        assert!(use_it(&before, &rows));
+    }
 }
 
 #[test]

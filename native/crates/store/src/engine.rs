@@ -656,9 +656,10 @@ impl Engine {
         }
     }
 
-    /// Links an index's published vids in the pool, one job per index at a time.
+    /// Links an index's published vids in the pool, and measures the graph where that is due, one job per index at a time.
     pub(crate) fn schedule_linking(self: &Arc<Self>, index: &Arc<Index>, hnsw: &HnswIndex) {
-        if hnsw.tail() == 0 || !hnsw.linking.ask() {
+        let has_work = hnsw.tail() > 0 || hnsw.graph.is_uncalibrated();
+        if !has_work || !hnsw.linking.ask() {
             return;
         }
         let (engine, index) = (Arc::clone(self), Arc::clone(index));

@@ -234,6 +234,12 @@ pub struct SearchStats {
     pub blocks_skipped: u64,
     /// Rows of the range that was searched, where the engine found them itself.
     pub matching: u64,
+    /// Width of the graph's beam; what it had got to where it stopped by itself; zero without a graph.
+    pub beam: u64,
+    /// The slack after which it stopped; zero where it did not.
+    pub slack: f64,
+    /// Under a wanted recall, what such searches were measured to find; zero where none was measured.
+    pub recall: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

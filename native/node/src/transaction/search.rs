@@ -29,6 +29,9 @@ fn report(stats: &SearchStats, slots: &mut [f64]) {
         stats.blocks_read as f64,
         stats.blocks_skipped as f64,
         stats.matching as f64,
+        stats.beam as f64,
+        stats.slack,
+        stats.recall,
     ];
     slots.iter_mut().zip(values).for_each(|(slot, value)| *slot = value);
 }
@@ -48,6 +51,7 @@ impl EngineTransaction {
         filter_count: f64,
         mode: u32,
         max_distances: f64,
+        recall: f64,
         rids: Unknown<'_>,
         distances: Unknown<'_>,
         stats: Unknown<'_>,
@@ -66,6 +70,7 @@ impl EngineTransaction {
                 filter: filter.map(|bits| (bits, filter_count as u64)),
                 mode: search_mode(mode)?,
                 max_distances: max_distances as u64,
+                recall: recall as f32,
             };
             let (count, found) =
                 self.transaction.vector_search(index_id, &query, rids, distances)?;

@@ -1,9 +1,9 @@
 //! The graph as bytes that can be mapped: whole pools, laid out as they are in memory. All numbers little-endian.
 //!
 //! ```text
-//!   header    magic "OMENHNSW"  version u32 = 2  m u16  ef_construction u16  metric u8  quantisation u8  zero u16
+//!   header    magic "OMENHNSW"  version u32 = 3  m u16  ef_construction u16  metric u8  quantisation u8  zero u16
 //!             alpha f32  seed u64  nodes u32  entry node + 1 u32  blocks u32  dimensions u32  codec bytes u64
-//!             zero u32  CRC32C of the above u32
+//!             points of the calibration u32  CRC32C of the above u32
 //!   sections  links of level 0      nodes x 2m u32, a node number plus one, zero ends the list
 //!             upper blocks          nodes x u32, the first of a node's blocks, zero when it has none
 //!             upper links           blocks x m u32, block 0 unused
@@ -11,7 +11,9 @@
 //!             scales                nodes x f32, inverse norms; under cosine only
 //!             codec                 what codes were trained to; without codes the nodes that wait for a codec, u32 each
 //!             codes                 nodes x bytes of a code; when dimensions are not zero
-//!   trailer   CRC32C of each section u32 x 7  CRC32C of these u32
+//!             calibration           nodes it was measured at u32, largest norm f32, then its points: slack f32, width u32,
+//!                                   recall f32, its standard error f32, distances f32; empty without points
+//!   trailer   CRC32C of each section u32 x 8  CRC32C of these u32
 //! ```
 //!
 //! Every section begins at a multiple of 64 bytes, the gaps are zero, and the header fixes all lengths. Opening checks
@@ -21,6 +23,8 @@
 //!
 //! Writing goes on beside insertions: each node is copied under its lock, and links to nodes at or above the high-water mark
 //! are left out, so the copy is a graph of exactly the nodes below it.
+//!
+//! Version 2 has no calibration: zero points, seven sections and sums. It is read, and measured when links change.
 
 mod open;
 mod write;
@@ -29,15 +33,16 @@ use std::io;
 
 use omen_kernels::Metric;
 
+use crate::calibrate::MAX_POINTS;
 use crate::codes::{CENTROIDS, code_bytes};
 use crate::{EF_CONSTRUCTION_RANGE, HnswParams, M_RANGE, MAX_NODE, Quantisation};
 
 const MAGIC: [u8; 8] = *b"OMENHNSW";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+const WITHOUT_CALIBRATION: u32 = 2;
 /// Fields and their checksum.
 const HEADER_FIELDS: usize = 64;
-const SECTIONS: usize = 7;
-const TRAILER_BYTES: usize = (SECTIONS + 1) * size_of::<u32>();
+const SECTIONS: usize = 8;
 const ALIGNMENT: usize = 64;
 const WORD: usize = size_of::<u32>();
 
@@ -91,6 +96,8 @@ impl From<io::Error> for ImageError {
 /// What the header says.
 #[derive(Clone, Copy)]
 struct Header {
+    /// Sections of the file.
+    sections: usize,
     params: HnswParams,
     nodes: u32,
     /// Plus one; zero in an empty graph.
@@ -100,6 +107,8 @@ struct Header {
     /// Of the codes; zero without codes.
     dim: u32,
     codec_bytes: u64,
+    /// Of the calibration; zero without one.
+    points: u32,
 }
 
 /// Where a section lies.
@@ -111,8 +120,11 @@ struct Section {
 
 /// All sections in order, and the length of the whole.
 struct Layout {
+    /// Those that the file has not are empty.
     sections: [Section; SECTIONS],
     trailer: usize,
+    /// Of the trailer's sums, their own included.
+    trailer_bytes: usize,
 }
 
 impl Header {
@@ -130,7 +142,7 @@ impl Header {
             bytes.extend(number.to_le_bytes());
         }
         bytes.extend(self.codec_bytes.to_le_bytes());
-        bytes.extend([0; WORD]);
+        bytes.extend(self.points.to_le_bytes());
         bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
         bytes.try_into().expect("the fields fill the header")
     }
@@ -143,23 +155,25 @@ impl Header {
             return Err(ImageError::BadMagic);
         }
         let version = fields.u32();
-        if version != VERSION {
-            return Err(ImageError::UnsupportedVersion(version));
-        }
+        let sections = match version {
+            VERSION => SECTIONS,
+            WITHOUT_CALIBRATION => SECTIONS - 1,
+            _ => return Err(ImageError::UnsupportedVersion(version)),
+        };
         let (m, ef_construction) = (fields.u16(), fields.u16());
         let [metric, quantisation, zeros @ ..] = fields.take::<4>();
         let alpha = f32::from_bits(fields.u32());
         let seed = u64::from_le_bytes(fields.take());
         let [nodes, entry, blocks, dim] = [(); 4].map(|()| fields.u32());
         let codec_bytes = u64::from_le_bytes(fields.take());
-        let spare = fields.u32();
+        let points = fields.u32();
         let sum = fields.u32();
         let (Some(metric), Some(quantisation)) = (metric_of(metric), quantisation_of(quantisation))
         else {
             return Err(corrupt);
         };
         let sound = sum == crc32c::crc32c(body)
-            && (zeros, spare) == ([0; 2], 0)
+            && zeros == [0; 2]
             && M_RANGE.contains(&m)
             && EF_CONSTRUCTION_RANGE.contains(&ef_construction)
             && alpha >= 1.0
@@ -168,12 +182,14 @@ impl Header {
             && entry <= nodes
             && blocks >= 1
             && dim <= MAX_DIM
-            && codec_bytes <= MAX_CODEC_BYTES;
+            && codec_bytes <= MAX_CODEC_BYTES
+            && points as usize <= MAX_POINTS
+            && (points == 0 || sections == SECTIONS);
         if !sound {
             return Err(corrupt);
         }
         let params = HnswParams { m, ef_construction, metric, seed, alpha, quantisation };
-        Ok(Self { params, nodes, entry, blocks, dim, codec_bytes })
+        Ok(Self { sections, params, nodes, entry, blocks, dim, codec_bytes, points })
     }
 
     /// Bytes of one code.
@@ -192,6 +208,7 @@ impl Header {
             nodes * scale,
             self.codec_bytes as usize,
             nodes * self.code_bytes(),
+            calibration_bytes(self.points as usize),
         ];
         let mut offset = HEADER_FIELDS.next_multiple_of(ALIGNMENT);
         let sections = lengths.map(|len| {
@@ -199,14 +216,19 @@ impl Header {
             offset = (offset + len).next_multiple_of(ALIGNMENT);
             section
         });
-        Layout { sections, trailer: offset }
+        Layout { sections, trailer: offset, trailer_bytes: (self.sections + 1) * WORD }
     }
 }
 
 impl Layout {
     fn total(&self) -> usize {
-        self.trailer + TRAILER_BYTES
+        self.trailer + self.trailer_bytes
     }
+}
+
+/// Bytes of a calibration with so many points.
+fn calibration_bytes(points: usize) -> usize {
+    if points == 0 { 0 } else { (2 + 5 * points) * WORD }
 }
 
 /// More than any vector type allows.

@@ -3,9 +3,11 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use super::{ALIGNMENT, HEADER_FIELDS, Header, ImageError, SECTIONS, Section, TRAILER_BYTES, WORD};
+use super::{ALIGNMENT, HEADER_FIELDS, Header, ImageError, SECTIONS, Section, WORD};
+use crate::aim::{Calibration, Point};
+use crate::calibrate::WIDEST;
 use crate::codes::{Bq, CENTROIDS, Codec, Codes, Pq, Rabitq, Sq8};
-use crate::graph::{Counts, HnswGraph, Pools, level_of};
+use crate::graph::{Counts, HnswGraph, Pools, level_of, lock};
 use crate::memory::{Block, Memory};
 use crate::pool::Pool;
 use crate::{HnswParams, Quantisation};
@@ -42,6 +44,7 @@ impl HnswGraph {
         let twins = image.words(3).filter(|&word| word != 0).count() as u32;
         let codes =
             codec.map(|codec| Codes::new(codec, params.metric, dim as usize, pool(6, nodes)));
+        let calibration = image.calibration()?;
         let pools = Pools {
             base_links: pool(0, nodes)(2 * params.m as usize * WORD),
             upper_blocks: pool(1, nodes)(WORD),
@@ -49,7 +52,10 @@ impl HnswGraph {
             twins: pool(3, nodes)(WORD),
             scales: pool(4, nodes)(layout.sections[4].len / (nodes as usize).max(1)),
         };
-        Ok(Self::from_parts(params, pools, Counts { nodes, entry, blocks, twins }, codes, waiting))
+        let counts = Counts { nodes, entry, blocks, twins };
+        let graph = Self::from_parts(params, pools, counts, codes, waiting);
+        *lock(&graph.calibration) = calibration.map(Arc::new);
+        Ok(graph)
     }
 
     /// Opens a stored graph from a stream and reads no byte after it.
@@ -92,10 +98,11 @@ impl Image<'_> {
     }
 
     fn check_sums(&self, trailer: usize) -> Result<(), ImageError> {
-        let trailer = self.bytes[trailer..trailer + TRAILER_BYTES].as_chunks::<WORD>().0;
-        let (sums, own) = trailer.split_at(SECTIONS);
+        let stored = self.header.sections;
+        let trailer = self.bytes[trailer..].as_chunks::<WORD>().0;
+        let (sums, own) = trailer.split_at(stored);
         let sound = crc32c::crc32c(sums.as_flattened()) == u32::from_le_bytes(own[0])
-            && (0..SECTIONS)
+            && (0..stored)
                 .all(|at| crc32c::crc32c(self.section(at)) == u32::from_le_bytes(sums[at]));
         if sound { Ok(()) } else { Err(ImageError::Corrupt("checksum")) }
     }
@@ -219,6 +226,33 @@ impl Image<'_> {
                 let centroids = floats(bytes, dim * CENTROIDS).ok_or_else(corrupt)?;
                 Ok(Some(Codec::Pq(Pq::new(centroids.as_chunks().0.to_vec()))))
             }
+        }
+    }
+
+    /// What the graph was measured at.
+    fn calibration(&self) -> Result<Option<Calibration>, ImageError> {
+        let mut words = self.words(7);
+        let (Some(nodes), Some(reach)) = (words.next(), words.next()) else { return Ok(None) };
+        let reach = f32::from_bits(reach);
+        let words: Vec<u32> = words.collect();
+        let points = words.as_chunks::<5>().0.iter().map(|&[slack, ef, recall, error, work]| {
+            let [slack, recall, error, work] = [slack, recall, error, work].map(f32::from_bits);
+            Point { slack, ef, recall, error, work }
+        });
+        let points: Vec<Point> = points.collect();
+        let sound = |point: &Point| {
+            point.slack >= 0.0
+                && (1..=WIDEST as u32).contains(&point.ef)
+                && (0.0..=1.0).contains(&point.recall)
+                && (0.0..=1.0).contains(&point.error)
+                && point.work >= 0.0
+        };
+        // One of either kind at least: a search for a recall looks for both.
+        let kinds = [true, false].map(|kind| points.iter().any(|p| p.slack.is_finite() == kind));
+        if reach >= 0.0 && points.iter().all(sound) && kinds == [true; 2] {
+            Ok(Some(Calibration { nodes, reach, points }))
+        } else {
+            Err(ImageError::Corrupt("calibration"))
         }
     }
 

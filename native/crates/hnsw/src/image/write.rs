@@ -64,13 +64,16 @@ impl HnswGraph {
             let waiting = uncoded.into_iter().filter(|&node| node < high_water);
             waiting.flat_map(u32::to_le_bytes).collect()
         };
+        let calibration = self.calibration();
         let header = Header {
+            sections: SECTIONS,
             params: self.params,
             nodes: high_water,
             entry: self.entry_below(high_water, &raised).map_or(0, |node| node + 1),
             blocks,
             dim: codes.map_or(0, |codes| codes.dim as u32),
             codec_bytes: codec.len() as u64,
+            points: calibration.as_ref().map_or(0, |known| known.points.len() as u32),
         };
         let header_bytes = header.bytes();
         out.write_all(&header_bytes)?;
@@ -119,6 +122,18 @@ impl HnswGraph {
             for node in 0..high_water {
                 // A node that was left out has no code.
                 to.bytes(codes.pool.get_bytes(node).unwrap_or(&none))?;
+            }
+        }
+        to.end()?;
+        if let Some(known) = calibration {
+            to.word(known.nodes)?;
+            to.word(known.reach.to_bits())?;
+            for point in &known.points {
+                to.word(point.slack.to_bits())?;
+                to.word(point.ef)?;
+                to.word(point.recall.to_bits())?;
+                to.word(point.error.to_bits())?;
+                to.word(point.work.to_bits())?;
             }
         }
         to.end()?;

@@ -50,6 +50,8 @@ pub struct ImageVersion {
     nodes: u32,
     linked_again: u64,
     removals: u64,
+    /// Nodes of the graph when its recall was measured, zero before.
+    measured: u32,
 }
 
 pub struct HnswIndex {
@@ -78,6 +80,9 @@ pub struct HnswIndex {
     /// Until commits know of the index.
     building: Mutex<Option<Building>>,
 }
+
+/// One vid in so many taken out at once, and the recall is measured again.
+const MANY_REMOVED: u64 = 4;
 
 /// Vids linked between two looks at the list of those given again.
 const AGAIN_BATCH: usize = 256;
@@ -141,6 +146,11 @@ impl HnswIndex {
     /// The vectors in their form, which the caller has looked up.
     pub fn rows<V: InWords + ?Sized>(&self) -> FormRows<'_, V> {
         FormRows::new(&self.vectors, self.spec.dim as usize)
+    }
+
+    /// [`omen_hnsw::SearchRequest::rerank`] of the index's searches.
+    pub fn rerank(&self) -> usize {
+        usize::from(self.spec.rerank)
     }
 
     /// Runs a search with memory of the index's own.
@@ -213,9 +223,15 @@ impl HnswIndex {
         }
         let done = AtomicU64::new(0);
         self.removals.fetch_add(1, Ordering::AcqRel);
-        let removed = self.graph.remove(is_gone, &self.rows::<V>(), threads, &done, cancel).is_ok();
+        let rows = self.rows::<V>();
+        let removed = self.graph.remove(is_gone, &rows, threads, &done, cancel).is_ok();
         if removed {
             self.reclaimed.fetch_add(vids.len() as u64, Ordering::Relaxed);
+            let many = vids.len() as u64 * MANY_REMOVED >= u64::from(self.graph.len());
+            if many && self.graph.calibration().is_some() {
+                // Cancelled, the graph has the measurement it had.
+                let _ = self.graph.calibrate(&rows, self.rerank(), threads, cancel);
+            }
         }
         removed
     }
@@ -226,6 +242,7 @@ impl HnswIndex {
             nodes: self.graph.len().min(published),
             linked_again: self.linked_again.load(Ordering::Acquire),
             removals: self.removals.load(Ordering::Acquire),
+            measured: self.graph.calibration().map_or(0, |known| known.nodes),
         }
     }
 
@@ -236,7 +253,8 @@ impl HnswIndex {
         let again = now.linked_again - stored.linked_again;
         let linked = u64::from(now.nodes.saturating_sub(stored.nodes)) + again;
         let share = (u64::from(stored.nodes) / IMAGE_SHARE).clamp(IMAGE_LEAST, IMAGE_MOST);
-        now.removals != stored.removals || linked >= if all { 1 } else { share }
+        let is_measured_anew = all && now.measured != stored.measured;
+        now.removals != stored.removals || is_measured_anew || linked >= if all { 1 } else { share }
     }
 
     /// The file has this image.
@@ -246,7 +264,8 @@ impl HnswIndex {
 
     /// The graph is the one of the file.
     pub fn note_opened(&self) {
-        self.note_stored(ImageVersion { nodes: self.graph.len(), ..ImageVersion::default() });
+        let counted = ImageVersion { linked_again: 0, removals: 0, ..self.image_version() };
+        self.note_stored(ImageVersion { nodes: self.graph.len(), ..counted });
     }
 
     /// The graph's image, with the version it has. What may block: a removal under way.
@@ -286,7 +305,9 @@ impl HnswIndex {
         let end = self.vectors.published.load(Ordering::Acquire);
         let entries = self.vectors.entries.view();
         let is_dead = |vid| entries.dead(vid, oldest);
-        self.graph.build_batches(0..end, &self.rows::<V>(), is_dead, options)
+        let rows = self.rows::<V>();
+        self.graph.build_batches(0..end, &rows, is_dead, options)?;
+        self.measure(&rows, options.threads, options.cancel)
     }
 
     /// Links published vids on `threads` threads until none is left or `cancel` is set: the engine ends then. An empty graph
@@ -317,6 +338,22 @@ impl HnswIndex {
         let rows = self.rows::<V>();
         self.link_fresh(&rows, threads, oldest, progress, cancel);
         self.link_given_again(&rows, oldest, cancel);
+        let _shared = read(&self.changing);
+        // Cancelled, the graph has the measurement it had.
+        let _ = self.measure(&rows, threads, cancel);
+    }
+
+    /// Measures what recall searches have, where that is due. Nobody removes meanwhile.
+    fn measure<V: InWords + ?Sized>(
+        &self,
+        rows: &FormRows<'_, V>,
+        threads: usize,
+        cancel: &AtomicBool,
+    ) -> Result<(), Cancelled> {
+        if !self.graph.is_uncalibrated() {
+            return Ok(());
+        }
+        self.graph.calibrate(rows, self.rerank(), threads, cancel)
     }
 
     fn link_fresh<V: InWords + ?Sized>(

@@ -4,7 +4,8 @@
 //! cannot give `k` rows is followed by an exact scan. Only which of the near rows a graph finds is up to it.
 
 use omen_hnsw::{
-    AllNodes, F16, Hit, NodeFilter, SearchBudget, SearchRequest, SparseWords, VectorSource,
+    Aim, AllNodes, F16, Hit, NodeFilter, SearchBudget, SearchRequest, SparseWords, VectorSource,
+    Way,
 };
 
 use super::fill::cell_vector;
@@ -27,6 +28,9 @@ const INTERRUPT_DISTANCES: u64 = 16_384;
 /// A graph search with few accepted nodes visits about 1 / selectivity as many; beyond this it bridges instead.
 const MAX_SELECTIVITY_FACTOR: f64 = 8.0;
 
+/// Width of the beam where a recall is wanted and none was measured yet: the graph is small, or has just grown.
+const UNMEASURED_BEAM: usize = 400;
+
 /// One invisible vector in this many: of ten hits, one search in a hundred meets one and is done again.
 const UNSEEN_SHARE: u64 = 1000;
 
@@ -42,6 +46,8 @@ pub struct VectorQuery<'a> {
     pub mode: SearchMode,
     /// The graph's budget before the exact finish, 0 = none.
     pub max_distances: u64,
+    /// The mean recall wanted, of which the graph then makes its beam instead of `ef`; 0 = none.
+    pub recall: f32,
 }
 
 /// What came of a search among the rows of a range.
@@ -315,7 +321,8 @@ impl<V: InWords + ?Sized> Search<'_, V> {
         state: &State,
         query: &VectorQuery<'_>,
     ) -> Result<(Vec<(f64, u32)>, SearchStats)> {
-        let &VectorQuery { k, ef, mode, max_distances, .. } = query;
+        let &VectorQuery { k, mode, max_distances, .. } = query;
+        let aim = self.aim(query);
         let allowed = query.filter.map(|(_, count)| count);
         self.own_rows()?;
         // Before the length and the graph are looked at: what is linked meanwhile is then on the list.
@@ -325,7 +332,7 @@ impl<V: InWords + ?Sized> Search<'_, V> {
         let exact = match mode {
             SearchMode::Exact => true,
             SearchMode::Graph => false,
-            SearchMode::Auto => self.exact_is_cheaper(k, ef, allowed, linked),
+            SearchMode::Auto => self.exact_is_cheaper(k, aim.filtered.ef, allowed, linked),
         };
         if exact {
             self.stats.path = 2;
@@ -334,7 +341,7 @@ impl<V: InWords + ?Sized> Search<'_, V> {
             self.tail(transaction, linked)?;
             let before = self.found.clone();
             let budget = if max_distances == 0 { u64::MAX } else { max_distances };
-            if !self.graph(k, ef, linked, allowed, budget) {
+            if !self.graph(k, &aim, linked, allowed, budget) {
                 // The graph ran dry or out of budget: only looking at everything tells what it missed.
                 self.found = before;
                 let (private, command) = (self.private, self.command);
@@ -471,30 +478,47 @@ impl<V: InWords + ?Sized> Search<'_, V> {
         Ok(())
     }
 
+    /// How the graph is searched: by the beam that was said, or for the recall that is wanted.
+    fn aim(&self, query: &VectorQuery<'_>) -> Aim {
+        let &VectorQuery { k, ef, recall, .. } = query;
+        let fixed = |ef: usize| Aim { open: Way::fixed(ef), filtered: Way::fixed(ef) };
+        if recall <= 0.0 {
+            return fixed(ef);
+        }
+        let known = self.hnsw.graph.calibration();
+        known.map_or_else(|| fixed(ef.max(UNMEASURED_BEAM)), |known| known.aim(recall, k))
+    }
+
     /// Searches the graph; false when it gave fewer rows than there may be. `allowed`: rows the filter lets through.
     fn graph(
         &mut self,
         k: usize,
-        ef: usize,
+        aim: &Aim,
         linked: u32,
         allowed: Option<u64>,
         budget: u64,
     ) -> bool {
         let budget = SearchBudget { max_distance_computations: budget };
-        let rerank = usize::from(self.hnsw.spec.rerank);
+        let rerank = self.hnsw.rerank();
         let request =
-            SearchRequest { budget, matches: allowed, rerank, ..SearchRequest::new(k, ef) };
+            |way: Way| SearchRequest { budget, matches: allowed, rerank, ..way.request(k) };
         let in_tail = |vid: u32| vid >= linked || self.again.binary_search(&vid).is_ok();
         let accepts = |vid: u32| !in_tail(vid) && self.accept(vid).is_some();
         let mut stats = omen_hnsw::SearchStats::default();
         let mut hits: Vec<Hit> = Vec::new();
+        let mut way = aim.open;
         if self.filter.is_none() && self.sees_nearly_all() {
-            stats = self.search_graph(&request, &AllNodes, &mut hits);
+            stats = self.search_graph(&request(way), &AllNodes, &mut hits);
         }
         if hits.is_empty() || !hits.iter().all(|hit| accepts(hit.node)) {
             hits.clear();
-            stats = self.search_graph(&request, &accepts, &mut hits);
+            way = aim.filtered;
+            stats = self.search_graph(&request(way), &accepts, &mut hits);
         }
+        let stops = way.slack.is_finite();
+        self.stats.beam = if stops { stats.kept } else { way.ef as u64 };
+        self.stats.slack = if stops { f64::from(way.slack) } else { 0.0 };
+        self.stats.recall = f64::from(way.recall);
         self.stats.visited += stats.visited;
         self.stats.distances += stats.distances;
         let complete = hits.len() >= k && !stats.budget_exceeded;

@@ -502,7 +502,15 @@ pub fn btree(
 
 /// A search by graph for the `k` nearest with a beam as wide.
 pub fn closest(words: &[f32], k: usize) -> VectorQuery<'_> {
-    VectorQuery { words, k, ef: k, filter: None, mode: SearchMode::Graph, max_distances: 0 }
+    VectorQuery {
+        words,
+        k,
+        ef: k,
+        filter: None,
+        mode: SearchMode::Graph,
+        max_distances: 0,
+        recall: 0.0,
+    }
 }
 
 pub fn graph(form: Form, dim: u32, metric: Metric) -> IndexMethod {

@@ -2,6 +2,7 @@
 
 mod asynchronous;
 mod backup;
+mod calibration;
 mod common;
 mod crash;
 mod damage;
