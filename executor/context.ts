@@ -22,6 +22,9 @@ export const SLICE_MS = 4;
 /** Interrupts are looked for this often at most. */
 const LOOK_MS = 1;
 
+const timer = performance;
+const milliseconds = (): number => timer.now();
+
 /** Rows per batch unless a test asks for another size: the engine's chunk. */
 export const DEFAULT_BATCH_ROWS = 4096;
 
@@ -144,7 +147,7 @@ export class ExecutionContext {
     this.instrument = options.instrument;
     this.buffers = options.buffers ?? new BufferPool();
     this.batchRows = options.batchRows ?? DEFAULT_BATCH_ROWS;
-    this.clock = options.clock ?? (() => performance.now());
+    this.clock = options.clock ?? milliseconds;
     this.checkInterrupt = options.checkInterrupt;
     this.constraints = options.constraints;
     this.buildOperator = buildOperator;

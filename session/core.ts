@@ -77,6 +77,7 @@ export class SessionCore {
   /** The settings in force as types, planner and executor read them. */
   readonly view: SettingsView;
   readonly #sessionFunctions: SessionFunctionsOf;
+  readonly #wait = (token: number): Promise<void> => this.#waitInStatement(token);
   #transactionId: { readonly transaction: number; readonly id: number } | undefined;
 
   /** `onHeard`: notifications wait to be told. */
@@ -104,6 +105,7 @@ export class SessionCore {
     this.transactions = new TransactionControl({
       session: this.engineSession,
       settings: this.settings,
+      view: this.view,
       ownCatalog: this.ownCatalog,
       constraints: this.constraints,
       catalog: () => database.snapshot(identity.databaseOid),
@@ -242,7 +244,7 @@ export class SessionCore {
     const attempt = (): number => engine.lockRelation(oid, mode, LockPolicy.wait);
     const answer = token ?? attempt();
     if (answer === 0) heldLocks.add(key);
-    else return this.waitForLock(attempt, answer).then(() => void heldLocks.add(key));
+    else return this.waitForLock(attempt, answer).then(() => heldLocks.add(key));
   }
 
   // Execution
@@ -267,7 +269,7 @@ export class SessionCore {
     return {
       transaction: this.transactions.engine(),
       engine: this.database.engine,
-      wait: (token) => this.#waitInStatement(token),
+      wait: this.#wait,
       parameters,
       functionContext: this.functions,
       catalog: this.catalog(),
@@ -312,8 +314,8 @@ export class SessionCore {
   }
 
   #beforeCommit(): MaybePromise<void> {
-    const holdable = this.portals.size === 0 ? NO_PORTALS : this.portals.values().filter(isHoldable);
-    const temporary = this.temporarySchema === undefined ? [] : tablesOnCommit(this);
+    const holdable = this.portals.hasNamed ? this.portals.values().filter(isHoldable) : NO_PORTALS;
+    const temporary = this.temporarySchema === undefined ? NO_TABLES : tablesOnCommit(this);
     if (this.constraints.hasWaiting || holdable.length > 0 || temporary.length > 0)
       return this.#settle(holdable, temporary);
   }
@@ -341,6 +343,8 @@ export class SessionCore {
   }
 
   #closePortals(committed: boolean): void {
+    this.portals.closeUnnamed();
+    if (!this.portals.hasNamed) return;
     for (const [name, portal] of this.portals) {
       // Only what WITH HOLD kept at an earlier (or this) commit outlives a transaction.
       const isFromBefore = committed || portal.transaction !== this.transactions.identity;
@@ -358,6 +362,7 @@ export class SessionCore {
 }
 
 const NO_PORTALS: readonly Portal[] = [];
+const NO_TABLES: readonly TableEntry[] = [];
 
 function isHoldable(portal: Portal): boolean {
   return portal.isHoldable;

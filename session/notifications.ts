@@ -148,9 +148,12 @@ export class SessionNotifications {
     if (said.length > 0) this.#hub.publish(said);
   }
 
+  get hasHeard(): boolean {
+    return this.#heard.length > 0;
+  }
+
   /** What was heard and not yet told, in order. */
   take(): readonly Notification[] {
-    if (this.#heard.length === 0) return [];
     const heard = this.#heard;
     this.#heard = [];
     return heard;

@@ -10,6 +10,16 @@ export class PortalTable implements Iterable<readonly [string, Portal]> {
     return this.#named.size + (this.#unnamed === undefined ? 0 : 1);
   }
 
+  get hasNamed(): boolean {
+    return this.#named.size > 0;
+  }
+
+  /** It never outlives its transaction: DECLARE ... WITH HOLD wants a name. */
+  closeUnnamed(): void {
+    this.#unnamed?.close();
+    this.#unnamed = undefined;
+  }
+
   get(name: string): Portal | undefined {
     return name === "" ? this.#unnamed : this.#named.get(name);
   }

@@ -195,7 +195,7 @@ export class Session implements WireSession {
     const prepared = requirePrepared(core, statement);
     if (!prepared.runsInFailed) core.transactions.refuseInFailed();
     checkCounts(prepared, values.length, resultFormats, statement);
-    core.transactions.ensure(nowMicroseconds());
+    if (!core.transactions.isActive) core.transactions.ensure(nowMicroseconds());
     const parameters = this.#readParameters(portal, prepared, parameterFormats, values);
     if (portal !== "" && core.portals.has(portal)) {
       throw new SqlError(SqlState.duplicateCursor, `cursor "${portal}" already exists`);
@@ -368,9 +368,11 @@ export class Session implements WireSession {
   }
 
   #reportSettings(): void {
-    for (const [name, value] of this.#core.settings.changes()) {
-      this.#core.client.parameterStatus(name, value);
-      if (name === "application_name") this.#core.activity.applicationName = value;
+    if (this.#core.settings.mayHaveChanges) {
+      for (const [name, value] of this.#core.settings.changes()) {
+        this.#core.client.parameterStatus(name, value);
+        if (name === "application_name") this.#core.activity.applicationName = value;
+      }
     }
     this.#tellNotifications();
   }
@@ -383,7 +385,7 @@ export class Session implements WireSession {
   /** A client hears between transactions only. */
   #tellNotifications(): void {
     const { transactions, notifications, client } = this.#core;
-    if (transactions.isActive || this.#isClosed) return;
+    if (transactions.isActive || this.#isClosed || !notifications.hasHeard) return;
     for (const { processId, channel, payload } of notifications.take()) {
       client.notification(processId, channel, payload);
     }

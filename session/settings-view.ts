@@ -14,6 +14,7 @@ interface Views {
   readonly execution: ExecutionSettings;
   readonly planKey: string;
   readonly statementTimeoutMs: number;
+  readonly commitsAsynchronously: boolean;
 }
 
 /** Settings that shape how a literal in a statement is read when it is planned. */
@@ -57,6 +58,11 @@ export class SettingsView {
     return this.#current().statementTimeoutMs;
   }
 
+  /** synchronous_commit is off: a commit need not wait for the disk. */
+  get commitsAsynchronously(): boolean {
+    return this.#current().commitsAsynchronously;
+  }
+
   get execution(): ExecutionSettings {
     return this.#current().execution;
   }
@@ -70,6 +76,7 @@ export class SettingsView {
         planner,
         execution: this.#execution(),
         statementTimeoutMs: this.#settings.number("statement_timeout"),
+        commitsAsynchronously: this.#settings.get("synchronous_commit") === "off",
         planKey: JSON.stringify([planner, ...LITERAL_SETTINGS.map((name) => this.#settings.get(name))]),
       };
     }

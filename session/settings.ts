@@ -157,6 +157,11 @@ export class Settings {
 
   #reportedVersion = 0;
 
+  /** Something was set since the client was told. */
+  get mayHaveChanges(): boolean {
+    return this.#reportedVersion !== this.version;
+  }
+
   /** Reported settings whose value is no longer what the client was told. */
   *changes(): Iterable<readonly [string, string]> {
     if (this.#reported === undefined || this.#reportedVersion === this.version) return;

@@ -17,8 +17,10 @@ import {
   StatementStart,
 } from "../native/engine.ts";
 import type { ConstraintMark, SessionConstraints } from "./constraints.ts";
+import { HeldLocks } from "./held-locks.ts";
 import type { OwnCatalog } from "./own-catalog.ts";
 import type { Settings } from "./settings.ts";
+import type { SettingsView } from "./settings-view.ts";
 
 /** READ UNCOMMITTED runs as READ COMMITTED, and shows its own name. */
 export type IsolationLevel = Isolation | "read uncommitted";
@@ -44,6 +46,7 @@ interface Savepoint {
 export interface TransactionHost {
   readonly session: EngineSession;
   readonly settings: Settings;
+  readonly view: Pick<SettingsView, "commitsAsynchronously">;
   readonly ownCatalog: OwnCatalog;
   readonly constraints: Pick<SessionConstraints, "mark" | "rollbackTo">;
   /** The committed catalogue as last read. */
@@ -90,7 +93,7 @@ export class TransactionControl {
   #modes: TransactionModes | undefined;
   #savepoints: Savepoint[] = [];
   /** Table locks held, by lockKey: asking the engine again for what is held is a wasted call. */
-  readonly heldLocks = new Set<number>();
+  readonly heldLocks = new HeldLocks();
   /** What start() says to the engine. */
   readonly #frame = new Float64Array(StatementStart.firstLock + 2 * MAX_START_LOCKS);
   #catalogAtSnapshot: CatalogSnapshot | undefined;
@@ -385,7 +388,7 @@ export class TransactionControl {
     // From here on the handle is dead whatever happens: a commit that fails has rolled back.
     this.#engine = undefined;
     if (engine === undefined) return;
-    const token = engine.commit(this.#host.settings.get("synchronous_commit") === "off");
+    const token = engine.commit(this.#host.view.commitsAsynchronously);
     if (token === 0) {
       this.#ended = engine;
       return;
@@ -446,7 +449,7 @@ export class TransactionControl {
     this.#modes = undefined;
     this.#catalogAtSnapshot = undefined;
     this.#hasBegun = false;
-    this.#savepoints = [];
+    if (this.#savepoints.length > 0) this.#savepoints = [];
     this.heldLocks.clear();
   }
 

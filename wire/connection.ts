@@ -384,7 +384,7 @@ export class Connection implements StreamListener {
   #execute(session: WireSession): void | Promise<void> {
     this.#receiver.announcesRows = false;
     try {
-      const portal = this.#message.cstring();
+      const portal = this.#message.name();
       const maxRows = this.#message.int32();
       this.#message.finish();
       const executing = session.execute(portal, maxRows, this.#receiver);
@@ -437,7 +437,7 @@ export class Connection implements StreamListener {
 
   #describe(session: WireSession): void {
     const kind = this.#message.byte();
-    const name = this.#message.cstring();
+    const name = this.#message.name();
     this.#message.finish();
     const { writer } = this.#outlet;
     if (kind === STATEMENT) {
@@ -454,7 +454,7 @@ export class Connection implements StreamListener {
 
   #close(session: WireSession): void {
     const kind = this.#message.byte();
-    const name = this.#message.cstring();
+    const name = this.#message.name();
     this.#message.finish();
     if (kind === STATEMENT) session.closeStatement(name);
     else if (kind === PORTAL) session.closePortal(name);

@@ -38,6 +38,28 @@ export function parseInt8(text: string): number | bigint {
   return exact;
 }
 
+const MINUS = 0x2d;
+const ZERO = 0x30;
+/** Digits whose value is exact as a number whatever they are. */
+const MAX_PLAIN_DIGITS = 15;
+
+/** An integer within [min, max] from its digits and perhaps a minus; undefined = another text, for the parser to read or refuse. */
+function plainInteger(bytes: Uint8Array, min: number, max: number): number | undefined {
+  const isNegative = bytes[0] === MINUS;
+  const first = isNegative ? 1 : 0;
+  const { length } = bytes;
+  if (length === first || length - first > MAX_PLAIN_DIGITS) return undefined;
+  let value = 0;
+  for (let i = first; i < length; i++) {
+    const digit = (bytes[i] as number) - ZERO;
+    if (digit < 0 || digit > 9) return undefined;
+    value = value * 10 + digit;
+  }
+  // Not by negation: -0 is no integer of SQL's.
+  if (isNegative) value = 0 - value;
+  return value < min || value > max ? undefined : value;
+}
+
 export const int2Codec: TypeCodec = {
   oid: Oid.int2,
   name: "int2",
@@ -45,6 +67,7 @@ export const int2Codec: TypeCodec = {
   storageKind: "i32",
   keyKind: "int",
   parse: (text) => parseInteger(text, "smallint", -32768, 32767),
+  parsePlain: (bytes) => plainInteger(bytes, -32768, 32767),
   format: String,
   receive: (bytes) => fixedView(bytes, 2).getInt16(0),
   send: int2Bytes,
@@ -61,6 +84,7 @@ export const int4Codec: TypeCodec = {
   storageKind: "i32",
   keyKind: "int",
   parse: (text) => parseInteger(text, "integer", -2147483648, 2147483647),
+  parsePlain: (bytes) => plainInteger(bytes, -2147483648, 2147483647),
   format: String,
   receive: int32FromBytes,
   send: int32Bytes,
@@ -77,6 +101,7 @@ export const int8Codec: TypeCodec = {
   storageKind: "i64",
   keyKind: "int",
   parse: parseInt8,
+  parsePlain: (bytes) => plainInteger(bytes, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
   format: String,
   receive: int64FromBytes,
   send: int64Bytes,

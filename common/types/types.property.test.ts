@@ -1,6 +1,6 @@
 // Round trips and orders that must hold for every value: text, binary and storage forms, storage bytes in the type's order.
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import { SqlArray } from "./array.ts";
 import { civilFromDays, daysFromCivil, joinTimestamp, splitTimestamp } from "./calendar.ts";
 import { parseBits } from "./bit.ts";
@@ -173,4 +173,36 @@ describe("calendar", () => {
       }),
     );
   });
+});
+
+test("integers are read from their bytes as from their text", () => {
+  const digits = fc.stringMatching(/^-?[0-9]{0,17}$/);
+  const odd = fc.constantFrom(
+    "",
+    "-",
+    "+1",
+    " 1",
+    "1 ",
+    "-0",
+    "00012",
+    "1e3",
+    "0x1",
+    "1.0",
+    "\u0661",
+    "--1",
+    "1-",
+  );
+  const edges = [15, 16, 31, 32, 53, 63, 64].flatMap((bits) =>
+    [-1n, 0n, 1n].map((d) => 2n ** BigInt(bits) + d),
+  );
+  const edge = fc.constantFrom(...edges.flatMap((value) => [String(value), String(-value)]));
+  const types = fc.constantFrom(Oid.int2, Oid.int4, Oid.int8, Oid.xid8);
+  fc.assert(
+    fc.property(types, fc.oneof(digits, odd, edge), (oid, text) => {
+      const codec = codecOf(oid);
+      const plain = codec.parsePlain?.(Buffer.from(text));
+      if (plain !== undefined) expect(plain).toBe(codec.parse(text, -1, context));
+      else if (/^-?[0-9]{1,9}$/.test(text) && oid === Oid.int8) expect.fail(`${text} is plain`);
+    }),
+  );
 });

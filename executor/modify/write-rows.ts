@@ -73,7 +73,6 @@ function writeRows(
   write: (at: number, count: number, status: Int32Array) => number,
 ): MaybePromise<Conflict | undefined> {
   if (from >= to) return undefined;
-  STATUS.fill(0);
   const row = from + write(from, to - from, STATUS);
   if (row >= to) return undefined;
   const reason = STATUS[WriteStatus.reason];
@@ -110,7 +109,6 @@ export function lockRows(
 ): MaybePromise<Uint8Array> {
   const { transaction } = context;
   const lockFrom = (from: number): MaybePromise<Uint8Array> => {
-    STATUS.fill(0);
     const count = rids.length - from;
     let done: number;
     try {

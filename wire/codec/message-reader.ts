@@ -7,6 +7,25 @@ import { invalidUtf8 } from "../../session/text-parameter.ts";
 
 const EMPTY = Buffer.alloc(0);
 
+/**
+ * Names of statements and portals as they were last read, by a hash of their bytes: the same few come with every message, and
+ * to make a string of bytes anew, and hash it for a look-up, costs more than to compare it. ASCII only.
+ */
+const NAMES: (string | undefined)[] = Array.from({ length: 256 }, () => undefined);
+const MAX_NAME_BYTES = 63;
+
+function nextHash(hash: number, byte: number): number {
+  return (hash * 31 + byte) & 0xff;
+}
+
+/** `text` is ASCII: one byte for each character. */
+function remember(text: string): void {
+  if (text.length > MAX_NAME_BYTES) return;
+  let hash = 0;
+  for (let i = 0; i < text.length; i++) hash = nextHash(hash, text.charCodeAt(i));
+  NAMES[hash] = text;
+}
+
 export class MessageReader {
   #buffer: Buffer = EMPTY;
   #position = 0;
@@ -72,11 +91,6 @@ export class MessageReader {
 
   /** A zero-terminated string in UTF-8; 22021 when it is not UTF-8. */
   cstring(): string {
-    // The unnamed statement and portal.
-    if (this.#position < this.#end && this.#buffer[this.#position] === 0) {
-      this.#position += 1;
-      return "";
-    }
     const terminator = this.#buffer.indexOf(0, this.#position);
     if (terminator < 0 || terminator >= this.#end) {
       throw new SqlError(SqlState.protocolViolation, "invalid string in message");
@@ -84,6 +98,41 @@ export class MessageReader {
     const text = decodeChecked(this.#buffer, this.#position, terminator);
     this.#position = terminator + 1;
     return text;
+  }
+
+  /** As cstring(), for the name of a statement or a portal. */
+  name(): string {
+    const known = this.#knownName();
+    if (known !== undefined) return known;
+    const start = this.#position;
+    const text = this.cstring();
+    if (text.length === this.#position - start - 1) remember(text);
+    return text;
+  }
+
+  /** The name here, if it was read before. */
+  #knownName(): string | undefined {
+    const buffer = this.#buffer;
+    const start = this.#position;
+    if (start < this.#end && buffer[start] === 0) {
+      // The unnamed statement and portal.
+      this.#position += 1;
+      return "";
+    }
+    const limit = Math.min(this.#end, start + MAX_NAME_BYTES + 1);
+    let hash = 0;
+    let at = start;
+    for (; at < limit; at++) {
+      const byte = buffer[at] as number;
+      if (byte === 0) break;
+      hash = nextHash(hash, byte);
+    }
+    if (at === limit) return undefined;
+    const name = NAMES[hash];
+    if (name === undefined || name.length !== at - start) return undefined;
+    for (let i = 0; i < name.length; i++) if (name.charCodeAt(i) !== buffer[start + i]) return undefined;
+    this.#position = at + 1;
+    return name;
   }
 
   /** True when the last byte of the message is 0. */

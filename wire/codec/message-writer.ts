@@ -11,6 +11,8 @@ const INITIAL_BYTES = 4096;
 const MAX_KEPT_BYTES = 64 * 1024;
 /** A message is at most what its 32-bit length and PostgreSQL's string buffers allow: 1 GB. */
 const MAX_BUFFER_BYTES = 0x3fff_ffff;
+/** For short values a loop beats the call that a subarray and a set cost. */
+const MAX_BY_HAND = 32;
 const MINUS = 0x2d;
 const ZERO = 0x30;
 
@@ -58,8 +60,12 @@ export class MessageWriter {
   /** Bytes prepared beforehand: constant replies. */
   raw(bytes: Uint8Array): void {
     this.#reserve(bytes.length);
-    this.#buffer.set(bytes, this.#length);
-    this.#length += bytes.length;
+    if (bytes.length <= MAX_BY_HAND) {
+      for (let i = 0; i < bytes.length; i++) this.#buffer[this.#length++] = bytes[i] as number;
+    } else {
+      this.#buffer.set(bytes, this.#length);
+      this.#length += bytes.length;
+    }
   }
 
   byte(value: number): void {
@@ -99,8 +105,7 @@ export class MessageWriter {
     const count = end - start;
     this.#reserve(4 + count);
     this.#length = this.#buffer.writeInt32BE(count, this.#length);
-    // For short values a loop beats the call that a subarray and a set cost.
-    if (count <= 32) {
+    if (count <= MAX_BY_HAND) {
       for (let i = start; i < end; i++) this.#buffer[this.#length++] = bytes[i] as number;
     } else {
       this.#buffer.set(bytes.subarray(start, end), this.#length);

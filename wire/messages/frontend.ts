@@ -56,7 +56,7 @@ export interface ParseMessage {
 }
 
 export function readParse(reader: MessageReader): ParseMessage {
-  const name = reader.cstring();
+  const name = reader.name();
   const sql = reader.cstring();
   const count = reader.uint16();
   const parameterTypes: number[] = [];
@@ -75,8 +75,8 @@ export interface BindMessage {
 }
 
 export function readBind(reader: MessageReader): BindMessage {
-  const portal = reader.cstring();
-  const statement = reader.cstring();
+  const portal = reader.name();
+  const statement = reader.name();
   const parameterFormats = readFormats(reader);
   const count = reader.uint16();
   if (parameterFormats.length > 1 && parameterFormats.length !== count) {
