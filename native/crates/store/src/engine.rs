@@ -145,8 +145,8 @@ pub struct Engine {
     secrets: std::hash::RandomState,
     /// Vectors of temporary tables and of databases in memory.
     memory: Arc<MemoryDisk>,
-    /// Commits that wait for a graph to catch up.
-    parked: Mutex<Vec<CommitRequest>>,
+    /// Commits that wait for a graph to catch up, or for a round.
+    pub(crate) parked: Mutex<Vec<CommitRequest>>,
     pub(crate) closing: AtomicBool,
     /// This engine, for background work that a borrowed call sets off.
     me: OnceLock<Weak<Engine>>,
@@ -548,9 +548,9 @@ impl Engine {
         self.durable.as_ref().and_then(Durable::failure)
     }
 
-    /// Whether the calling thread does the commit itself: without a log, and with no graph too far behind.
+    /// Whether the calling thread does the commit itself: without a log, and with nothing to wait for.
     pub(crate) fn commits_inline(&self, request: &CommitRequest) -> bool {
-        self.durable.is_none() && !Self::must_park(request)
+        self.durable.is_none() && !self.must_park(request)
     }
 
     /// Commits in the calling thread. The result is also where `commit_result` looks for it.
@@ -576,7 +576,7 @@ impl Engine {
     /// else commits now, and leaves the result in its outcome; else gives it back.
     pub(crate) fn commit_alone(self: &Arc<Self>, request: CommitRequest) -> Option<CommitRequest> {
         match &self.durable {
-            Some(durable) if request.channel.is_lone() && !Self::must_park(&request) => {
+            Some(durable) if request.channel.is_lone() && !self.must_park(&request) => {
                 durable.commit_alone(self, request)
             }
             _ => Some(request),
@@ -584,10 +584,13 @@ impl Engine {
     }
 
     /// Hands a commit over; its token is delivered when it is done.
-    pub(crate) fn submit_commit(self: &Arc<Self>, request: CommitRequest) {
-        if Self::must_park(&request) {
+    pub(crate) fn submit_commit(self: &Arc<Self>, mut request: CommitRequest) {
+        if request.round.is_none() {
+            request.round = self.round_to_wait_for(&request);
+        }
+        if self.must_park(&request) {
             lock(&self.parked).push(request);
-            // The graph may have caught up in between.
+            // The graph may have caught up in between, the round be over.
             self.unpark();
             return;
         }
@@ -631,11 +634,19 @@ impl Engine {
             }
             self.schedule_collection(table);
             self.schedule_removal(table);
+            self.schedule_rounds(table);
             self.schedule_compaction(table);
         }
     }
 
-    fn must_park(request: &CommitRequest) -> bool {
+    fn must_park(&self, request: &CommitRequest) -> bool {
+        let waits = match &request.round {
+            Some(round) => round.is_under_way(),
+            None => self.round_to_wait_for(request).is_some(),
+        };
+        if waits {
+            return true;
+        }
         let far_behind = |index: &Arc<Index>| {
             index.hnsw().is_some_and(|h| h.tail() > MAX_TAIL && h.linking.is_set())
         };
@@ -645,10 +656,10 @@ impl Engine {
         })
     }
 
-    fn unpark(self: &Arc<Self>) {
+    pub(crate) fn unpark(self: &Arc<Self>) {
         let parked = std::mem::take(&mut *lock(&self.parked));
         for request in parked {
-            if Self::must_park(&request) {
+            if self.must_park(&request) {
                 lock(&self.parked).push(request);
             } else {
                 self.submit_commit(request);
@@ -682,7 +693,8 @@ impl Engine {
     pub fn checkpoint(self: &Arc<Self>, channel: &Arc<Channel>) -> Pending {
         let Some(durable) = &self.durable else { return Pending::Done };
         let token = next_token(&self.next_token);
-        durable.request_checkpoint(Some((Arc::clone(channel), token)));
+        let channel = Arc::clone(channel);
+        durable.request_checkpoint(Some(Box::new(move || channel.deliver(&[token]))));
         Pending::Wait(token)
     }
 

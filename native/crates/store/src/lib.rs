@@ -44,6 +44,7 @@ mod lock;
 #[cfg(all(test, feature = "model"))]
 mod model;
 mod pool;
+mod reclaim;
 mod removal;
 mod sequence;
 mod serializable;

@@ -22,8 +22,8 @@ const VACUUM_SHARE: u32 = 10;
 
 impl Engine {
     /// Takes the vectors that nobody can see out of the graphs of a table, now and in this thread, which must not be one
-    /// that serves sessions: seconds for a graph of 100,000. Returns how many went. What is being built, or removed by
-    /// another thread, is left to the next call.
+    /// that serves sessions: seconds for a graph of 100,000. Returns how many went. What is being built is
+    /// left to the next call.
     pub fn remove_dead_vectors(&self, relation_id: u32) -> Result<usize> {
         Ok(self.remove_dead_of(&*self.table(relation_id)?, self.pool.size))
     }
@@ -47,7 +47,13 @@ impl Engine {
         }
     }
 
-    fn remove_dead(&self, table: &Table, column: &Arc<VectorColumn>, threads: usize) -> usize {
+    pub(crate) fn remove_dead(
+        &self,
+        table: &Table,
+        column: &Arc<VectorColumn>,
+        threads: usize,
+    ) -> usize {
+        let _turn = lock(&column.removal);
         let mut graphs: Vec<Arc<Index>> = Vec::new();
         let limit = || {
             let over = |index: &&Arc<Index>| index.hnsw().is_some_and(|hnsw| hnsw.is_over(column));

@@ -26,6 +26,7 @@ use omen_text::AnalyzedDocument;
 use crate::engine::Engine;
 use crate::index::Index;
 use crate::key::Entry;
+use crate::reclaim::AwaitedRound;
 use crate::session::{Channel, Session};
 use crate::sync::lock;
 use crate::table::buffer::Buffer;
@@ -52,6 +53,8 @@ pub struct CommitRequest {
     pub tables: Vec<TableChange>,
     pub definitions: Vec<Definition>,
     pub catalog: Vec<(String, CatalogWrite)>,
+    /// The one round it waits for, or has waited for (`reclaim`).
+    pub round: Option<AwaitedRound>,
 }
 
 /// The rows a transaction changed in one table.

@@ -3,7 +3,7 @@
 //! Vectors that came through the log's way lie in memory and are written to the slots of their vids, those of dead vectors
 //! first. Vectors of a large write lie in segments already (`transaction::stream`): the column adopts these, and their vids
 //! are those of the segments. A segment that is not full is adopted only where it leaves no gap in front of it; otherwise
-//! its vectors go the other way.
+//! its vectors go the other way, as they do where dead vectors have left room for all of them.
 
 use std::sync::Arc;
 
@@ -15,6 +15,9 @@ use crate::error::Result;
 use crate::table::vectors::VectorColumn;
 use crate::transaction::{PrivateVectors, VectorStream};
 use crate::value::PRIVATE_VECTOR;
+
+/// Of a load that goes to the slots of dead vectors: other commits wait while it is copied there and synced.
+const MAX_COPIED_BYTES: u64 = 256 << 20;
 
 /// Owner of a vid that no row of the commit has; never a row id.
 pub const NOBODY: u32 = u32::MAX;
@@ -73,10 +76,16 @@ impl TableChange {
             let column = vectors_of(position).expect("a vector column has segments");
             let mut places = places(&mut self.chunks, position);
             let mut load = own.stream.take().map(VectorStream::into_load);
-            // Vectors of the load that keep their segments.
-            let kept = load
-                .as_ref()
-                .map_or(0, |load| if column.is_aligned() { load.len() } else { load.whole() });
+            // Vectors of the load that keep their segments. None where dead vectors have left room for all: updates of every
+            // row would take fresh segments for ever.
+            let bytes = places.len() as u64 * column.vector_bytes();
+            let goes_again =
+                bytes <= MAX_COPIED_BYTES && column.numbers.has_free(places.len().max(1));
+            let kept = load.as_ref().map_or(0, |load| match column.is_aligned() {
+                _ if goes_again => 0,
+                true => load.len(),
+                false => load.whole(),
+            });
             let adopted: Vec<Place> = places.extract_if(.., |place| place.number < kept).collect();
             self.number_others(position, &column, own, load.as_ref(), &places);
             if let Some(load) = load.as_mut().filter(|_| !adopted.is_empty()) {

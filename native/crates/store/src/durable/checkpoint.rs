@@ -14,11 +14,10 @@ use omen_disk::{DiskErrorKind, KvBatch, VectorSegments};
 
 use super::apply::{Applier, KEY_CHECKPOINT, KEY_OBJECT_IDS, encode_sequence, key};
 use super::capture::{Captured, Moment, capture};
-use super::{Durable, Work};
+use super::{Durable, Waiter, Work};
 use crate::engine::{Engine, vector_name};
 use crate::error::{Result, sqlstate};
 use crate::pool::AbortOnPanic;
-use crate::session::Channel;
 use crate::snapshot::Snapshot;
 use crate::sync::lock;
 use crate::table::chunk_file;
@@ -108,12 +107,7 @@ impl Durable {
         state
     }
 
-    fn checkpoint_for(
-        &self,
-        engine: &Engine,
-        state: &mut Checkpointer,
-        waiter: Option<(Arc<Channel>, u32)>,
-    ) {
+    fn checkpoint_for(&self, engine: &Engine, state: &mut Checkpointer, waiter: Option<Waiter>) {
         self.checkpoint_queued.clear();
         if self.failure().is_none()
             && let Err(error) = self.checkpoint(engine, state, false)
@@ -123,8 +117,8 @@ impl Durable {
         }
         *lock(&self.checkpointing) = false;
         self.checkpointed.notify_all();
-        if let Some((channel, token)) = waiter {
-            channel.deliver(&[token]);
+        if let Some(ended) = waiter {
+            ended();
         }
     }
 

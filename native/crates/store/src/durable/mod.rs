@@ -83,13 +83,16 @@ impl Limits {
     }
 }
 
+/// Called when a checkpoint has ended, well or not.
+pub(crate) type Waiter = Box<dyn FnOnce() + Send>;
+
 pub(crate) enum Work {
     /// Definitions of a commit, for the KV.
     Apply {
         commit: u64,
         redo: Vec<u8>,
     },
-    Checkpoint(Option<(Arc<Channel>, u32)>),
+    Checkpoint(Option<Waiter>),
     Backup(OpenTarget, backup::Request),
     Stop,
 }
@@ -325,7 +328,7 @@ impl Durable {
         lock(&self.failure).get_or_insert_with(|| error.clone());
     }
 
-    pub fn request_checkpoint(&self, waiter: Option<(Arc<Channel>, u32)>) {
+    pub fn request_checkpoint(&self, waiter: Option<Waiter>) {
         self.send(Work::Checkpoint(waiter));
     }
 

@@ -194,6 +194,11 @@ impl HnswIndex {
         self.link_again(live.filter(|vid| !has(vid)).collect::<Vec<_>>());
     }
 
+    /// Waits for the links that are being made, but for those of numbers given again.
+    pub fn await_links(&self) {
+        drop(write(&self.changing));
+    }
+
     /// Takes dead vids, all below the graph's length, out of the graph. False when cancelled; then all are still in it.
     pub fn remove(&self, vids: &[u32], threads: usize, cancel: &AtomicBool) -> bool {
         match self.spec.form {

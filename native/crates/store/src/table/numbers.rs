@@ -15,6 +15,10 @@
 //! again: the build could have passed a vector it must find, or hold one that is gone.
 //!
 //! A number lost on the way (its commit failed after numbering, a crash) is found again when the table is loaded.
+//!
+//! Rounds take all that nobody sees from `dead` to `free`: one begins when as many wait as are in use (`reclaim`). While
+//! one is under way a commit may have to wait for its end (`round_to_wait_for`), or commits that are faster than rounds
+//! would take fresh numbers, and with them room, without end.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -25,6 +29,11 @@ use crate::sync::lock;
 /// Dead vectors that are worth a pass over the graphs: this many, and this share of all.
 const WORTHWHILE: usize = 1024;
 const WORTHWHILE_SHARE: usize = 5;
+/// Numbers that wait for a round, for each one in use, from which on commits wait too. Updating every row of a table once
+/// takes two numbers a row, so it is short of twice that with an update of every row still to come.
+const WAITING_MOST: usize = 2;
+/// Fresh numbers that commits may take during a round all the same: one in so many of those in use.
+const FRESH_SHARE: usize = 32;
 
 #[derive(Default)]
 pub struct Numbers(Mutex<Stages>);
@@ -39,14 +48,28 @@ struct Stages {
     free: Vec<u32>,
     /// Graphs being built over the column.
     building: u32,
-    /// Dead vectors are being taken out of graphs.
-    removing: bool,
+    /// Dead vectors that are being taken out of graphs.
+    removing: usize,
+    /// Rounds begun.
+    rounds: u64,
+    /// The last one of them is under way.
+    in_round: bool,
+    /// Fresh numbers given since it began.
+    fresh: usize,
 }
 
 impl Stages {
     fn add_free(&mut self, numbers: Vec<u32>) {
         self.free.extend(numbers);
         self.free.sort_unstable_by(|a, b| b.cmp(a));
+    }
+
+    /// How many numbers a round would make free, and how many are in use of `numbered`: what a snapshot from before
+    /// `oldest` sees is.
+    fn waiting(&self, oldest: u64, numbered: u32) -> (usize, usize) {
+        let unseen = self.dead.partition_point(|&(commit, _)| commit <= oldest);
+        let waiting = unseen + self.removing + self.unlinked.len() + self.settling.len();
+        (waiting, (numbered as usize).saturating_sub(waiting + self.free.len()))
     }
 }
 
@@ -61,7 +84,7 @@ impl Numbers {
         let stages = lock(&self.0);
         let enough = WORTHWHILE.max(all as usize / WORTHWHILE_SHARE);
         let due = stages.dead.get(enough - 1).is_some_and(|&(commit, _)| commit <= oldest);
-        due && stages.building == 0 && !stages.removing
+        due && stages.building == 0 && stages.removing == 0
     }
 
     /// Takes the dead vectors below the limit that no snapshot from `oldest` on sees; `end_removal` must follow. None when
@@ -69,7 +92,7 @@ impl Numbers {
     /// are all there are.
     pub fn begin_removal(&self, oldest: u64, limit: impl FnOnce() -> u32) -> Option<Vec<u32>> {
         let mut stages = lock(&self.0);
-        if stages.building > 0 || stages.removing {
+        if stages.building > 0 || stages.removing > 0 {
             return None;
         }
         let limit = limit();
@@ -77,7 +100,7 @@ impl Numbers {
         let (taken, later): (Vec<_>, Vec<_>) =
             stages.dead.drain(..count).partition(|&(_, vid)| vid < limit);
         later.into_iter().rev().for_each(|entry| stages.dead.push_front(entry));
-        stages.removing = !taken.is_empty();
+        stages.removing = taken.len();
         (!taken.is_empty()).then(|| taken.into_iter().map(|(_, vid)| vid).collect())
     }
 
@@ -85,7 +108,7 @@ impl Numbers {
     /// checkpoint will ever name a vector of the column.
     pub fn end_removal(&self, numbers: Vec<u32>, cancelled: bool, settled: bool) {
         let mut stages = lock(&self.0);
-        stages.removing = false;
+        stages.removing = 0;
         if cancelled {
             for vid in numbers {
                 stages.dead.push_front((0, vid));
@@ -127,7 +150,61 @@ impl Numbers {
         let rest = stages.free.len() - count.min(stages.free.len());
         let mut taken = stages.free.split_off(rest);
         taken.reverse();
+        stages.fresh += count - taken.len();
         taken
+    }
+
+    /// Notes that a load has brought fresh numbers.
+    pub fn note_fresh(&self, count: usize) {
+        lock(&self.0).fresh += count;
+    }
+
+    /// Whether `count` numbers can be had that are not fresh.
+    pub fn has_free(&self, count: usize) -> bool {
+        let stages = lock(&self.0);
+        stages.building == 0 && stages.free.len() >= count
+    }
+
+    /// Whether some wait that only a checkpoint makes free.
+    pub fn wait_for_checkpoint(&self) -> bool {
+        !lock(&self.0).unlinked.is_empty()
+    }
+
+    /// Begins a round if one is due: true for the one who has to do it, and to call `end_round`. `numbered`: numbers given
+    /// so far.
+    pub fn begin_round(&self, oldest: u64, numbered: u32) -> bool {
+        let mut stages = lock(&self.0);
+        if stages.in_round || stages.building > 0 {
+            return false;
+        }
+        let (waiting, used) = stages.waiting(oldest, numbered);
+        stages.in_round = waiting >= WORTHWHILE.max(used);
+        if stages.in_round {
+            (stages.rounds, stages.fresh) = (stages.rounds + 1, 0);
+        }
+        stages.in_round
+    }
+
+    pub fn end_round(&self) {
+        lock(&self.0).in_round = false;
+    }
+
+    /// The round that a commit with `count` new vectors has to wait for, if it has to.
+    pub fn round_to_wait_for(&self, oldest: u64, numbered: u32, count: usize) -> Option<u64> {
+        let stages = lock(&self.0);
+        if !stages.in_round || stages.building > 0 {
+            return None;
+        }
+        let (waiting, used) = stages.waiting(oldest, numbered);
+        let is_much = waiting >= WORTHWHILE.max(WAITING_MOST * used);
+        let fresh = count.saturating_sub(stages.free.len());
+        let takes_many = fresh > 0 && stages.fresh + fresh > used / FRESH_SHARE;
+        (is_much && takes_many).then_some(stages.rounds)
+    }
+
+    pub fn is_in_round(&self, round: u64) -> bool {
+        let stages = lock(&self.0);
+        stages.in_round && stages.rounds == round
     }
 }
 
@@ -173,5 +250,35 @@ mod tests {
         numbers.checkpoint_begins();
         numbers.checkpoint_ends();
         assert_eq!(numbers.take(10), [4, 5, 6, 7, 8, 9]);
+    }
+
+    #[test]
+    fn who_takes_many_fresh_numbers_waits_for_the_round() {
+        const ROWS: u32 = 2000;
+        let numbers = Numbers::default();
+        let end = |commit, vids: std::ops::Range<u32>| {
+            vids.for_each(|vid| numbers.note_dead(commit, vid));
+        };
+        assert!(numbers.take(ROWS as usize).is_empty());
+        numbers.take(ROWS as usize);
+        end(2, 0..ROWS);
+        assert!(!numbers.begin_round(1, 2 * ROWS), "a snapshot sees them");
+        assert!(numbers.begin_round(2, 2 * ROWS));
+        assert!(!numbers.begin_round(2, 2 * ROWS), "one at a time");
+        assert_eq!(numbers.round_to_wait_for(2, 2 * ROWS, 2000), None, "as many wait as are used");
+        numbers.take(ROWS as usize);
+        end(3, ROWS..2 * ROWS);
+        assert_eq!(numbers.round_to_wait_for(3, 3 * ROWS, 2000), Some(1));
+        assert_eq!(numbers.round_to_wait_for(2, 3 * ROWS, 2000), None, "a snapshot sees half");
+        numbers.end_round();
+        assert!(!numbers.is_in_round(1));
+        assert!(numbers.begin_round(3, 3 * ROWS));
+        assert_eq!(numbers.round_to_wait_for(3, 3 * ROWS, 60), None, "a few are given");
+        numbers.take(60);
+        assert_eq!(numbers.round_to_wait_for(3, 3 * ROWS, 100), Some(2), "but not again and again");
+        let taken = numbers.begin_removal(3, || ROWS).expect("some are dead");
+        numbers.end_removal(taken, false, true);
+        assert!(numbers.has_free(100));
+        assert_eq!(numbers.round_to_wait_for(3, 3 * ROWS, 100), None, "there are free ones");
     }
 }

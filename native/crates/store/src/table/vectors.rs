@@ -4,6 +4,7 @@
 //! graph over the column. Vids of dead versions are given again, with their slots: `numbers` says when.
 
 use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use omen_disk::{VectorLoad, VectorSegments};
@@ -18,6 +19,8 @@ pub struct VectorColumn {
     pub entries: EntryTable,
     /// Of dead vectors.
     pub numbers: Numbers,
+    /// Held by the one removal under way. Before every other lock but those of VACUUM.
+    pub removal: Mutex<()>,
     /// The next vid to give; ahead of `entries` between numbering and publishing. Moved by the commit sequence only.
     pub next_vid: AtomicU32,
     /// Vids below this belong to published commits (or to nobody, for good): graphs may link them.
@@ -35,6 +38,7 @@ impl VectorColumn {
             segments,
             entries: EntryTable::new(),
             numbers: Numbers::default(),
+            removal: Mutex::default(),
             next_vid: AtomicU32::new(0),
             published: AtomicU32::new(0),
             damaged: AtomicU64::new(0),
@@ -85,6 +89,7 @@ impl VectorColumn {
         let first = next.next_multiple_of(rows);
         assert!(first + count < PRIVATE_VECTOR, "a column numbers fewer than 2^31 vectors");
         self.next_vid.store(first + count, Ordering::Release);
+        self.numbers.note_fresh((first + count - next) as usize);
         self.segments.adopt(first / rows, load, count.div_ceil(rows))?;
         self.entries.grow(first + count);
         Ok((next..first, first))

@@ -81,6 +81,7 @@ impl Transaction {
             tables,
             definitions: std::mem::take(&mut state.definitions),
             catalog: std::mem::take(&mut state.catalog).into_iter().collect(),
+            round: None,
         };
         state.undo.clear();
         state.tables.clear();

@@ -13,6 +13,8 @@ use super::common::*;
 const T: u32 = 20_000;
 const WORDS: u32 = 20_001;
 const AGAIN: u32 = 20_002;
+const GRAPH: u32 = 20_003;
+const DIM: u32 = 16;
 const ROWS: i32 = 3000;
 
 fn body(random: &mut Random) -> Cell {
@@ -196,4 +198,143 @@ fn searches_beside_compactions_see_every_row_once() {
     });
     let reclaimed = || db.engine.index_statistics(WORDS).unwrap().reclaimed_count;
     eventually("compactions have run", || reclaimed() > 2 * ROWS as u64);
+}
+
+fn random_vector(random: &mut Random, dim: u32) -> Cell {
+    Cell::Vector((0..dim).map(|_| random.unit()).collect())
+}
+
+/// Updates every row in transactions of `rows` rows, without a pause.
+fn update_vectors(db: &Db, rids: &[u32], rows: usize, mut cell: impl FnMut() -> Cell) {
+    let specs = [INT, vector(DIM)];
+    for part in rids.chunks(rows) {
+        db.run(|tx| {
+            for &rid in part {
+                tx.update(T, rid, &specs, &[1], vec![cell()]);
+            }
+        });
+    }
+}
+
+fn insert_vectors(db: &Db, count: i32, mut cell: impl FnMut() -> Cell) -> Vec<u32> {
+    let rows: Vec<Row> = (0..count).map(|key| vec![Cell::Int(key), cell()]).collect();
+    db.run(|tx| tx.insert(T, &[INT, vector(DIM)], &rows))
+}
+
+/// Numbers given so far: each has a slot in a segment and a place in the graph.
+fn numbers(db: &Db) -> u64 {
+    db.engine.index_statistics(GRAPH).unwrap().entry_count
+}
+
+/// Each row is found by its own vector, through the graph.
+fn finds_all(db: &Db) {
+    db.run(|tx| {
+        let rows = tx.scan(T, &[INT, vector(DIM)]);
+        let mut missed = 0;
+        for (rid, row) in rows.iter().step_by(7) {
+            let Cell::Vector(own) = &row[1] else { unreachable!("a vector") };
+            let query = VectorQuery { ef: 100, mode: SearchMode::Graph, ..closest(own, 1) };
+            let (mut found, mut distance) = ([0], [1.0]);
+            tx.handle.vector_search(GRAPH, &query, &mut found, &mut distance).unwrap();
+            assert!(distance[0] > 0.0 || found[0] == *rid, "the nearest is a row's own vector");
+            missed += usize::from(found[0] != *rid);
+        }
+        assert!(missed * 100 <= rows.len() / 7, "{missed} of {} missed", rows.len() / 7);
+    });
+}
+
+/// Nobody asks for a checkpoint, and commits do not pause: they wait for the engine when it falls behind.
+#[test]
+fn twenty_fast_updates_of_every_vector_take_less_than_twice_the_numbers_of_one() {
+    for (is_durable, part) in [(true, 1200), (true, 200), (false, 1200)] {
+        let disk = Arc::new(MemoryDisk::new());
+        let db = if is_durable {
+            let kv = Arc::new(MemoryKv::open(Arc::clone(&disk) as Arc<dyn Disk>).unwrap());
+            Db::open(Storage::Durable { disk: Arc::clone(&disk) as Arc<dyn Disk>, kv })
+        } else {
+            Db::memory()
+        };
+        let mut random = Random(11);
+        let mut cell = || random_vector(&mut random, DIM);
+        db.run(|tx| {
+            tx.handle.create_relation(T, &[INT, vector(DIM)], false).unwrap();
+            tx.create_index(hnsw(GRAPH, T, 1, DIM)).unwrap();
+        });
+        let rids = insert_vectors(&db, 1200, &mut cell);
+        update_vectors(&db, &rids, part, &mut cell);
+        let one = numbers(&db);
+        for _ in 0..19 {
+            update_vectors(&db, &rids, part, &mut cell);
+        }
+        let twenty = numbers(&db);
+        assert!(
+            twenty < 2 * one,
+            "{one} numbers after one update, {twenty} after twenty, {part} rows at a time"
+        );
+        finds_all(&db);
+        db.shutdown();
+        if is_durable {
+            // A segment holds 16,384.
+            assert!(disk_bytes(&disk, "vec") < 2 << 20, "one segment");
+        }
+    }
+}
+
+/// What a snapshot holds no wait makes free: commits go on, and take what they need.
+#[test]
+fn commits_do_not_wait_for_numbers_that_a_snapshot_holds() {
+    let db = Db::memory();
+    let mut random = Random(12);
+    let mut cell = || random_vector(&mut random, DIM);
+    db.run(|tx| {
+        tx.handle.create_relation(T, &[INT, vector(DIM)], false).unwrap();
+        tx.create_index(hnsw(GRAPH, T, 1, DIM)).unwrap();
+    });
+    let rids = insert_vectors(&db, 1500, &mut cell);
+    let old = db.begin(Isolation::RepeatableRead);
+    old.statement();
+    let before = old.scan(T, &[INT, vector(DIM)]);
+    for _ in 0..6 {
+        update_vectors(&db, &rids, 1500, &mut cell);
+    }
+    assert_eq!(numbers(&db), 7 * 1500);
+    assert_eq!(old.scan(T, &[INT, vector(DIM)]), before);
+    old.handle.abort();
+    // The next ones find room.
+    for _ in 0..6 {
+        update_vectors(&db, &rids, 1500, &mut cell);
+    }
+    eventually("what the snapshot held is given again", || {
+        update_vectors(&db, &rids, 1500, &mut cell);
+        let is_bounded = numbers(&db) <= 11 * 1500;
+        assert!(is_bounded, "{} numbers", numbers(&db));
+        db.engine.index_statistics(GRAPH).unwrap().reclaimed_count > 15 * 1500
+    });
+    finds_all(&db);
+}
+
+/// Writes that go to segments of their own take the room of dead vectors when there is enough of it.
+#[test]
+fn updates_by_whole_segments_take_the_room_of_dead_vectors() {
+    const SEGMENT: i32 = 16_384;
+    let disk = Arc::new(MemoryDisk::new());
+    let kv = Arc::new(MemoryKv::open(Arc::clone(&disk) as Arc<dyn Disk>).unwrap());
+    let storage = Storage::Durable { disk: Arc::clone(&disk) as Arc<dyn Disk>, kv };
+    // A write of more than 128 KB goes to files before its commit.
+    let db = Db::try_open_with(storage, 1 << 20).unwrap();
+    let mut random = Random(13);
+    let mut cell = || random_vector(&mut random, DIM);
+    db.run(|tx| tx.handle.create_relation(T, &[INT, vector(DIM)], false).unwrap());
+    let rids = insert_vectors(&db, SEGMENT, &mut cell);
+    for _ in 0..10 {
+        update_vectors(&db, &rids, rids.len(), &mut cell);
+    }
+    let segments = disk.list(&format!("vec/{T}.1")).unwrap().len();
+    assert!(segments <= 3, "{segments} segments");
+    let rows = db.run(|tx| tx.scan(T, &[INT, vector(DIM)]));
+    db.kill();
+    let kv = Arc::new(MemoryKv::open(Arc::clone(&disk) as Arc<dyn Disk>).unwrap());
+    let db = Db::open(Storage::Durable { disk: Arc::clone(&disk) as Arc<dyn Disk>, kv });
+    assert!(db.run(|tx| tx.scan(T, &[INT, vector(DIM)])) == rows, "as before the crash");
+    db.shutdown();
 }

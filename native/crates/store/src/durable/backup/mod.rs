@@ -21,7 +21,7 @@ use omen_disk::{Disk, Kv};
 use super::apply::{KEY_CHECKPOINT, get_u64};
 use super::check::check_files;
 use super::checkpoint::Checkpointer;
-use super::{Durable, Work, format};
+use super::{Durable, Waiter, Work, format};
 use crate::engine::Engine;
 use crate::error::{Result, StoreError, sqlstate};
 use crate::lock::next_token;
@@ -143,6 +143,19 @@ impl Durable {
             Some(problem) => Err(StoreError::corrupt(format!("the backup is damaged: {problem}"))),
             None => Ok(commit),
         }
+    }
+}
+
+impl Durable {
+    /// As `request_checkpoint`, unless a backup would have it wait: then the waiter comes back.
+    pub fn request_checkpoint_soon(&self, waiter: Waiter) -> Option<Waiter> {
+        // A backup is on the list before it is in the queue: one that is not comes behind the checkpoint.
+        let running = lock(&self.backups.running);
+        if !running.is_empty() {
+            return Some(waiter);
+        }
+        self.request_checkpoint(Some(waiter));
+        None
     }
 }
 

@@ -1,0 +1,120 @@
+//! Rounds over a vector column: what keeps the numbers of dead vectors from being given again is done at once.
+//!
+//! ```text
+//!   commit --> begins a round when as many numbers wait as are in use
+//!   pool       links what is published (removal takes linked vids only), then removes the dead
+//!   applier    a checkpoint, after which they are free; not for what no checkpoint names
+//!   end        commits that waited for it go on
+//! ```
+//!
+//! Without rounds a table whose every row is updated again and again would take fresh numbers for each update: removal
+//! follows linking, and the next checkpoint may be 64 MB of log away. Commits that are faster than rounds wait (`parked`,
+//! by their tokens: no thread does), each for one round at most, however little came of it, and never for numbers that a
+//! snapshot holds: no round makes those free. A round ends: each of its steps is one job that ends. A backup keeps
+//! checkpoints waiting, so meanwhile rounds end without.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::commit::CommitRequest;
+use crate::engine::Engine;
+use crate::table::Table;
+use crate::table::vectors::VectorColumn;
+
+/// A round that a commit waits for.
+pub struct AwaitedRound {
+    column: Arc<VectorColumn>,
+    number: u64,
+}
+
+impl AwaitedRound {
+    pub fn is_under_way(&self) -> bool {
+        self.column.numbers.is_in_round(self.number)
+    }
+}
+
+/// Which numbers have been given by now.
+fn numbered(column: &VectorColumn) -> u32 {
+    column.next_vid.load(Ordering::Acquire)
+}
+
+struct Round {
+    engine: Arc<Engine>,
+    table: Arc<Table>,
+    column: Arc<VectorColumn>,
+}
+
+impl Engine {
+    /// Begins the rounds that are due in a table.
+    pub(crate) fn schedule_rounds(self: &Arc<Self>, table: &Arc<Table>) {
+        let columns = table.vector_columns();
+        if columns.is_empty() {
+            return;
+        }
+        let oldest = self.snapshots.oldest();
+        for (_, column) in columns {
+            if column.numbers.begin_round(oldest, numbered(&column)) {
+                let (engine, table) = (Arc::clone(self), Arc::clone(table));
+                let round = Round { engine, table, column };
+                round.link(LINKING_JOBS);
+            }
+        }
+    }
+
+    /// The round that a commit has to wait for, if it has to.
+    pub(crate) fn round_to_wait_for(&self, request: &CommitRequest) -> Option<AwaitedRound> {
+        let changes = request.tables.iter();
+        let mut new = changes.flat_map(|change| {
+            let counts = change.vectors.iter().enumerate().filter(|(_, own)| own.count > 0);
+            counts.filter_map(|(at, own)| Some((change.table.vectors(at)?, own.count as usize)))
+        });
+        new.find_map(|(column, count)| {
+            let oldest = self.snapshots.oldest();
+            let number = column.numbers.round_to_wait_for(oldest, numbered(&column), count)?;
+            Some(AwaitedRound { column, number })
+        })
+    }
+}
+
+/// A linking job may have begun before the round and queue the next one when it ends: behind both all is linked that was
+/// published when the round began.
+const LINKING_JOBS: u32 = 2;
+
+impl Round {
+    /// Goes on behind the linking jobs that are in the queue.
+    fn link(self, jobs: u32) {
+        for index in self.table.indexes().iter() {
+            if let Some(hnsw) = index.hnsw().filter(|hnsw| hnsw.is_over(&self.column)) {
+                self.engine.schedule_linking(index, hnsw);
+            }
+        }
+        let pool = Arc::clone(&self.engine.pool);
+        pool.submit(move || match jobs {
+            0 => self.remove(),
+            jobs => self.link(jobs - 1),
+        });
+    }
+
+    fn remove(self) {
+        for index in self.table.indexes().iter() {
+            if let Some(hnsw) = index.hnsw().filter(|hnsw| hnsw.is_over(&self.column)) {
+                hnsw.await_links();
+            }
+        }
+        self.engine.remove_dead(&self.table, &self.column, 1);
+        let engine = Arc::clone(&self.engine);
+        match &engine.durable {
+            Some(durable) if self.column.numbers.wait_for_checkpoint() => {
+                if let Some(end) = durable.request_checkpoint_soon(Box::new(move || self.end())) {
+                    end();
+                }
+            }
+            _ => self.end(),
+        }
+    }
+
+    fn end(self) {
+        self.column.numbers.end_round();
+        self.engine.unpark();
+    }
+}
