@@ -583,7 +583,8 @@ export interface EngineTransaction {
    * than min(k, matches): the search finishes exactly when the graph cannot. Sorted by (distance, rid); rows whose
    * distance is NaN are left out. `query` has the words of a row. `filterCount`: the bits set in `filter`.
    * `maxDistances` is the budget of the graph before the exact finish (0 = none). `recall` is the mean recall wanted, by which
-   * the graph chooses its beam instead of `ef`, from what was measured of it (0 = none).
+   * the graph chooses its beam instead of `ef`, from what was measured of it (0 = none); the first such search has it
+   * measured in the background, and looks widely itself.
    */
   vectorSearch(
     indexId: number,

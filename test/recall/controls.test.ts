@@ -19,7 +19,7 @@ function point(): string {
   const centre = centres[Math.floor(next() * centres.length)] ?? [];
   return `[${centre.map((x) => (x + normal()).toFixed(4)).join(",")}]`;
 }
-const queries = Array.from({ length: 200 }, point);
+const queries = Array.from({ length: 150 }, point);
 
 let db: EmbeddedDatabase;
 beforeAll(async () => {
@@ -91,6 +91,20 @@ test("hnsw.ef_search is the beam, the default is ours, and EXPLAIN ANALYZE says 
   expect(usual.has("Target Recall")).toBe(false);
   expect((await counters({ "hnsw.ef_search": 77 })).get("Beam Width")).toBe("77");
   await expect(db.query("SET hnsw.target_recall = 1.5")).rejects.toMatchObject({ code: "22023" });
+});
+
+test("the first search for a recall looks widely and has the index measured", async () => {
+  const settings = { "hnsw.target_recall": 0.9 };
+  const first = await counters(settings);
+  expect(first.get("Estimated Recall")).toBe("not measured");
+  expect(first.get("Beam Width")).toBe("400");
+  let shown = first;
+  while (shown.get("Estimated Recall") === "not measured") {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    shown = await counters(settings);
+  }
+  expect(Number(shown.get("Estimated Recall"))).toBeGreaterThanOrEqual(0.9);
+  expect(Number(shown.get("Beam Width"))).toBeLessThan(400);
 });
 
 test("hnsw.target_recall is reached, and less is less work", async () => {

@@ -669,7 +669,7 @@ impl Engine {
 
     /// Links an index's published vids in the pool, and measures the graph where that is due, one job per index at a time.
     pub(crate) fn schedule_linking(self: &Arc<Self>, index: &Arc<Index>, hnsw: &HnswIndex) {
-        let has_work = hnsw.tail() > 0 || hnsw.graph.is_uncalibrated();
+        let has_work = hnsw.tail() > 0 || hnsw.measurement_is_due();
         if !has_work || !hnsw.linking.ask() {
             return;
         }

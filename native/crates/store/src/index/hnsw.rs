@@ -73,6 +73,8 @@ pub struct HnswIndex {
     linked_again: AtomicU64,
     /// Removals from the graph.
     removals: AtomicU64,
+    /// A search asked for a recall since the start: measuring costs a third of building, which only they should pay.
+    recall_wanted: AtomicBool,
     /// What its file has.
     stored: Mutex<Option<ImageVersion>>,
     /// Vids taken out of it.
@@ -81,7 +83,7 @@ pub struct HnswIndex {
     building: Mutex<Option<Building>>,
 }
 
-/// One vid in so many taken out at once, and the recall is measured again.
+/// One vid in so many taken out at once, and what was measured before says nothing.
 const MANY_REMOVED: u64 = 4;
 
 /// Vids linked between two looks at the list of those given again.
@@ -128,6 +130,7 @@ impl HnswIndex {
             again_count: AtomicU32::new(0),
             linked_again: AtomicU64::new(0),
             removals: AtomicU64::new(0),
+            recall_wanted: AtomicBool::new(false),
             stored: Mutex::default(),
             reclaimed: AtomicU64::new(0),
             building,
@@ -232,10 +235,8 @@ impl HnswIndex {
         let removed = self.graph.remove(is_gone, &rows, threads, &done, cancel).is_ok();
         if removed {
             self.reclaimed.fetch_add(vids.len() as u64, Ordering::Relaxed);
-            let many = vids.len() as u64 * MANY_REMOVED >= u64::from(self.graph.len());
-            if many && self.graph.calibration().is_some() {
-                // Cancelled, the graph has the measurement it had.
-                let _ = self.graph.calibrate(&rows, self.rerank(), threads, cancel);
+            if vids.len() as u64 * MANY_REMOVED >= u64::from(self.graph.len()) {
+                self.graph.forget_calibration();
             }
         }
         removed
@@ -311,8 +312,7 @@ impl HnswIndex {
         let entries = self.vectors.entries.view();
         let is_dead = |vid| entries.dead(vid, oldest);
         let rows = self.rows::<V>();
-        self.graph.build_batches(0..end, &rows, is_dead, options)?;
-        self.measure(&rows, options.threads, options.cancel)
+        self.graph.build_batches(0..end, &rows, is_dead, options)
     }
 
     /// Links published vids on `threads` threads until none is left or `cancel` is set: the engine ends then. An empty graph
@@ -343,22 +343,24 @@ impl HnswIndex {
         let rows = self.rows::<V>();
         self.link_fresh(&rows, threads, oldest, progress, cancel);
         self.link_given_again(&rows, oldest, cancel);
-        let _shared = read(&self.changing);
-        // Cancelled, the graph has the measurement it had.
-        let _ = self.measure(&rows, threads, cancel);
+        if self.measurement_is_due() {
+            let _shared = read(&self.changing);
+            // Cancelled, the graph has the measurement it had.
+            let _ = self.graph.calibrate(&rows, self.rerank(), threads, cancel);
+        }
     }
 
-    /// Measures what recall searches have, where that is due. Nobody removes meanwhile.
-    fn measure<V: InWords + ?Sized>(
-        &self,
-        rows: &FormRows<'_, V>,
-        threads: usize,
-        cancel: &AtomicBool,
-    ) -> Result<(), Cancelled> {
-        if !self.graph.is_uncalibrated() {
-            return Ok(());
+    /// Somebody searches for a recall: what it takes is worth to be known.
+    pub fn want_recall(&self) {
+        // Looked at first: searches on all threads come by.
+        if !self.recall_wanted.load(Ordering::Relaxed) {
+            self.recall_wanted.store(true, Ordering::Relaxed);
         }
-        self.graph.calibrate(rows, self.rerank(), threads, cancel)
+    }
+
+    /// Whether somebody wants to know what recall the graph's searches have, and nobody does.
+    pub fn measurement_is_due(&self) -> bool {
+        self.recall_wanted.load(Ordering::Relaxed) && self.graph.is_uncalibrated()
     }
 
     fn link_fresh<V: InWords + ?Sized>(

@@ -28,7 +28,7 @@ const INTERRUPT_DISTANCES: u64 = 16_384;
 /// A graph search with few accepted nodes visits about 1 / selectivity as many; beyond this it bridges instead.
 const MAX_SELECTIVITY_FACTOR: f64 = 8.0;
 
-/// Width of the beam where a recall is wanted and none was measured yet: the graph is small, or has just grown.
+/// Width of the beam where a recall is wanted and none was measured yet: the graph is small, or nobody has asked before.
 const UNMEASURED_BEAM: usize = 400;
 
 /// One invisible vector in this many: of ten hits, one search in a hundred meets one and is done again.
@@ -46,7 +46,8 @@ pub struct VectorQuery<'a> {
     pub mode: SearchMode,
     /// The graph's budget before the exact finish, 0 = none.
     pub max_distances: u64,
-    /// The mean recall wanted, of which the graph then makes its beam instead of `ef`; 0 = none.
+    /// The mean recall wanted, of which the graph then makes its beam instead of `ef`; 0 = none. The first such search has
+    /// the graph measured, in the background.
     pub recall: f32,
 }
 
@@ -103,6 +104,10 @@ impl Transaction {
         // Which rows are the nearest hangs on all of them.
         self.note_table_read(&state, &table)?;
         let query = VectorQuery { k: query.k.min(rids.len()).min(distances.len()), ..*query };
+        if query.recall > 0.0 {
+            hnsw.want_recall();
+            self.engine.schedule_linking(&index, hnsw);
+        }
         let (found, stats) = match hnsw.spec.form {
             Form::F32 => self.search_as::<[f32]>(&state, &table, hnsw, &query),
             Form::F16 => self.search_as::<[F16]>(&state, &table, hnsw, &query),
