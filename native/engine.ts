@@ -403,7 +403,7 @@ export interface TextQuery {
 
 /** Why and how a search ran, for EXPLAIN ANALYZE; slots of the `stats` array. */
 export const SearchStat = {
-  /** 0 graph, 1 graph then exact, 2 exact, (text: 0 pruned, 2 exhaustive). */
+  /** 0 graph, 1 graph then exact, 2 exact, 3 graph then filter (text: 0 pruned, 2 exhaustive). */
   path: 0,
   visited: 1,
   distances: 2,
@@ -412,7 +412,7 @@ export const SearchStat = {
   /** Posting blocks read / skipped (text). */
   blocksRead: 4,
   blocksSkipped: 5,
-  /** nearestInRange: visible rows of the range. */
+  /** nearestInRange, exactly: visible rows of the range. */
   matching: 6,
   /** Width of the graph's beam; what it had got to where it stopped by itself; 0 without a graph. */
   beam: 7,
@@ -601,14 +601,20 @@ export interface EngineTransaction {
     stats: Float64Array,
   ): number;
   /**
-   * The nearest visible rows in a range of a btree index of the same table, as many as `rids` takes, exactly. Not done: -1 =
-   * the range has more than `most` entries, -2 = the transaction has rows of its own in the table.
+   * The nearest visible rows in a range of a btree index of the same table, as many as `rids` takes. Exactly where the range has
+   * at most `most` entries; from `wide` entries on (0 = never) among the first `sure` of the `ef` nearest rows of all,
+   * provided that so many of them pass. Not done: -1 = entries between the two, -2 = the transaction has rows of its own
+   * in the table, -3 = too few of the nearest pass.
    */
   nearestInRange(
     indexId: number,
     keyIndexId: number,
     range: IndexRange,
     most: number,
+    wide: number,
+    ef: number,
+    sure: number,
+    maxDistances: number,
     query: Float32Array,
     k: number,
     rids: Uint32Array,

@@ -401,14 +401,23 @@ describe("engine", () => {
       const found = new Uint32Array(2);
       const distances = new Float64Array(2);
       const stats = new Float64Array(SearchStat.size);
-      const nearest = (range: IndexRange, most: number): number =>
-        transaction.nearestInRange(GRAPH, KEY, range, most, query, 2, found, distances, stats);
+      const nearest = (range: IndexRange, most: number, wide = 0, sure = 0): number => {
+        const limits = [most, wide, 3, sure, 0] as const;
+        return transaction.nearestInRange(GRAPH, KEY, range, ...limits, query, 2, found, distances, stats);
+      };
       const fromTwo: IndexRange = { ...everything, low: [column("i32", [2])], nulls: "none" };
       expect(nearest(fromTwo, 2)).toBe(2);
       expect([...found]).toEqual([rids[1], rids[2]]);
       expect(distances[0]).toBeCloseTo(native.distance("l2", query, new Float32Array([0, 1, 0])), 6);
       expect(stats[SearchStat.matching]).toBe(2);
       expect(nearest(fromTwo, 1)).toBe(-1);
+      expect(nearest(fromTwo, 0, 3)).toBe(-1);
+      // Asked of the nearest rows of all: two of the first three lie in the range, one of the first two.
+      found.fill(0);
+      expect(nearest(fromTwo, 0, 2, 3)).toBe(2);
+      expect([...found]).toEqual([rids[1], rids[2]]);
+      expect(stats[SearchStat.path]).toBe(3);
+      expect(nearest(fromTwo, 0, 2, 1)).toBe(-3);
       const one = [column("i32", [1])];
       expect(nearest({ ...everything, low: one, high: one }, 2)).toBe(1);
       expect(found[0]).toBe(rids[0]);

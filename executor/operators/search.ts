@@ -7,10 +7,10 @@ import { SearchStat } from "../../native/engine.ts";
 import type { SearchPlan } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
 import { chain, type MaybePromise } from "../maybe-promise.ts";
-import { BranchSearch } from "../search/branch.ts";
+import { BranchSearch, THEN_FILTER } from "../search/branch.ts";
 import { RankedEmitter, type RankedRows } from "../search/emit-ranked.ts";
 import { filterAfter } from "../search/filter-after.ts";
-import { filterFirst } from "../search/filter-first.ts";
+import { filterByRange } from "../search/filter-by-range.ts";
 import { type FilterBitmap, filterBitmap } from "../search/filter-bitmap.ts";
 import type { Ranking } from "../search/ranking.ts";
 import type { Operator } from "./operator.ts";
@@ -58,17 +58,20 @@ export class SearchOperator implements Operator {
     const { settings } = this.#context;
     const exact = settings.exact || !settings.enableIndexscan || wanted === Number.POSITIVE_INFINITY;
     if (exact || !this.#isFiltered) return this.#rankedByBitmap(search, wanted, exact);
-    return chain(filterFirst(this.#plan, search, wanted, this.#context), (few) => {
-      if (few !== undefined) {
-        this.#report(search, search.stats[SearchStat.matching]);
-        return { ...few, nulls: undefined };
-      }
-      return chain(filterAfter(this.#plan, search, wanted, this.#context), (found) => {
-        if (found === undefined) return this.#rankedByBitmap(search, wanted, exact);
-        this.#report(search, undefined, "graph, then filter");
-        return { ...found, nulls: undefined };
-      });
+    return chain(filterByRange(this.#plan, search, wanted, this.#context), (inRange) => {
+      if (inRange === undefined) return this.#rankedByBitmap(search, wanted, exact);
+      if (inRange !== "unknown") return this.#answered(search, inRange);
+      return chain(filterAfter(this.#plan, search, wanted, this.#context), (found) =>
+        found === undefined ? this.#rankedByBitmap(search, wanted, exact) : this.#answered(search, found),
+      );
     });
+  }
+
+  /** By a way that needs no bitmap. */
+  #answered(search: BranchSearch, ranking: Ranking): RankedRows {
+    const isExact = search.stats[SearchStat.path] !== THEN_FILTER;
+    this.#report(search, isExact ? search.stats[SearchStat.matching] : undefined);
+    return { ...ranking, nulls: undefined };
   }
 
   /** Whether rows have to be tested: a partial index holds those that pass, and no others. */
@@ -114,16 +117,16 @@ export class SearchOperator implements Operator {
   }
 
   /** EXPLAIN ANALYZE: which path ran and what it cost. */
-  #report(search: BranchSearch, matching: number | undefined, way?: string): void {
+  #report(search: BranchSearch, matching: number | undefined): void {
     const extra = this.#context.instrument?.get(this.#plan.id)?.extra;
     if (extra === undefined) return;
     const { stats } = search;
     const count = (slot: number): string => String(must(stats[slot], "a counter"));
     const paths =
       this.#plan.branch.kind === "vector"
-        ? ["graph", "graph, then exact", "exact"]
+        ? ["graph", "graph, then exact", "exact", "graph, then filter"]
         : ["pruned", "pruned", "exhaustive"];
-    extra.set("Search Path", way ?? paths[stats[SearchStat.path] as number] ?? "unknown");
+    extra.set("Search Path", paths[stats[SearchStat.path] as number] ?? "unknown");
     if (matching !== undefined) {
       extra.set("Rows Matching Filter", String(matching));
       const { rowCount } = this.#context.engine.relationStatistics(this.#plan.target.table.storageId);

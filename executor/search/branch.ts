@@ -29,11 +29,22 @@ import { setBit } from "../storage/bitmap.ts";
 import type { FilterBitmap } from "./filter-bitmap.ts";
 import { forEachRid, type Ranking, TopRanking } from "./ranking.ts";
 
-/** What nearestInRange says of a range with too many entries. */
+/** What nearestInRange says of a range with too many entries to look at each, and of one too few of the nearest rows lie in. */
 const TOO_MANY = -1;
+const TOO_FEW_PASS = -3;
 
 /** Places for so many rows are not worth a question how many rows there are. */
 const FEW = 1000;
+
+/** SearchStat.path of nearest rows that were asked for their predicate. */
+export const THEN_FILTER = 3;
+
+/** From how many entries on a range is asked of the nearest rows: of the first `sure` of `beam`. */
+export interface WideRange {
+  readonly from: number;
+  readonly beam: number;
+  readonly sure: number;
+}
 
 /** Rows after the ranked ones: their value, NULL as null. */
 export interface RestRow {
@@ -81,20 +92,28 @@ export class BranchSearch {
   }
 
   /**
-   * The `count` nearest rows in a range of a btree index; undefined where they are too many to look at each (more than `atMost`
-   * always are), or the search is of another kind, or rows without a distance would have to follow.
+   * The `count` nearest rows in a range of a btree index, where they are few enough to look at each, or as many as `wide` says.
+   * undefined where a bitmap of them should decide, "unknown" where another way may be tried first: the search is of
+   * another kind, or rows without a distance would have to follow.
    */
-  nearestInRange(keyIndexId: number, range: IndexRange, count: number, atMost: number): Ranking | undefined {
+  nearestInRange(
+    keyIndexId: number,
+    range: IndexRange,
+    count: number,
+    wide: WideRange | undefined,
+  ): Ranking | "unknown" | undefined {
     const branch = this.#branch;
-    if (branch.kind !== "vector" || branch.index === undefined || count > FEW) return undefined;
+    if (branch.kind !== "vector" || branch.index === undefined || count > FEW) return "unknown";
     const type = columnType(this.#table, branch.attnum);
     const packing = packingOf(type);
     const query = this.#query;
-    if (packing === undefined || query === null || isLargeSparse(query)) return undefined;
+    if (packing === undefined || query === null || isLargeSparse(query)) return "unknown";
     const indexId = branch.index.storageId;
     const entryCount = this.#context.statistics.indexEntries(indexId);
-    const { efSearch } = this.#context.settings;
-    const most = Math.min(atMost, fewEnough(branch, entryCount, count, efSearch, packing.words));
+    const { efSearch, maxScanTuples } = this.#context.settings;
+    const few = fewEnough(branch, entryCount, count, efSearch, packing.words);
+    // From there on the other way is cheaper.
+    const most = wide === undefined ? few : Math.min(few, wide.from - 1);
     const rids = new Uint32Array(count);
     const distances = new Float64Array(count);
     const found = this.#context.transaction.nearestInRange(
@@ -102,19 +121,23 @@ export class BranchSearch {
       keyIndexId,
       range,
       most,
+      wide?.from ?? 0,
+      wide?.beam ?? 0,
+      wide?.sure ?? 0,
+      Math.min(entryCount, maxScanTuples ?? Number.POSITIVE_INFINITY),
       queryWords(type, query, packing.words),
       count,
       rids,
       distances,
       this.stats,
     );
-    if (found === TOO_MANY) this.matchesAtLeast = most + 1;
-    if (found < 0) return undefined;
-    if (found < count) {
-      if ((this.stats[SearchStat.matching] as number) > found) return undefined;
+    if (found === count) return { rids, values: distances };
+    if (found >= 0) {
+      if ((this.stats[SearchStat.matching] as number) > found) return "unknown";
       return { rids: rids.subarray(0, found), values: distances.subarray(0, found) };
     }
-    return { rids, values: distances };
+    if (found === TOO_MANY) this.matchesAtLeast = most + 1;
+    return wide !== undefined && (found === TOO_MANY || found === TOO_FEW_PASS) ? undefined : "unknown";
   }
 
   /** Rows under the filter that are not in `ranked`, which holds every ranked row: in order. */

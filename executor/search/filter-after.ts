@@ -4,6 +4,7 @@
 import type { Vector } from "../../common/batch/vector.ts";
 import type { Ranking } from "./ranking.ts";
 import type { ScanTarget, SearchFilter, SearchPlan } from "../../planner/physical/plan.ts";
+import { SearchStat } from "../../native/engine.ts";
 import { DEFAULT_EF } from "../../planner/physical/cost.ts";
 import type { ExecutionContext } from "../context.ts";
 import { compileExpression } from "../expression/compile.ts";
@@ -12,7 +13,7 @@ import { chain, type MaybePromise } from "../maybe-promise.ts";
 import { LentBuffers } from "../storage/column-buffer.ts";
 import { type FetchedBatch, RowFetcher } from "../storage/fetch-rows.ts";
 import { indexRanges } from "../storage/index-range.ts";
-import type { BranchSearch } from "./branch.ts";
+import { type BranchSearch, THEN_FILTER, type WideRange } from "./branch.ts";
 
 /** A smaller index is not worth two ways. */
 const LEAST_ENTRIES = 4096;
@@ -45,13 +46,32 @@ export function filterAfter(
   return chain(isWide(filter, plan, search.matchesAtLeast, limit, context), (wide) => {
     if (!wide) return undefined;
     return chain(search.top(beamFor(filter, wanted, context), undefined, false), (nearest) =>
-      passingRows(nearest, filter, plan, wanted, context),
+      chain(passingRows(nearest, filter, plan, wanted, context), (found) => {
+        if (found !== undefined) search.stats[SearchStat.path] = THEN_FILTER;
+        return found;
+      }),
     );
   });
 }
 
+/** How a wide range is asked of the nearest rows in the engine; undefined where this is not done there. */
+export function wideRange(
+  plan: SearchPlan,
+  filter: SearchFilter,
+  wanted: number,
+  context: ExecutionContext,
+): WideRange | undefined {
+  // A beam that is measured first is search.top's to choose.
+  if (context.settings.targetRecall !== undefined) return undefined;
+  const from = wideFrom(plan, wanted, context);
+  if (from === Number.POSITIVE_INFINITY) return undefined;
+  const beam = beamFor(filter, wanted, context);
+  const sure = Math.floor(beam / SURE_SHARE);
+  return sure < wanted ? undefined : { from, beam, sure };
+}
+
 /** The number of passing rows from which on the nearest rows are asked for the predicate; Infinity where they never are. */
-export function wideFrom({ branch }: SearchPlan, wanted: number, context: ExecutionContext): number {
+function wideFrom({ branch }: SearchPlan, wanted: number, context: ExecutionContext): number {
   if (branch.kind !== "vector" || branch.index === undefined) return Number.POSITIVE_INFINITY;
   if (wanted * SURE_SHARE > (context.settings.efSearch ?? DEFAULT_EF)) return Number.POSITIVE_INFINITY;
   const entryCount = context.statistics.indexEntries(branch.index.storageId);

@@ -15,8 +15,8 @@ const vector = (): Float32Array => Float32Array.from({ length: DIMENSIONS }, () 
 beforeAll(async () => {
   db = await open({ memory: true });
   await db.query(
-    `CREATE TABLE items (id int PRIMARY KEY, n int, plain int, side bool, v vector(${DIMENSIONS}));
-     CREATE INDEX ON items (n); CREATE INDEX ON items (side)`,
+    `CREATE TABLE items (id int PRIMARY KEY, n int, plain int, down int, side bool, v vector(${DIMENSIONS}));
+     CREATE INDEX ON items (n); CREATE INDEX ON items (down DESC, id); CREATE INDEX ON items (side)`,
   );
   const vectors = Float32Array.from({ length: ROWS * DIMENSIONS }, () => random() - 0.5);
   await db.appendVectors("items", {
@@ -25,12 +25,14 @@ beforeAll(async () => {
     columns: {
       n: Int32Array.from({ length: ROWS }, (_, i) => i % 100),
       plain: Int32Array.from({ length: ROWS }, (_, i) => i % 100),
+      down: Int32Array.from({ length: ROWS }, (_, i) => i % 2),
       side: Array.from({ length: ROWS }, (_, i) => (vectors[i * DIMENSIONS] as number) > 0),
     },
   });
   await db.query("CREATE INDEX ON items USING hnsw (v vector_l2_ops); ANALYZE items");
   // Newer versions and rows that are gone.
   await db.query("UPDATE items SET n = 99, plain = 99 WHERE id < 200; DELETE FROM items WHERE id % 40 = 7");
+  await db.query("UPDATE items SET n = NULL, plain = NULL WHERE id BETWEEN 200 AND 1000");
 }, 60_000);
 afterAll(() => db.close());
 
@@ -56,7 +58,15 @@ async function recall(filter: string, queries: readonly Float32Array[]): Promise
   return hits / (10 * queries.length);
 }
 
-test.each(["n < 50", "plain < 50", "n < 50 AND plain < 70", "n >= 0"])("%s", async (filter) => {
+test.each([
+  "n < 50",
+  "plain < 50",
+  "n < 50 AND plain < 70",
+  "n >= 0",
+  "n IS NOT NULL",
+  "down = 1",
+  "down > 0 AND id > 20",
+])("%s", async (filter) => {
   const queries = Array.from({ length: QUERIES }, vector);
   expect(await path(filter, queries[0] as Float32Array)).toBe("graph, then filter");
   expect(await recall(filter, queries)).toBeGreaterThan(0.97);

@@ -88,8 +88,11 @@ export declare class EngineTransaction {
   lookupKeys(indexId: number, columns: unknown, count: number, rids: unknown): void
   checkDuplicates(indexId: number, rids: unknown, from: number, count: number, status: unknown): number
   vectorSearch(indexId: number, query: unknown, k: number, ef: number, filter: unknown, filterCount: number, mode: number, maxDistances: number, recall: number, rids: unknown, distances: unknown, stats: unknown): number
-  /** -1 = the range has more than `most` entries; -2 = the transaction has rows of its own in the table. */
-  nearestInRange(indexId: number, keyIndexId: number, range: unknown, most: number, query: unknown, k: number, rids: unknown, distances: unknown, stats: unknown): number
+  /**
+   * -1 = the range has more than `most` entries and fewer than `wide`; -2 = the transaction has rows of its own in the
+   * table; -3 = the range is wide, and too few of the nearest rows lie in it.
+   */
+  nearestInRange(indexId: number, keyIndexId: number, range: unknown, most: number, wide: number, ef: number, sure: number, maxDistances: number, query: unknown, k: number, rids: unknown, distances: unknown, stats: unknown): number
   vectorDistances(relationId: number, column: number, form: string, dimensions: number, metric: string, rids: unknown, count: number, query: unknown, distances: unknown): void
   textQuery(indexId: number, query: string): TextQuery
   textSearch(indexId: number, query: TextQuery, k: number, filter: unknown, mode: number, rids: unknown, scores: unknown, stats: unknown): number

@@ -63,6 +63,6 @@ pub use error::{Result, StoreError, sqlstate};
 pub use lock::{LockStatus, LockTag};
 pub use session::{Channel, Notifier, Session};
 pub use transaction::{
-    IndexCursor, NearestInRange, ScanCursor, TextQuery, Transaction, VectorQuery,
+    IndexCursor, NearestInRange, RangeQuery, ScanCursor, TextQuery, Transaction, VectorQuery,
 };
 pub use types::*;

@@ -8,7 +8,7 @@ use crate::lend::Lent;
 use crate::spec;
 use napi::{Env, Unknown};
 use napi_derive::napi;
-use omen_store::{NearestInRange, SearchMode, SearchStats, VectorQuery};
+use omen_store::{NearestInRange, RangeQuery, SearchMode, SearchStats, VectorQuery};
 
 fn search_mode(mode: u32) -> Result<SearchMode> {
     Ok(match mode {
@@ -79,7 +79,8 @@ impl EngineTransaction {
         })
     }
 
-    /// -1 = the range has more than `most` entries; -2 = the transaction has rows of its own in the table.
+    /// -1 = the range has more than `most` entries and fewer than `wide`; -2 = the transaction has rows of its own in the
+    /// table; -3 = the range is wide, and too few of the nearest rows lie in it.
     #[napi]
     #[allow(clippy::too_many_arguments)] // the contract's
     pub fn nearest_in_range(
@@ -89,6 +90,10 @@ impl EngineTransaction {
         key_index_id: u32,
         range: Unknown<'_>,
         most: u32,
+        wide: u32,
+        ef: u32,
+        sure: u32,
+        max_distances: f64,
         query: Unknown<'_>,
         k: u32,
         rids: Unknown<'_>,
@@ -98,19 +103,20 @@ impl EngineTransaction {
         guard(env, || {
             let lent = Lent::new(env);
             let range = Range::read(&lent, range)?;
-            let query = lent.read(query, "query")?;
             let rids = part_mut(lent.write(rids, "rids")?, 0, k, "rids")?;
             let distances = part_mut(lent.write(distances, "distances")?, 0, k, "distances")?;
             let stats = lent.write(stats, "stats")?;
-            let found = self.transaction.nearest_in_range(
-                index_id,
+            let query = RangeQuery {
                 key_index_id,
-                &range.view(),
-                most as usize,
-                query,
-                rids,
-                distances,
-            )?;
+                range: range.view(),
+                words: lent.read(query, "query")?,
+                most: most as usize,
+                wide: wide as usize,
+                ef: ef as usize,
+                sure: sure as usize,
+                max_distances: max_distances as u64,
+            };
+            let found = self.transaction.nearest_in_range(index_id, &query, rids, distances)?;
             Ok(match found {
                 NearestInRange::Found { count, stats: found } => {
                     report(&found, stats);
@@ -118,6 +124,7 @@ impl EngineTransaction {
                 }
                 NearestInRange::TooMany => -1,
                 NearestInRange::OwnRows => -2,
+                NearestInRange::TooFewPass => -3,
             })
         })
     }

@@ -167,6 +167,13 @@ impl ByteRange {
         high.extend([0xFF; 5]);
         Self { low: Some(key.to_vec()), high: Some(high) }
     }
+
+    /// Whether the entry of a row with this key lies in the range. The key grows by the row id.
+    pub fn has_row(&self, key: &mut Vec<u8>, rid: u32) -> bool {
+        key.extend(rid.to_be_bytes());
+        self.low.as_ref().is_none_or(|low| low <= key)
+            && self.high.as_ref().is_none_or(|high| &*key < high)
+    }
 }
 
 /// One side of a range in bytes: the encoded bound, and where its last column begins.

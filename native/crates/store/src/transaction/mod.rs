@@ -12,6 +12,7 @@ mod define;
 mod fill;
 mod finish;
 mod private;
+mod range_search;
 mod read;
 mod rowlock;
 mod search;
@@ -38,8 +39,9 @@ use crate::types::{Acquire, IndexColumnSpec, Isolation, LockPolicy, SequenceSpec
 pub(crate) use define::{Build, drop_temporary};
 pub use finish::CommitOutcome;
 pub use private::{Newest, PrivateTable, PrivateVectors};
+pub use range_search::{NearestInRange, RangeQuery};
 pub use read::ScanCursor;
-pub use search::{NearestInRange, VectorQuery};
+pub use search::VectorQuery;
 pub use stream::VectorStream;
 pub use text::TextQuery;
 pub use walk::IndexCursor;

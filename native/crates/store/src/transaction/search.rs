@@ -11,7 +11,6 @@ use omen_hnsw::{
 use super::fill::cell_vector;
 use super::private::Newest;
 use super::{PrivateTable, State, Transaction};
-use crate::column::KeyRange;
 use crate::error::{Result, StoreError};
 use crate::index::hnsw::HnswIndex;
 use crate::sync::read;
@@ -49,25 +48,6 @@ pub struct VectorQuery<'a> {
     /// The mean recall wanted, of which the graph then makes its beam instead of `ef`; 0 = none. The first such search has
     /// the graph measured, in the background.
     pub recall: f32,
-}
-
-/// What came of a search among the rows of a range.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum NearestInRange {
-    Found {
-        count: usize,
-        stats: SearchStats,
-    },
-    /// The range has more entries than were to be looked at.
-    TooMany,
-    /// The transaction has rows of its own in the table, which are not looked for here.
-    OwnRows,
-}
-
-/// Rows that a range of a btree index names, few enough to look at each.
-struct Candidates<'a> {
-    table: &'a Table,
-    rids: &'a [u32],
 }
 
 /// One query over one index, as a statement sees it.
@@ -108,12 +88,7 @@ impl Transaction {
             hnsw.want_recall();
             self.engine.schedule_linking(&index, hnsw);
         }
-        let (found, stats) = match hnsw.spec.form {
-            Form::F32 => self.search_as::<[f32]>(&state, &table, hnsw, &query),
-            Form::F16 => self.search_as::<[F16]>(&state, &table, hnsw, &query),
-            Form::Bits => self.search_as::<[u64]>(&state, &table, hnsw, &query),
-            Form::Sparse => self.search_as::<SparseWords>(&state, &table, hnsw, &query),
-        }?;
+        let (found, stats) = self.search_any(&state, &table, hnsw, &query)?;
         state.snapshot.check()?;
         hnsw.vectors.check().map_err(|error| error.relation(table.relation_id).index(index_id))?;
         for (i, (distance, rid)) in found.iter().enumerate() {
@@ -122,79 +97,20 @@ impl Transaction {
         Ok((found.len(), stats))
     }
 
-    /// The nearest of the rows in a range of a btree index, as many as `rids` takes, exactly, where the range has at most `most`
-    /// entries. The stats say how many rows of the range the statement sees.
-    #[expect(clippy::too_many_arguments, reason = "the call of the contract")]
-    pub fn nearest_in_range(
+    /// The search in the form of the index's vectors.
+    pub(super) fn search_any(
         &self,
-        index_id: u32,
-        key_index_id: u32,
-        range: &KeyRange<'_>,
-        most: usize,
-        query: &[f32],
-        rids: &mut [u32],
-        distances: &mut [f64],
-    ) -> Result<NearestInRange> {
-        let state = self.open_state()?;
-        let (table, index) = self.engine.index(index_id)?;
-        let hnsw = index.hnsw().ok_or_else(|| StoreError::internal("not an hnsw index"))?;
-        check_words(query, hnsw.vectors.segments.dim())?;
-        if state.tables.contains_key(&table.relation_id) {
-            return Ok(NearestInRange::OwnRows);
-        }
-        let Some(in_range) = self.few_in_range(&state, key_index_id, range, most)? else {
-            return Ok(NearestInRange::TooMany);
-        };
-        // Which rows are the nearest hangs on all of them.
-        self.note_table_read(&state, &table)?;
-        let candidates = Candidates { table: &table, rids: &in_range };
-        let k = rids.len().min(distances.len());
-        let (found, stats) = match hnsw.spec.form {
-            Form::F32 => Self::nearest_of::<[f32]>(&state, &candidates, hnsw, query, k),
-            Form::F16 => Self::nearest_of::<[F16]>(&state, &candidates, hnsw, query, k),
-            Form::Bits => Self::nearest_of::<[u64]>(&state, &candidates, hnsw, query, k),
-            Form::Sparse => Self::nearest_of::<SparseWords>(&state, &candidates, hnsw, query, k),
-        }?;
-        state.snapshot.check()?;
-        hnsw.vectors.check().map_err(|error| error.relation(table.relation_id).index(index_id))?;
-        for (i, (distance, rid)) in found.iter().enumerate() {
-            (rids[i], distances[i]) = (*rid, *distance);
-        }
-        Ok(NearestInRange::Found { count: found.len(), stats })
-    }
-
-    fn nearest_of<V: InWords + ?Sized>(
         state: &State,
-        candidates: &Candidates<'_>,
+        table: &Table,
         hnsw: &HnswIndex,
-        query: &[f32],
-        k: usize,
+        query: &VectorQuery<'_>,
     ) -> Result<(Vec<(f64, u32)>, SearchStats)> {
-        let (dim, metric) = (hnsw.spec.dim as usize, hnsw.spec.metric);
-        let &Candidates { table, rids } = candidates;
-        V::with(query, dim, |vector| {
-            let vids = vectors_of(state, table, hnsw.column as usize, rids)?;
-            let rows = FormRows::<V>::new(&hnsw.vectors, dim);
-            let mut found = Vec::with_capacity(vids.len());
-            for (i, &(vid, rid)) in vids.iter().enumerate() {
-                // Rows of a predicate lie anywhere: the next one is fetched while this one is compared.
-                if let Some(&(next, _)) = vids.get(i + 1) {
-                    rows.vector(next).prefetch();
-                }
-                let distance = V::distance(metric, vector, rows.vector(vid));
-                if !distance.is_nan() {
-                    found.push((distance, rid));
-                }
-            }
-            let stats = SearchStats {
-                path: 2,
-                distances: found.len() as u64,
-                matching: rids.len() as u64,
-                ..SearchStats::default()
-            };
-            keep_nearest(&mut found, k);
-            Ok((found, stats))
-        })
+        match hnsw.spec.form {
+            Form::F32 => self.search_as::<[f32]>(state, table, hnsw, query),
+            Form::F16 => self.search_as::<[F16]>(state, table, hnsw, query),
+            Form::Bits => self.search_as::<[u64]>(state, table, hnsw, query),
+            Form::Sparse => self.search_as::<SparseWords>(state, table, hnsw, query),
+        }
     }
 
     fn search_as<V: InWords + ?Sized>(
@@ -276,27 +192,8 @@ impl Transaction {
     }
 }
 
-/// The vectors of rows in the version that the statement sees, with their rows; those without one are left out.
-fn vectors_of(
-    state: &State,
-    table: &Table,
-    column: usize,
-    rids: &[u32],
-) -> Result<Vec<(u32, u32)>> {
-    let columns = table.columns();
-    let data = read(&table.data);
-    let mut vids = Vec::with_capacity(rids.len());
-    for &rid in rids {
-        let Some(slot) = data.visible(rid, state.snapshot.number) else { continue };
-        if let Value::Vector(vid) = slot_value(&data, &columns, column, slot)? {
-            vids.push((vid, rid));
-        }
-    }
-    Ok(vids)
-}
-
 /// The `k` first by (distance, rid), in that order.
-fn keep_nearest(found: &mut Vec<(f64, u32)>, k: usize) {
+pub(super) fn keep_nearest(found: &mut Vec<(f64, u32)>, k: usize) {
     let nearer = |a: &(f64, u32), b: &(f64, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
     if k > 0 && k < found.len() {
         found.select_nth_unstable_by(k - 1, nearer);
@@ -312,7 +209,7 @@ fn pair<V: InWords + ?Sized>(metric: Metric, a: &[f32], b: &[f32], dim: u32) -> 
 }
 
 /// The caller has compared dimensions, in the words of the type.
-fn check_words(query: &[f32], words: usize) -> Result<()> {
+pub(super) fn check_words(query: &[f32], words: usize) -> Result<()> {
     if query.len() == words {
         return Ok(());
     }

@@ -145,24 +145,18 @@ impl Transaction {
         Ok(count)
     }
 
-    /// The rows in the range that the statement sees, for a transaction without rows of its own in the table; None where the
-    /// range has more than `most` entries, which are then only counted.
-    pub(super) fn few_in_range(
+    /// The rows in the range that the statement sees, for a transaction without rows of its own in the table. There are about
+    /// `count` entries.
+    pub(super) fn rows_in_range(
         &self,
         state: &State,
         index_id: u32,
-        range: &KeyRange<'_>,
-        most: usize,
-    ) -> Result<Option<Vec<u32>>> {
-        let mut walk = self.walk(state, index_id, range, false)?;
-        let mut rids = Vec::new();
-        let Some(rest) = &walk.rest else { return Ok(Some(rids)) };
-        let btree = walk.index.btree().expect("checked when opened");
-        let count = btree.count(rest, most + 1);
-        if count > most {
-            return Ok(None);
-        }
-        rids.reserve(count);
+        range: Option<ByteRange>,
+        count: usize,
+    ) -> Result<Vec<u32>> {
+        let (table, index) = self.btree(index_id)?;
+        let mut walk = Self::walk_over(state, table, index, range, false);
+        let mut rids = Vec::with_capacity(count);
         let mut give = |rid| {
             rids.push(rid);
             Ok(())
@@ -170,7 +164,7 @@ impl Transaction {
         while walk.visit(self, state, &mut give)? {
             self.session.check_interrupt()?;
         }
-        Ok(Some(rids))
+        Ok(rids)
     }
 
     /// Entries in the range up to `limit`, visibility unchecked: an estimate.
