@@ -4,6 +4,7 @@
 // they found may be undone with it. So both lists only grow until the transaction ends.
 import type { CatalogSnapshot } from "../catalog/catalog.ts";
 import type { TableEntry } from "../catalog/entries.ts";
+import { SqlError, SqlState } from "../common/error.ts";
 import type { ConstraintEvent } from "../executor/constraint/events.ts";
 import { fireEvent, fireEvents } from "../executor/constraint/fire.ts";
 import type { ConstraintHost } from "../executor/constraint/host.ts";
@@ -84,6 +85,38 @@ export class SessionConstraints implements ConstraintHost {
 
   get hasWaiting(): boolean {
     return this.#events.some(({ firedAt }) => firedAt === undefined);
+  }
+
+  /**
+   * Whether changes of a table's rows wait to be looked at: what PostgreSQL calls pending trigger events. It notes rows with
+   * a deferrable key only where the key was taken when they were written; here those count whose key is taken now.
+   */
+  async hasWaitingOn(tableOid: number): Promise<boolean> {
+    for (const { event, firedAt } of this.#events) {
+      if (firedAt !== undefined || this.#writtenTable(event) !== tableOid) continue;
+      if (event.kind !== "duplicate" || (await this.#isViolated(event))) return true;
+    }
+    return false;
+  }
+
+  /** Undefined: the constraint is gone. */
+  #writtenTable(event: ConstraintEvent): number | undefined {
+    if (event.kind === "duplicate") return event.watch.tableOid;
+    const rules = this.foreignKey(event.watch.constraintOid);
+    return event.kind === "reference" ? rules?.child.oid : rules?.parent.oid;
+  }
+
+  async #isViolated(event: ConstraintEvent): Promise<boolean> {
+    const context = createContext(this.#core.executionOptions([]));
+    try {
+      await fireEvent(event, context);
+      return false;
+    } catch (error) {
+      if (error instanceof SqlError && error.code === SqlState.uniqueViolation) return true;
+      throw error;
+    } finally {
+      context.close();
+    }
   }
 
   /** SET CONSTRAINTS; what becomes immediate is looked at now. */

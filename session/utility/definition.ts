@@ -133,6 +133,11 @@ export function definitionContext(core: SessionCore): DefinitionContext {
       core.database.refresh();
     },
     notice: (notice) => core.notice(notice),
+    refuseWhileChecksWait: async (table, action) => {
+      if (!(await core.constraints.hasWaitingOn(table.oid))) return;
+      const message = `cannot ${action} "${table.name}" because it has pending trigger events`;
+      throw new SqlError(SqlState.objectInUse, message);
+    },
     maintenanceMemoryBytes: () => core.settings.number("maintenance_work_mem") * 1024,
     evaluate: (expression) => evaluate(core, expression),
     findViolation: (tableOid, condition) => findViolation(core, tableOid, condition),

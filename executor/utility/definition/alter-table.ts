@@ -42,6 +42,9 @@ import { qualifiedName, relationExists } from "./names.ts";
 
 export async function alterTable(plan: AlterTablePlan, context: DefinitionContext): Promise<void> {
   let table = plan.table;
+  const renames = ({ kind }: AlterTableCommand): boolean =>
+    kind === "rename-table" || kind === "rename-column";
+  if (!plan.commands.every(renames)) await context.refuseWhileChecksWait(table, "ALTER TABLE");
   for (const command of plan.commands) {
     const changed = await runCommand(command, table, context);
     if (changed === table) continue;

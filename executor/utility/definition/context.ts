@@ -30,6 +30,8 @@ export interface DefinitionContext {
    */
   lockRelation(oid: number, mode: number): Promise<void>;
   notice(notice: Notice): void;
+  /** Throws 55006 while changes of the table's rows wait for deferred checks; `action` as the message names it. */
+  refuseWhileChecksWait(table: TableEntry, action: string): Promise<void>;
   /** maintenance_work_mem. */
   maintenanceMemoryBytes(): number;
   /** Value of an expression without columns, in this transaction. */

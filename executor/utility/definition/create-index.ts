@@ -24,6 +24,7 @@ import { duplicateKeyError, refuseDuplicates } from "./duplicate-key.ts";
 const HNSW_DEFAULTS = { m: 16, efConstruction: 64 } as const;
 
 export async function createIndex(plan: CreateIndexPlan, context: DefinitionContext): Promise<void> {
+  await context.refuseWhileChecksWait(plan.table, "CREATE INDEX");
   const { schema, name: tableName } = plan.table;
   const columnNames = plan.columns.map((column) => column.name);
   const name =

@@ -46,10 +46,19 @@ async function dropReferences(
   const [only, ...others] = tables;
   const isOne = only !== undefined && others.length === 0;
   requireCascade(isOne ? `table ${shownName(only, context)}` : undefined, dependents, cascade, context);
+  await refuseWhileChecksWait(tables, context);
   await removeForeignKeys(
     references.map(({ one }) => one),
     context,
   );
+}
+
+/** Before foreign keys go: what waits is known by them. */
+async function refuseWhileChecksWait(
+  tables: readonly TableEntry[],
+  context: DefinitionContext,
+): Promise<void> {
+  for (const table of tables) await context.refuseWhileChecksWait(table, "DROP TABLE");
 }
 
 async function dropTarget(target: DropTarget, cascade: boolean, context: DefinitionContext): Promise<void> {
@@ -200,6 +209,7 @@ async function dropSchema(schema: SchemaEntry, cascade: boolean, context: Defini
     ...references.map(({ subject, one }) => foreignKeyDependent(one, subject, context)),
   ];
   requireCascade(on, dependents, cascade, context);
+  await refuseWhileChecksWait(tables, context);
   await removeForeignKeys(
     references.map(({ one }) => one),
     context,

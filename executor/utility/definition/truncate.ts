@@ -14,6 +14,7 @@ export async function truncate(plan: TruncatePlan, context: DefinitionContext): 
   const tables = [...plan.tables];
   for (const table of tables) {
     await context.lockRelation(table.oid, ACCESS_EXCLUSIVE);
+    await context.refuseWhileChecksWait(table, "TRUNCATE");
     const truncated = new Set(tables.map(({ oid }) => oid));
     for (const reference of foreignKeysTo(table, context, (one) => !truncated.has(one.table.oid))) {
       if (!plan.cascade) throw stillReferenced(table, reference);
