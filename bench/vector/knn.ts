@@ -1,7 +1,8 @@
 // `tsx bench/vector/knn.ts --pg URL --pg-pid PID [--set FOLDER ...] [--quick] [--json FILE]`: nearest neighbours through SQL
-// beside pgvector: CREATE INDEX, server CPU and wall time per query at equal recall, and the rate of 8 clients.
+// beside pgvector: CREATE INDEX, server CPU and wall time per query at equal recall, and the rate of 8 clients; OmenDB with
+// the vectors themselves and with a byte a dimension.
 //
-// Rounds alternate between the systems and the values of ef; of a point's rounds the quietest counts.
+// Rounds alternate between the contenders and the values of ef; of a point's rounds the quietest counts.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,32 +36,46 @@ interface Curve {
   };
 }
 
-function statement(set: VectorSet, vector: string): string {
-  return `SELECT id FROM items ORDER BY v ${OPERATOR[set.metric]} ${vector} LIMIT ${K}`;
+/** A graph in a table of its own. */
+interface Contender {
+  readonly name: string;
+  readonly system: System;
+  readonly table: string;
+  /** Of the index, beside those that all have. */
+  readonly options: readonly string[];
+}
+
+function contenders(systems: readonly System[]): Contender[] {
+  return systems.flatMap((system) => {
+    const plain = { name: system.name, system, table: "items", options: [] };
+    const sq8 = { name: "omendb sq8", system, table: "items_sq8", options: ["quantization = 'sq8'"] };
+    return system.name === "omendb" ? [plain, sq8] : [plain];
+  });
+}
+
+function statement({ table }: Contender, set: VectorSet, vector: string): string {
+  return `SELECT id FROM ${table} ORDER BY v ${OPERATOR[set.metric]} ${vector} LIMIT ${K}`;
 }
 
 function parametersOf(set: VectorSet): string[][] {
   return Array.from({ length: set.queryCount }, (_, i) => [literalOf(rowOf(set.queries, set.dimensions, i))]);
 }
 
-/** The curve of each system: the least cost of each point over the rounds. */
-async function curvesOf(set: VectorSet, run: Comparison): Promise<Map<System, CurvePoint[]>> {
+/** The curve of each contender: the least cost of each point over the rounds. */
+async function curvesOf(set: VectorSet, all: readonly Contender[]): Promise<Map<Contender, CurvePoint[]>> {
   const truths = Array.from({ length: set.queryCount }, (_, i) => truthOf(set, i));
   const parameters = parametersOf(set);
-  const points = new Map<System, CurvePoint[]>(run.systems.map((system) => [system, []]));
-  const sql = statement(set, "$1");
-  for (const system of run.systems) await warmUp(system, sql, parameters, {}, WARM_UP_SECONDS);
+  const points = new Map<Contender, CurvePoint[]>(all.map((one) => [one, []]));
+  for (const one of all) await warmUp(one.system, statement(one, set, "$1"), parameters, {}, WARM_UP_SECONDS);
   for (let round = 0; round < ROUNDS; round++) {
     for (const [at, ef] of EFS.entries()) {
-      for (const system of run.systems) {
+      for (const one of all) {
         const settings = { "hnsw.ef_search": ef };
-        const asked = await ask(system, sql, parameters, {
-          settings,
-          executions: EXECUTIONS,
-        });
+        const sql = statement(one, set, "$1");
+        const asked = await ask(one.system, sql, parameters, { settings, executions: EXECUTIONS });
         const recalls = truths.map((truth, i) => recallOf(set, i, truth, asked.answers[i] ?? []));
         const recall = recalls.reduce((sum, one) => sum + one, 0) / recalls.length;
-        const curve = points.get(system) as CurvePoint[];
+        const curve = points.get(one) as CurvePoint[];
         const before = curve[at]?.figures;
         curve[at] = {
           ef,
@@ -77,12 +92,12 @@ async function curvesOf(set: VectorSet, run: Comparison): Promise<Map<System, Cu
 }
 
 /** Clients of pgbench, each with a statement prepared for each of a few query vectors. */
-async function manyClients(system: System, set: VectorSet, ef: number): Promise<Curve["clients"]> {
+async function manyClients(one: Contender, set: VectorSet, ef: number): Promise<Curve["clients"]> {
   const asks: Ask[] = parametersOf(set)
     .slice(0, CLIENT_QUERIES)
-    .map(([vector]) => ({ sql: statement(set, ":q"), values: { q: vector as string } }));
+    .map(([vector]) => ({ sql: statement(one, set, ":q"), values: { q: vector as string } }));
   const load = { settings: { "hnsw.ef_search": ef }, clients: CLIENTS, seconds: CLIENT_SECONDS };
-  const many = await pgbench(system, asks, load);
+  const many = await pgbench(one.system, asks, load);
   return {
     ef,
     perSecond: many.count / many.seconds,
@@ -91,47 +106,54 @@ async function manyClients(system: System, set: VectorSet, ef: number): Promise<
   };
 }
 
-async function measure(set: VectorSet, run: Comparison): Promise<Partial<Record<System["name"], Curve>>> {
+async function measure(set: VectorSet, run: Comparison): Promise<Record<string, Curve>> {
   const folder = mkdtempSync(join(tmpdir(), "omendb-knn-"));
   const file = join(folder, "vectors.bin");
   await writeCopyFile(file, set, []);
-  const builds = new Map<System, { seconds: number; cpu: number }>();
-  for (const system of run.systems) {
-    await loadTable(system, set, file);
-    builds.set(system, await timed(system, () => buildGraph(system, set)));
+  const all = contenders(run.systems);
+  const builds = new Map<Contender, { seconds: number; cpu: number }>();
+  for (const one of all) {
+    const { system, table, options } = one;
+    await loadTable(system, set, file, [], table);
+    builds.set(one, await timed(system, () => buildGraph(system, set, table, options)));
   }
   rmSync(folder, { recursive: true, force: true });
-  const points = await curvesOf(set, run);
-  const curves: Partial<Record<System["name"], Curve>> = {};
-  for (const system of run.systems) {
-    const curve = points.get(system) as CurvePoint[];
+  const points = await curvesOf(set, all);
+  const curves: Record<string, Curve> = {};
+  for (const one of all) {
+    const curve = points.get(one) as CurvePoint[];
     const at = RECALLS.map((wanted) => atRecall(curve, wanted));
-    const build = builds.get(system) as { seconds: number; cpu: number };
-    curves[system.name] = {
+    const build = builds.get(one) as { seconds: number; cpu: number };
+    curves[one.name] = {
       build: { perSecond: set.count / build.seconds, perCpuSecond: set.count / build.cpu },
       points: curve,
       at,
-      clients: await manyClients(system, set, at[0]?.ef ?? (EFS.at(-1) as number)),
+      clients: await manyClients(one, set, at[0]?.ef ?? (EFS.at(-1) as number)),
     };
   }
   return curves;
 }
 
-function show(set: VectorSet, curves: Partial<Record<System["name"], Curve>>): void {
-  const names = Object.keys(curves) as System["name"][];
-  const [ours, theirs] = [curves.omendb, curves.pgvector];
+function show(set: VectorSet, curves: Readonly<Record<string, Curve>>): void {
+  const names = Object.keys(curves);
+  const theirs = curves["pgvector"];
+  const others = names.filter((name) => name !== "pgvector");
   const row = (name: string, of: (curve: Curve) => number | undefined, wanted: string): string[] => {
     const values = names.map((system) => of(curves[system] as Curve));
-    const [a, b] = [ours && of(ours), theirs && of(theirs)];
+    const b = theirs && of(theirs);
+    const ratios = others.map((system) => {
+      const a = of(curves[system] as Curve);
+      return a === undefined || b === undefined ? "" : ratio(a, b);
+    });
     return [
       name,
       ...values.map((value) => (value === undefined ? "not reached" : value.toFixed(value < 10 ? 3 : 0))),
-      a === undefined || b === undefined ? "" : ratio(a, b),
+      ...ratios,
       wanted,
     ];
   };
   printTable([
-    [set.name, ...names, "ratio", "wanted"],
+    [set.name, ...names, ...others.map((name) => `${name} ratio`), "wanted"],
     row("CREATE INDEX, vectors/s", (curve) => curve.build.perSecond, ">= 3"),
     row("CREATE INDEX, vectors per CPU s", (curve) => curve.build.perCpuSecond, ""),
     ...RECALLS.flatMap((wanted, i) => [

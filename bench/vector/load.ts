@@ -35,23 +35,30 @@ export async function writeCopyFile(file: string, set: VectorSet, extras: Extras
   await once(out, "finish");
 }
 
-/** A fresh table `items (id int4, <extras> int4, v vector)` filled from the file. */
+/** A fresh table `(id int4, <extras> int4, v vector)` filled from the file. */
 export async function loadTable(
   system: System,
   set: VectorSet,
   file: string,
   extras: readonly string[] = [],
+  table = "items",
 ): Promise<void> {
   const columns = ["id int", ...extras.map((name) => `${name} int`), `v vector(${set.dimensions})`];
   await sql(system, "CREATE EXTENSION IF NOT EXISTS vector");
-  await sql(system, `DROP TABLE IF EXISTS items; CREATE TABLE items (${columns.join(", ")})`);
-  await sql(system, `\\copy items FROM '${file}' WITH (FORMAT binary)`);
+  await sql(system, `DROP TABLE IF EXISTS ${table}; CREATE TABLE ${table} (${columns.join(", ")})`);
+  await sql(system, `\\copy ${table} FROM '${file}' WITH (FORMAT binary)`);
 }
 
 /** The graph both systems build: the same M and ef_construction, with memory enough for all of it. */
-export async function buildGraph(system: System, set: VectorSet): Promise<void> {
+export async function buildGraph(
+  system: System,
+  set: VectorSet,
+  table = "items",
+  options: readonly string[] = [],
+): Promise<void> {
+  const all = ["m = 16", "ef_construction = 200", ...options].join(", ");
   await sql(
     system,
-    `SET maintenance_work_mem = '1GB'; CREATE INDEX items_v ON items USING hnsw (v vector_${set.metric}_ops) WITH (m = 16, ef_construction = 200)`,
+    `SET maintenance_work_mem = '1GB'; CREATE INDEX ${table}_v ON ${table} USING hnsw (v vector_${set.metric}_ops) WITH (${all})`,
   );
 }
