@@ -229,7 +229,9 @@ fn activate(
 }
 
 fn create_zeroed(disk: &dyn Disk, len: u64) -> Result<Arc<dyn DiskFile>> {
-    const PIECE: u64 = 1 << 20;
+    // As large as the writes that make it are the pieces in which Linux keeps a file in its cache, and a small write into a large
+    // one looks at all of its blocks: over pieces of 1 MiB a commit's write and sync cost 10 us of CPU more.
+    const PIECE: u64 = 64 << 10;
     if disk.exists(FRESH_PATH)? {
         disk.remove(FRESH_PATH)?;
     }
