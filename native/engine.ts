@@ -293,7 +293,7 @@ export interface Engine {
    * `syncsAlone`: while the thread has one session it waits itself for the disk when that session commits. Nobody else is
    * there to wait for the thread, and the hand-over costs a lone client two wake-ups a commit.
    */
-  openChannel(deliver: (tokens: Uint32Array | number) => void, syncsAlone?: boolean): Channel;
+  openChannel(deliver: (tokens: readonly number[] | number) => void, syncsAlone?: boolean): Channel;
   /** Registers a session: process id and cancel key live here so that any worker can serve a CancelRequest. */
   openSession(channel: Channel): EngineSession;
   /** Sets the cancel flag of a session and wakes its wait; false when no such session or the secret is wrong. */
@@ -683,7 +683,7 @@ export interface CheckedPart {
 
 /**
  * Client sockets that one thread reads and writes without stream objects. In a turn of the event loop in which some are ready,
- * behind its other events, `deliver` is called once and calls `receive` until that gives 0. A socket is the thread's, by an id
+ * behind its other events, `deliver` is called once and calls `receive` until that has read them all. A socket is the thread's, by an id
  * that is never given again, until close() or release(); with other ids calls throw XX000.
  */
 export interface ClientSockets {
@@ -693,7 +693,7 @@ export interface ClientSockets {
   watch(id: number, reads: boolean, writes: boolean): void;
   /**
    * Reads sockets that are ready into `buffer`, one behind the other, and describes each in `events` (SocketEvent). Gives the
-   * number of events. `buffer` has room for 16 KB at least.
+   * number of events, below zero when more sockets are ready than there was room for. `buffer` has room for 16 KB at least.
    */
   receive(buffer: Uint8Array, events: Int32Array): number;
   /** Sends what the kernel takes at once of the first `count` bytes; how many, or SocketEvent.broken. */

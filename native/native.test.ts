@@ -27,7 +27,7 @@ import {
 
 /** The addon's file, for code that cannot import index.ts. */
 /** Delivered tokens: one that comes alone is a number. */
-function all(tokens: Uint32Array | number): Iterable<number> {
+function all(tokens: readonly number[] | number): Iterable<number> {
   return typeof tokens === "number" ? [tokens] : tokens;
 }
 

@@ -45,6 +45,8 @@ const STATES = ["active", "idle", "idle in transaction", "idle in transaction (a
 const ACTIVE = 0;
 const IDLE_STATES = { I: 1, T: 2, E: 3 } as const;
 
+const MAX_UNITS_BY_HAND = 256;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -189,6 +191,16 @@ export class ActivityRecord {
 
   /** Writes as much of a text as fits, in whole characters; gives its length in bytes. */
   #text(text: string, at: number, limit: number): number {
+    // The statements of a transaction follow each other with a text each: an ASCII one is there before a view for the encoder is.
+    if (text.length <= Math.min(limit, MAX_UNITS_BY_HAND)) {
+      let i = 0;
+      for (; i < text.length; i++) {
+        const unit = text.charCodeAt(i);
+        if (unit >= 0x80) break;
+        this.#bytes[at + i] = unit;
+      }
+      if (i === text.length) return i;
+    }
     return encoder.encodeInto(text, this.#bytes.subarray(at, at + limit)).written;
   }
 }

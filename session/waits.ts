@@ -26,7 +26,7 @@ export class Waits {
     this.channel.close();
   }
 
-  #deliver(tokens: Uint32Array | number): void {
+  #deliver(tokens: readonly number[] | number): void {
     if (typeof tokens === "number") this.#deliverOne(tokens);
     else for (const token of tokens) this.#deliverOne(token);
   }

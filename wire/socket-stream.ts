@@ -23,6 +23,8 @@ export interface SharedTurn {
 /** A shared turn ends after this long, whoever is still to come. */
 const SHARED_MS = 1;
 
+const timer = performance;
+
 export class SocketTable {
   readonly #turn: SharedTurn | undefined;
   readonly #sockets = new Sockets(() => this.#deliver());
@@ -43,8 +45,10 @@ export class SocketTable {
   }
 
   #deliver(): void {
-    for (;;) {
-      const count = this.#sockets.receive(this.#buffer, this.#events);
+    for (let isMoreReady = true; isMoreReady; ) {
+      const answer = this.#sockets.receive(this.#buffer, this.#events);
+      isMoreReady = answer < 0;
+      const count = Math.abs(answer);
       if (count === 0) return;
       if (count === 1 || this.#turn === undefined) this.#serve(count, undefined);
       else this.#serveTogether(count, this.#turn);
@@ -61,7 +65,7 @@ export class SocketTable {
   }
 
   #serve(count: number, turn: SharedTurn | undefined): void {
-    const began = turn === undefined ? 0 : performance.now();
+    const began = turn === undefined ? 0 : timer.now();
     let start = 0;
     for (let at = 0; at < count * SocketEvent.size; at += SocketEvent.size) {
       const stream = this.#streams.get(this.#events[at + SocketEvent.id] as number);
@@ -74,7 +78,7 @@ export class SocketTable {
         else if (read < 0) stream.onEnd(read === SocketEvent.broken);
       }
       start = end;
-      if (turn !== undefined && performance.now() - began > SHARED_MS) turn.end();
+      if (turn !== undefined && timer.now() - began > SHARED_MS) turn.end();
     }
   }
 }

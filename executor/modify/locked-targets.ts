@@ -30,7 +30,9 @@ export class TargetLocker {
   readonly #plan: UpdatePlan | DeletePlan;
   readonly #mode: number;
   readonly #context: ExecutionContext;
-  readonly #seen = new Set<number>();
+  /** Targets named so far; the first one apart, since most statements name no other. */
+  #first: number | undefined;
+  #others: Set<number> | undefined;
   /** Row ids and outcomes of a small batch: memory from the pool, for small arrays of their own cost more than the call. */
   #rids: Uint32Array = NO_RIDS;
   #outcomes: Uint8Array = NO_OUTCOMES;
@@ -85,8 +87,7 @@ export class TargetLocker {
     const rows: number[] = [];
     for (let row = 0; row < batch.rowCount; row++) {
       const rid = column.get(row) as number | null;
-      if (rid === null || this.#seen.has(rid)) continue;
-      this.#seen.add(rid);
+      if (rid === null || !this.#isNew(rid)) continue;
       this.#rids[rows.length] = rid;
       rows.push(row);
     }
@@ -95,6 +96,17 @@ export class TargetLocker {
       batch: all ? batch : gatherBatch(batch, Uint32Array.from(rows)),
       rids: this.#rids.subarray(0, rows.length),
     };
+  }
+
+  /** Whether a target is named for the first time; from then on it was. */
+  #isNew(rid: number): boolean {
+    if (this.#first === undefined) {
+      this.#first = rid;
+      return true;
+    }
+    if (rid === this.#first || this.#others?.has(rid) === true) return false;
+    (this.#others ??= new Set()).add(rid);
+    return true;
   }
 
   /** Newest versions in place of the old ones, those that still satisfy the condition. */

@@ -44,7 +44,7 @@ export function wait(token: number): Promise<void> {
   return new Promise((resolve) => waiting.set(token, resolve));
 }
 
-function deliver(tokens: Uint32Array | number): void {
+function deliver(tokens: readonly number[] | number): void {
   for (const token of typeof tokens === "number" ? [tokens] : tokens) {
     const wake = waiting.get(token);
     if (wake === undefined) arrived.add(token);

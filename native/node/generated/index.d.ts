@@ -131,7 +131,7 @@ export declare class ScanCursor {
 }
 
 export declare class Sockets {
-  /** `deliver` is called when sockets are ready; it calls `receive` until that gives 0. */
+  /** `deliver` is called when sockets are ready; it calls `receive` until that has read them all. */
   constructor(deliver: () => void)
   /** Takes the socket `fd` over, not yet watched. Gives its id. */
   adopt(fd: number): number
@@ -140,7 +140,7 @@ export declare class Sockets {
   /**
    * Reads sockets that are ready into `buffer`, one behind the other, and writes an event for each into `events`: its id;
    * the bytes read, 0 for none, -1 at the client's end, -2 when the connection is broken; 1 if it may write. Gives the
-   * number of events.
+   * number of events; below zero, when more sockets are ready than there was room for.
    */
   receive(buffer: unknown, events: unknown): number
   /** Sends what the kernel takes at once of the first `count` bytes; how many, or -2 for a broken connection. */

@@ -1,15 +1,16 @@
 //! The way of finished wait tokens to the thread that waits for them.
 
 use crate::error::guard;
-use napi::bindgen_prelude::{Either, Function, Uint32Array};
+use napi::bindgen_prelude::{Either, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 use napi_derive::napi;
 use omen_store::{Notifier, Session};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// A token that comes alone is a number: an array for each would be garbage outside the JavaScript heap.
-pub type Tokens = Either<u32, Uint32Array>;
+/// A token that comes alone is a number, several are an array of numbers: a typed array would be memory outside the JavaScript
+/// heap, with a finalizer, for each group of commits.
+pub type Tokens = Either<u32, Vec<u32>>;
 
 type Deliver = ThreadsafeFunction<Arc<Mailbox>, (), Tokens, Status, false>;
 
@@ -32,7 +33,7 @@ impl Mailbox {
             waiting.clear();
             return Either::A(token);
         }
-        Either::B(Uint32Array::new(std::mem::take(&mut waiting)))
+        Either::B(std::mem::take(&mut waiting))
     }
 }
 

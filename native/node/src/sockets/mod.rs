@@ -149,8 +149,8 @@ impl Table {
         socket.ok_or_else(|| misuse(format!("no socket {id}")))
     }
 
-    /// Reads what is ready, as far as there is room; gives the number of events.
-    fn receive(&self, buffer: &mut [u8], events: &mut [i32]) -> Result<u32> {
+    /// Reads what is ready, as far as there is room; gives the number of events, below zero when more is ready.
+    fn receive(&self, buffer: &mut [u8], events: &mut [i32]) -> Result<i32> {
         let sockets = self.sockets.borrow();
         let mut ready = self.ready.borrow_mut();
         let (mut used, mut count) = (0, 0);
@@ -181,7 +181,7 @@ impl Table {
             slot.copy_from_slice(&[id as i32, read, i32::from(wanted & WRITABLE != 0)]);
             count += 1;
         }
-        Ok(count)
+        Ok(if ready.is_empty() { count } else { -count })
     }
 }
 
@@ -239,7 +239,7 @@ pub struct Sockets {
 
 #[napi]
 impl Sockets {
-    /// `deliver` is called when sockets are ready; it calls `receive` until that gives 0.
+    /// `deliver` is called when sockets are ready; it calls `receive` until that has read them all.
     #[napi(constructor)]
     pub fn new(env: Env, deliver: Function<'_, (), ()>) -> napi::Result<Self> {
         let deliver = deliver.create_ref()?;
@@ -296,9 +296,9 @@ impl Sockets {
 
     /// Reads sockets that are ready into `buffer`, one behind the other, and writes an event for each into `events`: its id;
     /// the bytes read, 0 for none, -1 at the client's end, -2 when the connection is broken; 1 if it may write. Gives the
-    /// number of events.
+    /// number of events; below zero, when more sockets are ready than there was room for.
     #[napi]
-    pub fn receive(&self, env: Env, buffer: Unknown<'_>, events: Unknown<'_>) -> napi::Result<u32> {
+    pub fn receive(&self, env: Env, buffer: Unknown<'_>, events: Unknown<'_>) -> napi::Result<i32> {
         guard(env, || {
             let lent = Lent::new(env);
             let buffer = lent.write::<u8>(buffer, "buffer")?;
