@@ -111,6 +111,17 @@ export interface EngineStatistics {
     readonly done: number;
     readonly total: number;
   }[];
+  /** VACUUMs under way: chunks and dead row versions, in all and dealt with. */
+  vacuums(): readonly {
+    readonly processId: number;
+    readonly relationId: number;
+    readonly phase: string;
+    readonly chunks: number;
+    readonly scanned: number;
+    readonly rewritten: number;
+    readonly dead: number;
+    readonly dropped: number;
+  }[];
   /** Backups being written, in bytes of the copy; `total` 0 until it is known. */
   backups(): readonly {
     readonly processId: number;

@@ -262,6 +262,20 @@ export interface BackupProgress {
   readonly total: number;
 }
 
+/** A VACUUM of the session `processId`. */
+export interface VacuumProgress {
+  readonly processId: number;
+  readonly relationId: number;
+  readonly phase: string;
+  /** Chunks to look at, looked at, and rewritten. */
+  readonly chunks: number;
+  readonly scanned: number;
+  readonly rewritten: number;
+  /** Dead row versions there were when it began, and those taken out of the indexes. */
+  readonly dead: number;
+  readonly dropped: number;
+}
+
 export interface BuildProgress {
   readonly indexId: number;
   readonly relationId: number;
@@ -318,11 +332,8 @@ export interface Engine {
   buildProgress(): readonly BuildProgress[];
   /** Writes a checkpoint now (KV, vector segments, graph and text files, log recycling). Returns a wait token. */
   checkpoint(): number;
-  /**
-   * Gives back what no snapshot sees of a table, and rewrites its chunks with many dead rows; `full`: with any. Returns a wait
-   * token.
-   */
-  vacuum(relationId: number, full: boolean): number;
+  /** VACUUMs that are asked for or under way. */
+  vacuumProgress(): readonly VacuumProgress[];
   /** Backups that are asked for or being written. */
   backupProgress(): readonly BackupProgress[];
   /** Flushes, writes a clean checkpoint and stops the pool. Every session must be closed. Returns a wait token. */
@@ -362,6 +373,11 @@ export interface EngineSession {
    * repeated call throws 40P01.
    */
   checkDeadlock(): boolean;
+  /**
+   * Gives back what no snapshot sees of a table, and rewrites its chunks with many dead rows; `full`: with any. Returns a wait
+   * token.
+   */
+  vacuum(relationId: number, full: boolean): number;
   /**
    * Copies the database as of one commit into the folder `path`, new or empty. Returns a wait token; an interrupt of the
    * session ends the copy. 0A000 in memory.

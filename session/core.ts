@@ -384,5 +384,6 @@ function engineStatistics(core: SessionCore): EngineStatistics {
     sequence: (storageId) => core.transactions.engine().sequenceState(storageId),
     builds: () => engine.buildProgress(),
     backups: () => engine.backupProgress(),
+    vacuums: () => engine.vacuumProgress(),
   };
 }

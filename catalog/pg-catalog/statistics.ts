@@ -194,6 +194,39 @@ export const pgStatProgressCreateIndex: RelationRows = {
   },
 };
 
+/**
+ * VACUUM as the engine reports it. What it counts in chunks stands in pages of the table. PostgreSQL's list of dead row
+ * versions has a bound (max_dead_tuples); the engine's has none, so all of them are in it, and num_dead_tuples says how many
+ * are dealt with.
+ */
+export const pgStatProgressVacuum: RelationRows = {
+  lookups: [],
+  *rows({ catalog, statistics }) {
+    const vacuums = statistics.vacuums();
+    if (vacuums.length === 0) return;
+    const tables = new Map(Array.from(userTables(catalog), (table) => [table.storageId, table]));
+    for (const { processId, relationId, phase, chunks, scanned, rewritten, dead, dropped } of vacuums) {
+      const table = tables.get(relationId);
+      if (table === undefined) continue;
+      const pages = pagesOf(statistics, table);
+      const inPages = (count: number): number => Math.floor((pages * count) / Math.max(1, chunks));
+      yield {
+        pid: processId,
+        datid: catalog.database.oid,
+        datname: catalog.database.name,
+        relid: table.oid,
+        phase,
+        heap_blks_total: pages,
+        heap_blks_scanned: inPages(scanned),
+        heap_blks_vacuumed: inPages(rewritten),
+        index_vacuum_count: phase === "initializing" || phase === "vacuuming indexes" ? 0 : 1,
+        max_dead_tuples: dead,
+        num_dead_tuples: dropped,
+      };
+    }
+  },
+};
+
 function pagesOf(statistics: VirtualContext["statistics"], table: TableEntry): number {
   return Math.ceil(statistics.relationRows(table.storageId).sizeBytes / PAGE_SIZE_BYTES);
 }

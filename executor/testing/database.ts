@@ -106,6 +106,7 @@ export class TestSession {
           sequence: (id) => transaction.sequenceState(id),
           builds: () => engine().buildProgress(),
           backups: () => engine().backupProgress(),
+          vacuums: () => engine().vacuumProgress(),
         },
         ...more,
       }),

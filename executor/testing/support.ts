@@ -239,6 +239,7 @@ export function options(more: Partial<ExecutionOptions> = {}): ExecutionOptions 
       sequence: () => ({ lastValue: 1n, isCalled: false }),
       builds: () => [],
       backups: () => [],
+      vacuums: () => [],
     },
     settings: {
       exact: false,

@@ -57,6 +57,7 @@ export class CatalogEngine {
     catalogChanges: (version) => ({ version: this.#log.length, changes: this.#log.slice(version) }),
     buildProgress: () => [],
     backupProgress: () => [],
+    vacuumProgress: () => [],
     checkpoint: () => 0,
   });
 

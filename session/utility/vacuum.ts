@@ -96,7 +96,7 @@ async function vacuum(core: SessionCore, table: TableEntry, options: VacuumOptio
   const before = engine.relationStatistics(table.storageId);
   const indexes = core.catalog().indexesOf(table.oid);
   const states = indexes.map((index) => engine.indexStatistics(index.storageId));
-  await waits.wait(engine.vacuum(table.storageId, options.isFull));
+  await waits.wait(core.engineSession.vacuum(table.storageId, options.isFull));
   if (!options.isVerbose) return;
   const after = engine.relationStatistics(table.storageId);
   const lines = report(before, after, indexes.length > 0);

@@ -212,6 +212,18 @@ export function sampleContext(catalog: Snapshot, searchPath: readonly string[] =
     sequence: () => ({ lastValue: 7n, isCalled: true }),
     builds: () => [{ indexId: 16391, relationId: 1, processId: 1, phase: "building", done: 10, total: 100 }],
     backups: () => [{ processId: 7, phase: "streaming database files", done: 10, total: 100 }],
+    vacuums: () => [
+      {
+        processId: 7,
+        relationId: 1,
+        phase: "vacuuming heap",
+        chunks: 4,
+        scanned: 2,
+        rewritten: 1,
+        dead: 10,
+        dropped: 10,
+      },
+    ],
   };
   const session = new Proxy(
     { processId: 1, currentUser: "postgres", sessionUser: "postgres", currentDatabase: "postgres" },

@@ -16,6 +16,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { randomSource } from "../../bench/dataset.ts";
 
 const HEAD_BYTES = 48;
 const NAMES = ["create", "mkdir", "rename", "remove", "rmdir"];
@@ -79,17 +80,6 @@ function unsynced(changes: readonly Change[]): readonly Change[] {
   );
 }
 
-/** Numbers in [0, 1), the same for the same seed (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
 /**
  * Takes back unsynced changes under `folder`: all of them without a seed, else from a random place on for each file and each
  * folder. Returns how many changes went and how many stayed.
@@ -102,7 +92,7 @@ export function dropUnsynced(
   const pending = unsynced(read(join(journalFolder, "journal")));
   const counts = new Map<string, number>();
   for (const change of pending) counts.set(scope(change), (counts.get(scope(change)) ?? 0) + 1);
-  const random = seed === undefined ? () => 0 : seeded(seed);
+  const random = seed === undefined ? () => 0 : randomSource(seed);
   const keep = new Map(Array.from(counts, ([key, count]) => [key, Math.floor(random() * (count + 1))]));
   const dropped = pending.filter((change) => {
     const left = keep.get(scope(change)) ?? 0;

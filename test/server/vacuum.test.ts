@@ -105,3 +105,41 @@ test("what is no table is passed over, and so is one that is locked if asked for
     'WARNING 55P03 skipping analyze of "v" --- lock not available',
   ]);
 });
+
+test("pg_stat_progress_vacuum shows what VACUUM is at, and nothing when it has ended", async () => {
+  for (const statement of [
+    "CREATE TABLE p (a int PRIMARY KEY, e vector(8))",
+    `INSERT INTO p SELECT g, (SELECT array_agg(sin(g * i)) FROM generate_series(1, 8) i)::vector
+     FROM generate_series(1, 4000) g`,
+    "CREATE INDEX ON p USING hnsw (e vector_l2_ops)",
+  ])
+    await client.query(statement);
+  // Dead vectors stay until the snapshot ends, and then VACUUM is the first to find them.
+  await other.query("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM p");
+  await client.query("DELETE FROM p WHERE a % 2 = 0");
+  const { rows: ids } = await client.query("SELECT pg_backend_pid() AS pid, 'p'::regclass::oid AS relid");
+  await other.query("COMMIT");
+  const vacuum = { isRunning: true };
+  const vacuumed = client.query("VACUUM p").finally(() => {
+    vacuum.isRunning = false;
+  });
+  const seen: Record<string, string>[] = [];
+  const progress = "SELECT * FROM pg_stat_progress_vacuum";
+  while (vacuum.isRunning) seen.push(...(await other.query(progress)).rows);
+  await vacuumed;
+  expect(seen.length).toBeGreaterThan(0);
+  for (const row of seen) expect(row).toMatchObject({ ...ids[0], datname: "postgres" });
+  const phases = ["initializing", "vacuuming indexes", "vacuuming heap", "cleaning up indexes"];
+  const order = seen.map((row) => phases.indexOf(row["phase"] ?? ""));
+  expect(order).toEqual(order.toSorted((a, b) => a - b));
+  expect(order).not.toContain(-1);
+  // Graphs are what takes time.
+  expect(seen.at(-1)).toMatchObject({
+    phase: "cleaning up indexes",
+    index_vacuum_count: "1",
+    max_dead_tuples: "2000",
+    num_dead_tuples: "2000",
+  });
+  expect(seen.at(-1)?.["heap_blks_scanned"]).toBe(seen.at(-1)?.["heap_blks_total"]);
+  expect((await other.query(progress)).rows).toEqual([]);
+});

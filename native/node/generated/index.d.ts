@@ -40,7 +40,7 @@ export declare class Engine {
   indexEntryCount(indexId: number): number
   buildProgress(): Array<BuildProgress>
   checkpoint(): number
-  vacuum(relationId: number, full: boolean): number
+  vacuumProgress(): Array<VacuumProgress>
   backupProgress(): Array<BackupProgress>
   shutdown(): number
 }
@@ -48,6 +48,7 @@ export declare class Engine {
 export declare class EngineSession {
   backup(path: string): number
   backupResult(token: number): number
+  vacuum(relationId: number, full: boolean): number
   get processId(): number
   get secretKey(): number
   /** Polled once per batch, so it does nothing but read a flag. */
@@ -314,3 +315,14 @@ export interface SequenceState {
 }
 
 export declare function simdName(): string
+
+export interface VacuumProgress {
+  processId: number
+  relationId: number
+  phase: string
+  chunks: number
+  scanned: number
+  rewritten: number
+  dead: number
+  dropped: number
+}

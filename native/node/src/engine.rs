@@ -183,6 +183,18 @@ pub struct BuildProgress {
 }
 
 #[napi(object)]
+pub struct VacuumProgress {
+    pub process_id: u32,
+    pub relation_id: u32,
+    pub phase: String,
+    pub chunks: f64,
+    pub scanned: f64,
+    pub rewritten: f64,
+    pub dead: f64,
+    pub dropped: f64,
+}
+
+#[napi(object)]
 pub struct BackupProgress {
     pub process_id: u32,
     pub phase: String,
@@ -364,11 +376,20 @@ impl Engine {
     }
 
     #[napi]
-    pub fn vacuum(&self, env: Env, relation_id: u32, full: bool) -> napi::Result<u32> {
+    pub fn vacuum_progress(&self, env: Env) -> napi::Result<Vec<VacuumProgress>> {
         guard(env, || {
-            self.courier()?;
-            let channel = self.channel.as_ref().ok_or_else(|| misuse("the channel is closed"))?;
-            Ok(token(self.shared.vacuum(relation_id, full, channel)?))
+            let running = self.shared.vacuum_progress().into_iter();
+            let running = running.map(|vacuum| VacuumProgress {
+                process_id: vacuum.process_id,
+                relation_id: vacuum.relation_id,
+                phase: vacuum.phase.to_owned(),
+                chunks: vacuum.chunks as f64,
+                scanned: vacuum.scanned as f64,
+                rewritten: vacuum.rewritten as f64,
+                dead: vacuum.dead as f64,
+                dropped: vacuum.dropped as f64,
+            });
+            Ok(running.collect())
         })
     }
 

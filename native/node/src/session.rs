@@ -89,6 +89,11 @@ impl EngineSession {
         guard(env, || Ok(self.session.backup_result(token)? as f64))
     }
 
+    #[napi]
+    pub fn vacuum(&self, env: Env, relation_id: u32, full: bool) -> napi::Result<u32> {
+        guard(env, || Ok(token(self.session.vacuum(relation_id, full)?)))
+    }
+
     #[napi(getter)]
     pub fn process_id(&self) -> u32 {
         self.session.process_id()

@@ -9,15 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::engine::Engine;
-use crate::error::Result;
 use crate::key::Entry;
-use crate::lock::next_token;
-use crate::session::Channel;
 use crate::sync::{lock, read, write};
 use crate::table::chunk::Chunk;
 use crate::table::data::{Ghost, Slot, TableData};
 use crate::table::{ColumnInfo, Table, chunk_value, empty_rows};
-use crate::types::Pending;
+use crate::vacuum::{Phase, Progress};
 
 /// Dead versions that make a run worth its while.
 const WORTHWHILE: usize = 512;
@@ -47,11 +44,16 @@ impl Collector {
 
 impl Engine {
     /// Collects a table in this thread. Returns how many versions went.
-    pub(crate) fn collect_now(&self, table: &Table, collector: Collector) -> usize {
+    pub(crate) fn collect_now(
+        &self,
+        table: &Table,
+        collector: Collector,
+        progress: &Progress,
+    ) -> usize {
         let turn = lock(&table.upkeep.turn);
         // Before the look at the snapshots: what ends from now on makes a run of its own.
         table.collecting.clear();
-        let (dropped, rewritten) = collect(table, self.snapshots.oldest(), collector);
+        let (dropped, rewritten) = collect(table, self.snapshots.oldest(), collector, progress);
         drop(turn);
         table.upkeep.note(dropped, collector != Collector::Background);
         if let Some(durable) = self.durable.as_ref().filter(|_| rewritten > 0 && !table.temporary) {
@@ -81,34 +83,20 @@ impl Engine {
         let (engine, table) = (Arc::clone(self), Arc::clone(table));
         let pool = Arc::clone(&self.pool);
         pool.submit(move || {
-            engine.collect_now(&table, Collector::Background);
+            engine.collect_now(&table, Collector::Background, &Progress::default());
         });
-    }
-
-    /// VACUUM: collects a table in the pool, and rewrites more of it than the engine does by itself; `full`: all that has a
-    /// dead row. The channel delivers the token at the end.
-    pub fn vacuum(
-        self: &Arc<Self>,
-        relation_id: u32,
-        full: bool,
-        channel: &Arc<Channel>,
-    ) -> Result<Pending> {
-        let table = self.table(relation_id)?;
-        let token = next_token(&self.next_token);
-        let (engine, channel) = (Arc::clone(self), Arc::clone(channel));
-        self.pool.submit(move || {
-            let collector = if full { Collector::Full } else { Collector::Vacuum };
-            engine.collect_now(&table, collector);
-            engine.remove_dead_of(&table, engine.pool.size);
-            engine.compact_texts_of(&table, collector);
-            channel.deliver(&[token]);
-        });
-        Ok(Pending::Wait(token))
     }
 }
 
 /// Drops what ended at or before `oldest`. Returns how many versions, and the bytes of chunks rewritten for it.
-fn collect(table: &Table, oldest: u64, collector: Collector) -> (usize, usize) {
+fn collect(
+    table: &Table,
+    oldest: u64,
+    collector: Collector,
+    progress: &Progress,
+) -> (usize, usize) {
+    progress.enter(Phase::Versions);
+    progress.dead.store(read(&table.data).ghosts.len() as u64, Ordering::Relaxed);
     let mut chunks = HashSet::new();
     let mut dropped = 0;
     loop {
@@ -123,6 +111,7 @@ fn collect(table: &Table, oldest: u64, collector: Collector) -> (usize, usize) {
         drop(data);
         table.free_rids(freed);
         dropped += count;
+        progress.dropped.store(dropped as u64, Ordering::Relaxed);
         if count < RUN {
             break;
         }
@@ -136,8 +125,15 @@ fn collect(table: &Table, oldest: u64, collector: Collector) -> (usize, usize) {
     }
     let mut numbers: Vec<usize> = chunks.into_iter().collect();
     numbers.sort_unstable();
-    let rewritten =
-        numbers.into_iter().map(|number| shrink(table, number, collector, oldest)).sum();
+    progress.enter(Phase::Chunks);
+    progress.chunks.store(numbers.len() as u64, Ordering::Relaxed);
+    let mut rewritten = 0;
+    for number in numbers {
+        let bytes = shrink(table, number, collector, oldest);
+        progress.scanned.fetch_add(1, Ordering::Relaxed);
+        progress.rewritten.fetch_add(u64::from(bytes > 0), Ordering::Relaxed);
+        rewritten += bytes;
+    }
     (dropped, rewritten)
 }
 

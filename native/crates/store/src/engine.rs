@@ -36,6 +36,7 @@ use crate::types::{
     BuildProgress, CatalogChange, IndexMethod, IndexSpec, IndexStatistics, Pending,
     RelationStatistics,
 };
+use crate::vacuum::{Progress, Vacuums};
 
 /// Object ids below this are PostgreSQL's own.
 const FIRST_OBJECT_ID: u32 = 16_384;
@@ -134,6 +135,7 @@ pub struct Engine {
     pub(crate) sequences: Mutex<HashMap<u32, Sequence>>,
     pub(crate) object_ids: Mutex<ObjectIds>,
     pub(crate) builds: Mutex<Vec<Arc<Build>>>,
+    pub(crate) vacuums: Vacuums,
     pub(crate) tables: RwLock<HashMap<u32, Arc<TableSlot>>>,
     /// Index -> relation, and the index itself once its table is loaded.
     pub(crate) indexes: RwLock<HashMap<u32, IndexSlot>>,
@@ -184,7 +186,7 @@ impl Engine {
     /// dropped.
     pub fn collect_garbage(&self, relation_id: u32) -> Result<usize> {
         let table = self.table(relation_id)?;
-        Ok(self.collect_now(&table, Collector::Background))
+        Ok(self.collect_now(&table, Collector::Background, &Progress::default()))
     }
 
     /// Stops the threads where they are, without a checkpoint: the disk stays as a crash of the process would leave it.
@@ -225,6 +227,7 @@ impl Engine {
             sequences: Mutex::default(),
             object_ids: Mutex::new(object_ids),
             builds: Mutex::default(),
+            vacuums: Vacuums::default(),
             tables: RwLock::default(),
             indexes: RwLock::default(),
             durable,

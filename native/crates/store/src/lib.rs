@@ -54,6 +54,7 @@ mod sync;
 mod table;
 mod transaction;
 mod types;
+mod vacuum;
 mod value;
 
 pub use column::{ColumnMut, ColumnRef, KeyRange, ValuesMut, ValuesRef};

@@ -283,6 +283,21 @@ pub struct BackupProgress {
     pub total: u64,
 }
 
+/// A VACUUM that is asked for or under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VacuumProgress {
+    pub process_id: u32,
+    pub relation_id: u32,
+    pub phase: &'static str,
+    /// Chunks of the table, those that were looked at, and those rewritten.
+    pub chunks: u64,
+    pub scanned: u64,
+    pub rewritten: u64,
+    /// Dead versions there were when it began, and those taken out of the indexes.
+    pub dead: u64,
+    pub dropped: u64,
+}
+
 /// One committed catalogue change; `value` None = removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogChange {

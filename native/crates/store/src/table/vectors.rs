@@ -138,8 +138,9 @@ impl VectorColumn {
 
     #[cold]
     fn damaged_words(&self, vid: u32) -> &[f32] {
-        // A dead vector that a graph leads through may be anything.
-        if !self.entries.view().is_empty(vid) {
+        // A dead vector that a graph leads through may be anything. The number may have been given again in between, to a
+        // reader whose snapshot was given up: then the vector is there by now.
+        if !self.entries.view().is_empty(vid) && self.segments.get(vid).is_none() {
             let none_before = |before| (before == 0).then_some(u64::from(vid) + 1);
             let _ = self.damaged.fetch_update(Ordering::AcqRel, Ordering::Acquire, none_before);
         }

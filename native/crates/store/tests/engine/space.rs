@@ -141,9 +141,11 @@ fn vacuum_gives_back_dead_documents_that_no_snapshot_sees() {
     // Too few for the engine to begin by itself.
     update_all(&db, &specs, &rids[..100], || text("new word"));
     let vacuum = |full| {
-        if let Pending::Wait(token) = db.engine.vacuum(T, full, &db.channel).unwrap() {
+        let session = db.session();
+        if let Pending::Wait(token) = session.vacuum(T, full).unwrap() {
             db.tokens.wait(token);
         }
+        session.close();
         db.engine.index_statistics(WORDS).unwrap().reclaimed_count
     };
     assert_eq!(vacuum(true), 0);

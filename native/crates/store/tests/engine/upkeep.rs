@@ -28,10 +28,12 @@ fn fill(db: &Db, count: i32) -> Vec<u32> {
 }
 
 fn vacuum(db: &Db, full: bool) {
-    match db.engine.vacuum(T, full, &db.channel).unwrap() {
+    let session = db.session();
+    match session.vacuum(T, full).unwrap() {
         Pending::Wait(token) => db.tokens.wait(token),
         Pending::Done => {}
     }
+    session.close();
 }
 
 fn statistics(db: &Db) -> RelationStatistics {
@@ -149,6 +151,106 @@ fn a_snapshot_is_given_up_when_it_keeps_too_much_memory() {
 
 fn row_of(found: &Row, s: &str) -> Row {
     vec![found[0].clone(), text(s)]
+}
+
+/// A reader in the middle of vector and text searches while its snapshot is given up: an answer is that of the snapshot, or
+/// 72000, and never one of another moment.
+#[test]
+fn searches_of_a_snapshot_that_is_given_up_answer_for_it_or_not_at_all() {
+    const GRAPH: u32 = 20_002;
+    const WORDS: u32 = 20_003;
+    const DIM: usize = 4;
+    let specs = [INT, TEXT, vector(DIM as u32)];
+    let db = Db::try_open_with(Storage::Memory, 8 * 1024).unwrap();
+    let mut random = Random(61);
+    let mut new_row = |key: i32| {
+        let words = format!("all word{} {}", random.below(9), "filler ".repeat(10));
+        let floats = (0..DIM).map(|_| random.unit()).collect();
+        vec![Cell::Int(key), text(&words), Cell::Vector(floats)]
+    };
+    let rids = db.run(|tx| {
+        tx.handle.create_relation(T, &specs, false).unwrap();
+        tx.create_index(hnsw(GRAPH, T, 2, DIM as u32)).unwrap();
+        tx.create_index(bm25(WORDS, T, 1)).unwrap();
+        let rows: Vec<Row> = (0..300).map(&mut new_row).collect();
+        tx.insert(T, &specs, &rows)
+    });
+    let running = AtomicBool::new(true);
+    let (vectors, texts) = (AtomicU64::new(0), AtomicU64::new(0));
+    let given_up = |outcome: Result<usize>, count: &AtomicU64| match outcome {
+        Ok(n) => Some(n),
+        Err(error) => {
+            assert_eq!(&*error.sqlstate, "72000", "{error}");
+            count.fetch_add(1, Ordering::Relaxed);
+            None
+        }
+    };
+    let read = |tx: &Tx| {
+        let rows = tx.try_scan(T, &specs).ok()?;
+        let query = [0.5; DIM];
+        let mut nearest: Vec<(f64, u32)> = rows
+            .iter()
+            .map(|(rid, row)| match &row[2] {
+                Cell::Vector(v) => (omen_kernels::distance(Metric::L2, &query, v), *rid),
+                other => unreachable!("{other:?} is no vector"),
+            })
+            .collect();
+        nearest.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        while running.load(Ordering::Relaxed) {
+            let (mut found, mut distances) = ([0; 10], [0.0; 10]);
+            let query = VectorQuery { mode: SearchMode::Exact, ..closest(&query, 10) };
+            let outcome = tx.handle.vector_search(GRAPH, &query, &mut found, &mut distances);
+            let n = given_up(outcome.map(|(n, _)| n), &vectors)?;
+            let hits: Vec<(f64, u32)> = distances.into_iter().zip(found).take(n).collect();
+            assert_eq!(hits, nearest[..10]);
+            let query = VectorQuery { mode: SearchMode::Graph, ..query };
+            let outcome = tx.handle.vector_search(GRAPH, &query, &mut found, &mut distances);
+            let n = given_up(outcome.map(|(n, _)| n), &vectors)?;
+            for hit in distances.into_iter().zip(found).take(n) {
+                assert!(nearest.contains(&hit), "{hit:?} is no row of the snapshot");
+            }
+            let (mut found, mut scores) = ([0; 400], [0.0; 400]);
+            let query = tx.handle.text_query(WORDS, "all").unwrap();
+            let outcome = tx.handle.text_search(
+                WORDS,
+                &query,
+                found.len(),
+                None,
+                SearchMode::Auto,
+                &mut found,
+                &mut scores,
+            );
+            let n = given_up(outcome.map(|(n, _)| n), &texts)?;
+            let mut found = found[..n].to_vec();
+            found.sort_unstable();
+            assert_eq!(found, rids, "every row has the word");
+        }
+        None
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while running.load(Ordering::Relaxed) {
+                let tx = db.begin(Isolation::RepeatableRead);
+                tx.statement();
+                let _: Option<()> = read(&tx);
+                tx.handle.abort();
+            }
+        });
+        let begun = std::time::Instant::now();
+        let met = |count: &AtomicU64| count.load(Ordering::Relaxed) >= 3;
+        while !(met(&vectors) && met(&texts)) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "no reader was in a search");
+            for part in rids.chunks(100) {
+                db.run(|tx| {
+                    for &rid in part {
+                        let row = new_row(rid as i32);
+                        tx.update(T, rid, &specs, &[1, 2], row[1..].to_vec());
+                    }
+                });
+            }
+        }
+        running.store(false, Ordering::Relaxed);
+    });
 }
 
 /// A disk on which new chunk files take a while, so that checkpoints are slower than commits.
