@@ -59,6 +59,9 @@ pub trait DiskFile: Send + Sync {
     }
     /// Maps the file's present length for reading. Later `write_at`s below that length show through.
     fn map_read_only(&self) -> Result<Mapping>;
+    /// Maps the file's present length, which is not zero, as memory of the caller's own: what is written there reaches no file.
+    /// The file is not written from then on; it may be removed.
+    fn map_private(&self) -> Result<PrivateMapping>;
 }
 
 /// A folder held by this process; dropping it lets go.
@@ -120,6 +123,39 @@ impl Mapping {
         );
         // SAFETY: the range was just checked against the length `new` was promised; the caller excludes writes.
         unsafe { std::slice::from_raw_parts(self.pointer.add(offset), len) }
+    }
+}
+
+/// Memory that began as the bytes of a file, at a page's beginning. The owner lives as long as the value, and nothing but the
+/// holder reads or writes what it leads to.
+pub struct PrivateMapping {
+    start: *mut u8,
+    len: usize,
+    _owner: Box<dyn Any + Send + Sync>,
+}
+
+// SAFETY: the value itself reads and writes nothing, and its owner is Send + Sync and keeps the memory alive.
+unsafe impl Send for PrivateMapping {}
+// SAFETY: as above.
+unsafe impl Sync for PrivateMapping {}
+
+impl PrivateMapping {
+    /// # Safety
+    /// `start` must lead to `len` bytes that nobody else reads or writes for as long as `owner` lives.
+    pub(crate) unsafe fn new(start: *mut u8, len: usize, owner: impl Any + Send + Sync) -> Self {
+        Self { start, len, _owner: Box::new(owner) }
+    }
+
+    pub fn start(&self) -> *mut u8 {
+        self.start
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 }
 

@@ -26,7 +26,7 @@ pub fn checksum(before: u32, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(before, bytes)
 }
 
-pub use disk::{DirLock, Disk, DiskFile, Mapping, create_dir_durably};
+pub use disk::{DirLock, Disk, DiskFile, Mapping, PrivateMapping, create_dir_durably};
 pub use error::{DiskError, DiskErrorKind, Result};
 pub use faulty::{CrashKind, CrashState, Fault, FaultyDisk};
 pub use kv::{FjallKv, Kv, KvBatch, KvBytes, KvIter, KvRange, KvSnapshot, MemoryKv};

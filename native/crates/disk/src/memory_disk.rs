@@ -3,7 +3,7 @@
 //! Nothing here survives the process, so both syncs are satisfied at once. A file's bytes lie in one page-aligned
 //! heap block; mapping a file pins that block, and from then on the file keeps its length.
 
-use crate::disk::{DirLock, Disk, DiskFile, Mapping};
+use crate::disk::{DirLock, Disk, DiskFile, Mapping, PrivateMapping};
 use crate::error::{DiskError, DiskErrorKind, Result};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -225,19 +225,20 @@ impl MemoryFile {
             return Err(self.error("cannot grow while it is mapped"));
         }
         let wanted = capacity.max(present.saturating_mul(2));
-        let no_space = || {
-            DiskError::new(
-                DiskErrorKind::NoSpace,
-                format!("could not extend file \"{}\": out of memory", self.name),
-            )
-        };
-        let block = Arc::new(Block::new(wanted).ok_or_else(no_space)?);
+        let block = Arc::new(Block::new(wanted).ok_or_else(|| self.no_space("extend"))?);
         if let Some(old) = &state.block {
             // SAFETY: both blocks hold at least `len` bytes and are distinct; the state lock is held for writing.
             unsafe { std::ptr::copy_nonoverlapping(old.at(0), block.at(0), state.len) }
         }
         state.block = Some(Arc::clone(&block));
         Ok(block)
+    }
+
+    fn no_space(&self, what: &str) -> DiskError {
+        DiskError::new(
+            DiskErrorKind::NoSpace,
+            format!("could not {what} file \"{}\": out of memory", self.name),
+        )
     }
 }
 
@@ -316,5 +317,15 @@ impl DiskFile for MemoryFile {
         let pointer = block.at(0).cast_const();
         // SAFETY: the block has at least `len` bytes and is owned by the mapping from here on.
         Ok(unsafe { Mapping::new(pointer, len, block) })
+    }
+
+    fn map_private(&self) -> Result<PrivateMapping> {
+        let len = self.len()? as usize;
+        let copy = Block::new(len).ok_or_else(|| self.no_space("map"))?;
+        let start = copy.at(0);
+        // SAFETY: the block has at least `len` bytes, is fresh, and is owned by the mapping from here on.
+        self.read_at(0, unsafe { std::slice::from_raw_parts_mut(start, len) })?;
+        // SAFETY: as above.
+        Ok(unsafe { PrivateMapping::new(start, len, copy) })
     }
 }

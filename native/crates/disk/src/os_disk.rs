@@ -1,6 +1,6 @@
 //! A folder of the operating system.
 
-use crate::disk::{DirLock, Disk, DiskFile, Mapping};
+use crate::disk::{DirLock, Disk, DiskFile, Mapping, PrivateMapping};
 use crate::error::{DiskError, DiskErrorKind, Result};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -192,6 +192,21 @@ impl DiskFile for OsFile {
         // SAFETY: `len` bytes were mapped and stay so while `owner` lives.
         Ok(unsafe { Mapping::new(pointer.cast::<u8>(), len, owner) })
     }
+
+    fn map_private(&self) -> Result<PrivateMapping> {
+        use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap};
+        let len = self.len()? as usize;
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a fresh address chosen by the kernel, unmapped when `OsMapping` is dropped.
+        let mapped =
+            unsafe { mmap(std::ptr::null_mut(), len, access, MapFlags::PRIVATE, &self.file, 0) };
+        let pointer = mapped.map_err(|error| self.failed("could not map file", error.into()))?;
+        // SAFETY: the advice, to read all of it soon, does not change what the memory holds.
+        let _ = unsafe { madvise(pointer, len, Advice::WillNeed) };
+        let owner = OsMapping { address: pointer as usize, len };
+        // SAFETY: `len` bytes were mapped for nobody else and stay so while `owner` lives.
+        Ok(unsafe { PrivateMapping::new(pointer.cast::<u8>(), len, owner) })
+    }
 }
 
 /// An address range of ours; the address is kept as a number so that the value is Send and Sync.
@@ -202,7 +217,7 @@ struct OsMapping {
 
 impl Drop for OsMapping {
     fn drop(&mut self) {
-        // SAFETY: exactly the range `map_read_only` got; every `Mapping` over it holds this value, so none is left.
+        // SAFETY: exactly the range a call of `mmap` gave; every mapping over it holds this value, so none is left.
         // The result only reports a bad range, which this is not.
         let _ = unsafe { rustix::mm::munmap(self.address as *mut _, self.len) };
     }

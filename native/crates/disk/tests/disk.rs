@@ -77,6 +77,26 @@ fn a_mapping_shows_later_writes() {
 }
 
 #[test]
+fn what_is_written_to_a_private_mapping_stays_there() {
+    every_disk(|disk| {
+        let file = disk.create("f").unwrap();
+        file.write_at(0, &[7; 5000]).unwrap();
+        let (one, other) = (file.map_private().unwrap(), file.map_private().unwrap());
+        assert_eq!((one.len(), one.start() as usize % 4096), (5000, 0));
+        // SAFETY: 5000 bytes that are the mapping's alone.
+        unsafe { one.start().add(4500).write(9) };
+        assert_eq!(contents(disk, "f"), [7; 5000]);
+        disk.remove("f").unwrap();
+        drop(file);
+        // SAFETY: as above.
+        assert_eq!(
+            unsafe { (one.start().add(4500).read(), other.start().add(4500).read()) },
+            (9, 7)
+        );
+    });
+}
+
+#[test]
 fn a_folder_is_held_once() {
     every_disk(|disk| {
         let held = disk.lock().unwrap();

@@ -1,7 +1,7 @@
 //! A file of the twin: contents live in a `MemoryDisk` file, every change is recorded, faults strike here.
 
 use super::{Fault, FaultyDisk, Operation};
-use crate::disk::{DiskFile, Mapping};
+use crate::disk::{DiskFile, Mapping, PrivateMapping};
 use crate::error::{DiskError, DiskErrorKind, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,5 +72,9 @@ impl DiskFile for FaultyFile {
 
     fn map_read_only(&self) -> Result<Mapping> {
         self.live.map_read_only()
+    }
+
+    fn map_private(&self) -> Result<PrivateMapping> {
+        self.live.map_private()
     }
 }
