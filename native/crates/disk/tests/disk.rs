@@ -89,10 +89,8 @@ fn what_is_written_to_a_private_mapping_stays_there() {
         disk.remove("f").unwrap();
         drop(file);
         // SAFETY: as above.
-        assert_eq!(
-            unsafe { (one.start().add(4500).read(), other.start().add(4500).read()) },
-            (9, 7)
-        );
+        let bytes = unsafe { (one.start().add(4500).read(), other.start().add(4500).read()) };
+        assert_eq!(bytes, (9, 7));
     });
 }
 
