@@ -71,7 +71,7 @@ export interface SessionActivity {
 
 /** One lock held or waited for, as native/engine.ts describes it. */
 export interface LockActivity {
-  readonly kind: "relation" | "row" | "key" | "advisory";
+  readonly kind: "relation" | "writers" | "row" | "key" | "advisory";
   readonly objectId: number;
   readonly subId: number;
   readonly isWide: boolean;
@@ -107,6 +107,8 @@ export interface EngineStatistics {
     readonly indexId: number;
     readonly relationId: number;
     readonly processId: number;
+    /** See build-label.ts. */
+    readonly label: string;
     readonly phase: string;
     readonly done: number;
     readonly total: number;

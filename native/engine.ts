@@ -239,7 +239,8 @@ export interface IndexStatistics {
 
 /** One lock held or waited for, as pg_locks shows it. */
 export interface LockStatus {
-  readonly kind: "relation" | "row" | "key" | "advisory";
+  /** "writers": a wait for those who write a relation to end their transactions. */
+  readonly kind: "relation" | "writers" | "row" | "key" | "advisory";
   /** Relation (a table's oid; row locks: its storage id), index, or the first half of an advisory key; */
   readonly objectId: number;
   /** row id, key hash, or the second half of an advisory key. */
@@ -281,6 +282,8 @@ export interface BuildProgress {
   readonly relationId: number;
   /** The session that builds. */
   readonly processId: number;
+  /** What createIndex or beginIndex was given. */
+  readonly label: string;
   readonly phase: string;
   readonly done: number;
   readonly total: number;
@@ -329,6 +332,7 @@ export interface Engine {
   indexStatistics(indexId: number): IndexStatistics;
   /** Its entryCount alone, which every search asks for. */
   indexEntryCount(indexId: number): number;
+  /** Builds in the pool, and those of beginIndex until their transaction ends. */
   buildProgress(): readonly BuildProgress[];
   /** Writes a checkpoint now (KV, vector segments, graph and text files, log recycling). Returns a wait token. */
   checkpoint(): number;
@@ -677,8 +681,22 @@ export interface EngineTransaction {
    * 0 = built; else a token, after which indexResult() returns or throws (23505 with the rid of a duplicate, 57014). A graph
    * is built without the codes of IndexMemory, and slower, where `memoryBytes` has no room for both.
    */
-  createIndex(spec: IndexSpec, memoryBytes: number): number;
+  createIndex(spec: IndexSpec, memoryBytes: number, label: string): number;
   indexResult(): void;
+  /**
+   * A btree or bm25 index made while others write, step by step: attached empty, then awaitWriters(), then fillIndex(); for a
+   * unique one awaitWriters() again and validateIndex(). The caller holds SHARE UPDATE EXCLUSIVE on the table.
+   */
+  beginIndex(spec: IndexSpec, label: string): void;
+  /**
+   * Waits for the end of the transactions that now hold a lock to write the table (its oid), and keeps nobody who comes later
+   * waiting. 0 = they have ended; else a token: repeat.
+   */
+  awaitWriters(objectId: number): number;
+  /** Brings the committed rows in. Returns a token, after which indexResult() answers. */
+  fillIndex(): number;
+  /** Looks for two rows with one key. Returns a token, after which indexResult() answers: 23505 with the rid of one. */
+  validateIndex(): number;
   dropIndex(indexId: number): void;
   createSequence(spec: SequenceSpec): void;
   dropSequence(sequenceId: number): void;

@@ -285,7 +285,7 @@ describe("engine", () => {
         },
         { ...index, indexId: TEXTS, method: "bm25", columns: of(1), textConfig: "english", k1: 1.2, b: 0.75 },
       ] as const) {
-        const token = transaction.createIndex(spec, Number.MAX_SAFE_INTEGER);
+        const token = transaction.createIndex(spec, Number.MAX_SAFE_INTEGER, "");
         await finished(token);
         if (token > 0) transaction.indexResult();
       }

@@ -75,7 +75,7 @@ export const pgLocks: RelationRows = {
       const session = sessions.get(lock.processId);
       if (session === undefined) continue;
       yield {
-        ...lockedObject(lock, session, statistics.blockers(lock.processId)),
+        ...lockedObject(lock, session, sessions, statistics.blockers(lock.processId)),
         locktype: lockType(lock),
         mode: lockMode(lock),
         granted: lock.isGranted,
@@ -115,6 +115,8 @@ function lockType(lock: LockActivity): string {
       return isObject(lock) ? "object" : "relation";
     case "advisory":
       return "advisory";
+    case "writers":
+      return "virtualxid";
     case "row":
     case "key":
       return "transactionid";
@@ -123,10 +125,16 @@ function lockType(lock: LockActivity): string {
 
 function lockMode(lock: LockActivity): string {
   if (lock.kind === "row" || lock.kind === "key") return lock.isGranted ? "ExclusiveLock" : "ShareLock";
+  if (lock.kind === "writers") return "ShareLock";
   return TABLE_MODES[lock.mode] ?? "";
 }
 
-function lockedObject(lock: LockActivity, session: SessionActivity, blockers: Iterable<number>): Row {
+function lockedObject(
+  lock: LockActivity,
+  session: SessionActivity,
+  sessions: ReadonlyMap<number, SessionActivity>,
+  blockers: Iterable<number>,
+): Row {
   switch (lock.kind) {
     case "relation":
       if (isObject(lock)) {
@@ -140,6 +148,11 @@ function lockedObject(lock: LockActivity, session: SessionActivity, blockers: It
         objid: lock.subId,
         objsubid: lock.isWide ? 1 : 2,
       };
+    case "writers": {
+      const [first] = blockers;
+      const writer = sessions.get(first ?? 0);
+      return writer === undefined ? {} : { virtualxid: virtualTransaction(writer) };
+    }
     case "row":
     case "key": {
       const [first] = lock.isGranted ? [session.processId] : blockers;

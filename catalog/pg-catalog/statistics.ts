@@ -3,6 +3,7 @@
 import { SqlArray } from "../../common/types/array.ts";
 import { Oid } from "../../common/types/oid.ts";
 import type { Datum } from "../../common/types/type.ts";
+import { readLabel } from "../build-label.ts";
 import type { CatalogSnapshot, VirtualContext } from "../catalog.ts";
 import { schemaName } from "../deparse/identifier.ts";
 import type { ColumnStatistics, IndexEntry, TableEntry } from "../entries.ts";
@@ -174,16 +175,16 @@ export const pgStatProgressCreateIndex: RelationRows = {
     for (const build of builds) {
       const table = tables.get(build.relationId);
       if (table === undefined) continue;
-      const index = catalog.indexesOf(table.oid).find((candidate) => candidate.storageId === build.indexId);
+      const { command, index } = readLabel(build.label);
       const pages = pagesOf(statistics, table);
       yield {
         pid: build.processId,
         datid: catalog.database.oid,
         datname: catalog.database.name,
         relid: table.oid,
-        // 0 while the index is not committed, as PostgreSQL shows it before the entry exists.
-        index_relid: index?.oid ?? 0,
-        command: "CREATE INDEX",
+        // As PostgreSQL has it: 0 where no entry can be seen before the build is over.
+        index_relid: command === "CREATE INDEX" ? 0 : index.oid,
+        command,
         phase: build.phase,
         blocks_total: pages,
         blocks_done: Math.floor(pages * Math.min(1, build.done / Math.max(1, build.total))),

@@ -12,6 +12,7 @@ import { chain, forEach, type MaybePromise } from "../maybe-promise.ts";
 import { POOLED_RIDS } from "../storage/buffer-pool.ts";
 import { LentRows, type RowShape, rowShape } from "../storage/lent-rows.ts";
 import { findViolation, fullRow, type Violation, withGenerated } from "./constraints.ts";
+import { unknownIndex } from "./unknown-index.ts";
 import { uniqueViolation } from "./violations.ts";
 import { type Conflict, insertRows } from "./write-rows.ts";
 
@@ -131,7 +132,8 @@ export class RowInserter {
   /** `columns` by attnum - 1, as in NewRows. */
   throwConflict(columns: readonly Vector[], conflict: Conflict): never {
     const { table, constraints } = this.#target;
-    const index = indexById(constraints, conflict.indexId);
+    const { indexId } = conflict;
+    const index = indexById(constraints, indexId) ?? unknownIndex(indexId, this.#context);
     throw uniqueViolation(table, index, fullRow(columns, conflict.row), this.#context);
   }
 }

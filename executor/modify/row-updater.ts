@@ -16,6 +16,7 @@ import { columnType } from "../storage/scan-target.ts";
 import { findViolation, fullRow, type Violation, withGenerated } from "./constraints.ts";
 import { readLocked } from "./existing-rows.ts";
 import { indexById } from "./row-inserter.ts";
+import { unknownIndex } from "./unknown-index.ts";
 import { type FullRow, uniqueViolation } from "./violations.ts";
 import { updateRows } from "./write-rows.ts";
 
@@ -170,7 +171,9 @@ export class RowUpdater {
       (conflict) => {
         if (conflict !== undefined) {
           const row = this.#wholeRow(full, rids, conflict.row);
-          throw uniqueViolation(table, indexById(constraints, conflict.indexId), row, this.#context);
+          const { indexId } = conflict;
+          const index = indexById(constraints, indexId) ?? unknownIndex(indexId, this.#context);
+          throw uniqueViolation(table, index, row, this.#context);
         }
         if (violation !== undefined) throw violation.error(this.#wholeRow(full, rids, violation.row));
         noteUpdated(table, constraints, written, old, full, rids, this.#context);

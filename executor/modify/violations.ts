@@ -39,12 +39,12 @@ export function checkViolation(
 
 export function uniqueViolation(
   table: TableEntry,
-  index: IndexEntry | undefined,
+  index: IndexEntry,
   row: FullRow,
   context: ExecutionContext,
 ): SqlError {
-  const name = index?.name ?? "";
-  const columns = index?.columns.slice(0, index.keyCount) ?? [];
+  const { name } = index;
+  const columns = index.columns.slice(0, index.keyCount);
   const attnums = columns.map(storedAttnum);
   const key = formatKey(
     columns.map((column) => keyName(table, column)),

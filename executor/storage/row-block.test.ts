@@ -51,7 +51,9 @@ function withTable(body: (transaction: EngineTransaction) => void): void {
     transaction.createRelation(TABLE, shape.specs, false);
     const column = { column: 0, keyKind: "int", descending: false, nullsFirst: false } as const;
     const index = { indexId: KEY, relationId: TABLE, method: "btree", columns: [column] } as const;
-    expect(transaction.createIndex({ ...index, unique: false, nullsNotDistinct: false }, 1 << 30)).toBe(0);
+    expect(transaction.createIndex({ ...index, unique: false, nullsNotDistinct: false }, 1 << 30, "")).toBe(
+      0,
+    );
     body(transaction);
   } finally {
     transaction.abort();

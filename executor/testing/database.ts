@@ -244,7 +244,7 @@ export async function createIndex(
       : {}),
     ...more,
   };
-  const token = transaction.createIndex(spec, Number.MAX_SAFE_INTEGER);
+  const token = transaction.createIndex(spec, Number.MAX_SAFE_INTEGER, "");
   if (token !== 0) {
     await wait(token);
     transaction.indexResult();

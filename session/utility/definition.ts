@@ -132,6 +132,9 @@ export function definitionContext(core: SessionCore): DefinitionContext {
       await core.lockRelation(oid, mode);
       core.database.refresh();
     },
+    awaitWriters: async (oid) => {
+      await core.waitForLock(() => core.transactions.engine().awaitWriters(oid));
+    },
     notice: (notice) => core.notice(notice),
     refuseWhileChecksWait: async (table, action) => {
       if (!(await core.constraints.hasWaitingOn(table.oid))) return;

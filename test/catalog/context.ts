@@ -5,6 +5,7 @@ import { Oid } from "../../common/types/oid.ts";
 import type { FunctionContext } from "../../common/function-context.ts";
 import type { Datum, TypeContext } from "../../common/types/type.ts";
 import { bootstrapEntries, storedEntry } from "../../catalog/bootstrap.ts";
+import { writeLabel } from "../../catalog/build-label.ts";
 import { CatalogCache } from "../../catalog/cache.ts";
 import { CatalogOid, type VirtualContext } from "../../catalog/catalog.ts";
 import { catalogRegNames } from "../../catalog/deparse/reg-names.ts";
@@ -210,7 +211,23 @@ export function sampleContext(catalog: Snapshot, searchPath: readonly string[] =
     indexRows: () => ({ entryCount: 1000, sizeBytes: 16384 }),
     indexEntries: () => 1000,
     sequence: () => ({ lastValue: 7n, isCalled: true }),
-    builds: () => [{ indexId: 16391, relationId: 1, processId: 1, phase: "building", done: 10, total: 100 }],
+    builds: () => [
+      {
+        indexId: 16391,
+        relationId: 1,
+        processId: 1,
+        label: writeLabel({
+          command: "CREATE INDEX CONCURRENTLY",
+          index: must(
+            sampleEntries.find((entry) => entry.kind === "index"),
+            "an index",
+          ),
+        }),
+        phase: "building",
+        done: 10,
+        total: 100,
+      },
+    ],
     backups: () => [{ processId: 7, phase: "streaming database files", done: 10, total: 100 }],
     vacuums: () => [
       {

@@ -128,17 +128,32 @@ async function checkVectors(): Promise<void> {
   expect(found / (10 * questions)).toBeGreaterThan(0.95);
 }
 
-const METHODS = [
+async function checkUnique(): Promise<void> {
+  for (let id = 1; id < ROWS; id += 911) {
+    const question = `SELECT id FROM items WHERE id BETWEEN ${id} AND ${id + 20} AND k >= 0`;
+    await expectSameRows(question, question);
+  }
+}
+
+interface Method {
+  readonly method: string;
+  readonly unique?: string;
+  readonly on: string;
+  readonly check: () => Promise<void>;
+}
+
+const METHODS: readonly Method[] = [
   { method: "btree", on: "btree (k)", check: checkBtree },
+  { method: "unique btree", unique: "UNIQUE", on: "btree (id, k)", check: checkUnique },
   { method: "bm25", on: "bm25 (body) WITH (text_config = 'simple')", check: checkText },
   { method: "hnsw", on: "hnsw (embedding vector_l2_ops)", check: checkVectors },
   { method: "hnsw over some rows", on: "hnsw (embedding vector_l2_ops) WHERE k >= 0", check: checkVectors },
-] as const;
+];
 
-describe.each(METHODS)("$method", ({ on, check }) => {
+describe.each(METHODS)("$method", ({ unique = "", on, check }) => {
   test.each(["", "CONCURRENTLY"])("CREATE INDEX %s while others write", { timeout: 60_000 }, async (word) => {
     await withWriters(async (writers) => {
-      await admin.query(`CREATE INDEX ${word} built ON items USING ${on}`);
+      await admin.query(`CREATE ${unique} INDEX ${word} built ON items USING ${on}`);
       await check();
       const before = writers.map((writer) => writer.commits);
       await check();
@@ -149,6 +164,20 @@ describe.each(METHODS)("$method", ({ on, check }) => {
     await check();
     await admin.query("DROP INDEX built");
   });
+
+  test.skipIf(on.startsWith("hnsw"))(
+    "REINDEX CONCURRENTLY while others write",
+    { timeout: 60_000 },
+    async () => {
+      await admin.query(`CREATE ${unique} INDEX built ON items USING ${on}`);
+      await withWriters(async () => {
+        await admin.query("REINDEX INDEX CONCURRENTLY built");
+        await check();
+      });
+      await check();
+      await admin.query("DROP INDEX built");
+    },
+  );
 });
 
 test("a unique index is not made over duplicates that a writer brings, and then refuses them", async () => {

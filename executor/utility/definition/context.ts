@@ -29,6 +29,8 @@ export interface DefinitionContext {
    * was committed meanwhile.
    */
   lockRelation(oid: number, mode: number): Promise<void>;
+  /** Waits for the end of the transactions that may have written the table by now; who comes later does not wait for it. */
+  awaitWriters(oid: number): Promise<void>;
   notice(notice: Notice): void;
   /** Throws 55006 while changes of the table's rows wait for deferred checks; `action` as the message names it. */
   refuseWhileChecksWait(table: TableEntry, action: string): Promise<void>;

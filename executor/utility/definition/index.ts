@@ -1,15 +1,21 @@
 // Executes bound definitions. The session takes `definitionLocks` first and binds again when an entry moved meanwhile.
 import { unreachable } from "../../../common/assert.ts";
 import type { IndexEntry, TableEntry } from "../../../catalog/entries.ts";
-import type { CreateIndexPlan, DefinitionPlan } from "../../../planner/physical/definition.ts";
+import type {
+  AlterIndexPlan,
+  CreateIndexPlan,
+  DefinitionPlan,
+  ReindexPlan,
+} from "../../../planner/physical/definition.ts";
 import { alterTable, renameIndex } from "./alter-table.ts";
 import type { DefinitionContext } from "./context.ts";
+import { isBuiltFromVectors } from "./build-index.ts";
 import { createIndex } from "./create-index.ts";
 import { createTable } from "./create-table.ts";
 import { drop } from "./drop.ts";
 import { needsHiddenColumns } from "./hidden-columns.ts";
 import { comment, createDatabase, createExtension, createSchema, dropDatabase } from "./namespace.ts";
-import { alterIndex, isBuiltBesideWriters, reindex } from "./reindex.ts";
+import { alterIndex, reindex } from "./reindex.ts";
 import { createSequence } from "./sequence.ts";
 import { truncate } from "./truncate.ts";
 
@@ -46,7 +52,7 @@ export function definitionLocks(plan: DefinitionPlan): readonly DefinitionLock[]
       return (plan.kind === "reindex" ? plan.indexes : [plan.index]).map((index) => ({
         oid: index.tableOid,
         // One at a time; with writers where the build allows for them.
-        mode: isBuiltBesideWriters(index) ? SHARE_UPDATE_EXCLUSIVE : SHARE_ROW_EXCLUSIVE,
+        mode: isConcurrent(plan) || isBuiltFromVectors(index) ? SHARE_UPDATE_EXCLUSIVE : SHARE_ROW_EXCLUSIVE,
         entry: index,
       }));
     case "alter-table":
@@ -70,7 +76,11 @@ export function definitionLocks(plan: DefinitionPlan): readonly DefinitionLock[]
 /** Who changes the table's entry must be alone in that. */
 function createIndexLock(plan: CreateIndexPlan): number {
   if (needsHiddenColumns(plan)) return SHARE_ROW_EXCLUSIVE;
-  return plan.isConcurrent && isBuiltBesideWriters(plan) ? SHARE_UPDATE_EXCLUSIVE : SHARE;
+  return plan.isConcurrent ? SHARE_UPDATE_EXCLUSIVE : SHARE;
+}
+
+function isConcurrent(plan: ReindexPlan | AlterIndexPlan): boolean {
+  return plan.kind === "reindex" && plan.isConcurrent;
 }
 
 /** Runs the plan and returns its command tag. */

@@ -2,7 +2,7 @@
 // it back.
 import type { IndexEntry, TableEntry } from "../../../catalog/entries.ts";
 import type { DefinitionContext } from "./context.ts";
-import { buildInEngine } from "./create-index.ts";
+import { buildInEngine } from "./build-index.ts";
 
 /** Puts `moved`, which has another storage than `table`, and builds `indexes` over it. */
 export async function moveStorage(
@@ -19,7 +19,10 @@ export async function moveStorage(
       storageId: context.engine.allocateOid(),
       version: index.version + 1,
     };
-    await buildInEngine(context, moved, renewed);
+    await buildInEngine(context, moved, renewed, {
+      command: "CREATE INDEX",
+      besideWriters: false,
+    });
     context.put(renewed);
   }
   context.transaction.dropRelation(table.storageId);

@@ -67,7 +67,11 @@ export declare class EngineTransaction {
   dropRelation(relationId: number): void
   addColumn(relationId: number, column: ColumnSpec, initial: unknown): void
   indexMemory(spec: IndexSpec): IndexMemory
-  createIndex(spec: IndexSpec, memoryBytes: number): number
+  createIndex(spec: IndexSpec, memoryBytes: number, label: string): number
+  beginIndex(spec: IndexSpec, label: string): void
+  awaitWriters(objectId: number): number
+  fillIndex(): number
+  validateIndex(): number
   indexResult(): void
   dropIndex(indexId: number): void
   createSequence(spec: SequenceSpec): void
@@ -172,6 +176,7 @@ export interface BuildProgress {
   indexId: number
   relationId: number
   processId: number
+  label: string
   phase: string
   done: number
   total: number

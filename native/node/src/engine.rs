@@ -141,8 +141,9 @@ pub struct LockStatus {
 
 /// `object_id` and `sub_id`: relation; relation and row; index and hash; the two halves of an advisory key.
 fn lock_status(status: omen_store::LockStatus) -> LockStatus {
-    use omen_store::LockTag;
+    use omen_store::{LockTag, MODE_DEPARTURE};
     let (kind, object_id, sub_id) = match status.tag {
+        LockTag::Relation(id) if status.mode == MODE_DEPARTURE => ("writers", id, 0),
         LockTag::Relation(id) => ("relation", id, 0),
         LockTag::Row { relation, rid } => ("row", relation, rid),
         LockTag::Key { index, hash } => ("key", index, hash as u32),
@@ -177,6 +178,7 @@ pub struct BuildProgress {
     pub index_id: u32,
     pub relation_id: u32,
     pub process_id: u32,
+    pub label: String,
     pub phase: String,
     pub done: f64,
     pub total: f64,
@@ -358,6 +360,7 @@ impl Engine {
                 index_id: build.index_id,
                 relation_id: build.relation_id,
                 process_id: build.process_id,
+                label: build.label,
                 phase: build.phase.to_owned(),
                 done: build.done as f64,
                 total: build.total as f64,

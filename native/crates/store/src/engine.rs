@@ -389,6 +389,11 @@ impl Engine {
         lock(&self.builds).iter().map(|b| b.progress()).collect()
     }
 
+    /// The build of an index has ended, one way or the other.
+    pub(crate) fn forget_build(&self, index_id: u32) {
+        lock(&self.builds).retain(|build| build.index.spec.index_id != index_id);
+    }
+
     // Registries
 
     fn slot(&self, relation_id: u32) -> Result<Arc<TableSlot>> {

@@ -61,7 +61,7 @@ pub use column::{ColumnMut, ColumnRef, KeyRange, ValuesMut, ValuesRef};
 pub use durable::{BackupTarget, CheckedPart, OpenTarget, check};
 pub use engine::{Engine, EngineOptions, Storage};
 pub use error::{Result, StoreError, sqlstate};
-pub use lock::{LockStatus, LockTag};
+pub use lock::{LockStatus, LockTag, MODE_DEPARTURE};
 pub use session::{Channel, Notifier, Session};
 pub use transaction::{
     IndexCursor, NearestInRange, RangeQuery, ScanCursor, TextQuery, Transaction, VectorQuery,

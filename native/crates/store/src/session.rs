@@ -236,6 +236,21 @@ impl Session {
             return Err(interrupted);
         }
         let outcome = self.engine.locks.acquire(&self.owner, tag, mode, policy, counted)?;
+        self.unless_interrupted(outcome)
+    }
+
+    /// Waits until the transactions that may write the relation now have ended. Errors as those of `acquire`.
+    pub(crate) fn await_writers(&self, object_id: u32) -> Result<Outcome> {
+        if let Err(interrupted) = self.check_interrupt() {
+            self.engine.locks.abandon_wait(&self.owner);
+            return Err(interrupted);
+        }
+        let tag = LockTag::Relation(object_id);
+        let outcome = self.engine.locks.await_departure(&self.owner, tag)?;
+        self.unless_interrupted(outcome)
+    }
+
+    fn unless_interrupted(&self, outcome: Outcome) -> Result<Outcome> {
         // An interrupt that came before the wait was there to be woken.
         if matches!(outcome, Outcome::Wait(_)) && self.interrupt() != 0 {
             self.engine.locks.abandon_wait(&self.owner);

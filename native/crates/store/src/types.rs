@@ -269,6 +269,8 @@ pub struct BuildProgress {
     pub relation_id: u32,
     /// The session that builds.
     pub process_id: u32,
+    /// The caller's own words about it.
+    pub label: String,
     pub phase: &'static str,
     pub done: u64,
     pub total: u64,

@@ -4,7 +4,7 @@ use super::{EngineTransaction, token};
 use crate::columns::read_column;
 use crate::error::{Result, guard};
 use crate::lend::Lent;
-use crate::session::int8;
+use crate::session::{acquired, int8};
 use crate::spec;
 use napi::bindgen_prelude::BigInt;
 use napi::{Env, Unknown};
@@ -68,10 +68,32 @@ impl EngineTransaction {
         env: Env,
         spec: spec::IndexSpec,
         memory_bytes: f64,
+        label: String,
     ) -> napi::Result<u32> {
         guard(env, || {
-            Ok(token(self.transaction.create_index(spec::index(&spec)?, memory_bytes as u64)?))
+            let spec = spec::index(&spec)?;
+            Ok(token(self.transaction.create_index(spec, memory_bytes as u64, label)?))
         })
+    }
+
+    #[napi]
+    pub fn begin_index(&self, env: Env, spec: spec::IndexSpec, label: String) -> napi::Result<()> {
+        guard(env, || self.transaction.begin_index(spec::index(&spec)?, label))
+    }
+
+    #[napi]
+    pub fn await_writers(&self, env: Env, object_id: u32) -> napi::Result<i32> {
+        guard(env, || Ok(acquired(self.transaction.await_writers(object_id)?)))
+    }
+
+    #[napi]
+    pub fn fill_index(&self, env: Env) -> napi::Result<u32> {
+        guard(env, || Ok(token(self.transaction.fill_index()?)))
+    }
+
+    #[napi]
+    pub fn validate_index(&self, env: Env) -> napi::Result<u32> {
+        guard(env, || Ok(token(self.transaction.validate_index()?)))
     }
 
     #[napi]

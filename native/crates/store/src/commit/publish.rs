@@ -53,7 +53,11 @@ pub fn publish(engine: &Arc<Engine>, request: &mut CommitRequest, commit: u64) {
     for change in request.tables.drain(..) {
         publish_table(change, commit);
     }
+    let mut built = Vec::new();
     for definition in request.definitions.drain(..) {
+        if let Definition::CreateIndex(index) = &definition {
+            built.push(index.spec.index_id);
+        }
         publish_definition(engine, &request.session, definition);
     }
     let mut temporary = lock(&request.session.temporary);
@@ -67,6 +71,10 @@ pub fn publish(engine: &Arc<Engine>, request: &mut CommitRequest, commit: u64) {
             }
         }
         catalog.put(key, change.value);
+    }
+    // Last: a writer in whose way an index is that it does not know finds it here or in the catalogue.
+    for index_id in built {
+        engine.forget_build(index_id);
     }
 }
 

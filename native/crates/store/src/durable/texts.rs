@@ -47,6 +47,9 @@ impl Durable {
         for table in engine.loaded_tables().iter().filter(|t| !t.temporary) {
             for index in table.indexes().iter() {
                 let Some(bm25) = index.bm25() else { continue };
+                if bm25.filling.load(Ordering::Acquire) {
+                    continue;
+                }
                 if bm25.stored_at.load(Ordering::Acquire) > table.changed_at.load(Ordering::Acquire)
                 {
                     continue;

@@ -8,7 +8,7 @@
 //! two commits. A search holds the generation it began with; what that lacks is younger than its snapshot.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use omen_text::{AnalyzedDocument, AnalyzerKind, TextIndex, TextIndexParams};
@@ -39,6 +39,8 @@ pub struct Bm25Index {
     pub stored_at: AtomicU64,
     /// The segments that its file names.
     pub files: Mutex<Vec<SegmentFile>>,
+    /// Being filled beside writers (`index::beside`): it lacks rows, and gets no file.
+    pub filling: AtomicBool,
 }
 
 /// A segment's file.
@@ -107,6 +109,7 @@ impl Bm25Index {
             reclaimed: AtomicU64::new(0),
             stored_at: AtomicU64::new(0),
             files: Mutex::default(),
+            filling: AtomicBool::new(false),
         }
     }
 
@@ -124,6 +127,11 @@ impl Bm25Index {
             }
             _ => None,
         }
+    }
+
+    /// Whether the newest version of a row has a document.
+    pub fn has_document(&self, rid: u32) -> bool {
+        lock(&self.owners).document_of.get(rid as usize).is_some_and(|number| *number != NONE)
     }
 
     /// Takes the changes of a commit; invisible until its number is. One commit at a time.

@@ -1,5 +1,6 @@
 //! Indexes of a table. Each is derived from rows: a commit publishes into them, a load rebuilds them.
 
+pub mod beside;
 pub mod bm25;
 pub mod btree;
 pub mod hnsw;
@@ -102,8 +103,8 @@ pub struct Duplicate {
 /// reader, for longer than a moment.
 const BUILD_RUN: u32 = 4096;
 
-/// Calls `each` for the newest version of every live row, in row-id order; `tick` before each run. Nobody may write the
-/// table meanwhile.
+/// Calls `each` for the newest version of every live row, in row-id order; `tick` before each run. Rows written meanwhile are
+/// seen as they are when their turn comes.
 pub fn for_each_live(
     table: &Table,
     mut tick: impl FnMut() -> Result<()>,

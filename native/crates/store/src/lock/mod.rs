@@ -31,7 +31,7 @@ use crate::types::LockPolicy;
 
 use claims::Claims;
 
-pub use modes::{MODE_EXCLUSIVE, MODE_SHARE};
+pub use modes::{MODE_DEPARTURE, MODE_EXCLUSIVE, MODE_SHARE};
 pub use status::LockStatus;
 use table::{Grant, Shard};
 
@@ -160,6 +160,25 @@ impl LockManager {
             Grant::Blocked => {}
         }
         Ok(self.begin_wait(owner, tag, mode, counted))
+    }
+
+    /// Waits until those who now hold a lock on the object that conflicts with SHARE have let go of it, without keeping
+    /// anybody who comes later: PostgreSQL's `WaitForLockers`. `Granted`: they have; nothing is held by it.
+    ///
+    /// Errors: 40P01 when a search has ended the wait.
+    pub fn await_departure(&self, owner: &Arc<LockOwner>, tag: LockTag) -> Result<Outcome> {
+        if let Some(outcome) = self.resume(owner, tag, MODE_DEPARTURE)? {
+            return Ok(outcome);
+        }
+        let _one_at_a_time = lock(&self.detect);
+        let token = next_token(&self.next_token);
+        let (mode, state, since) = (MODE_DEPARTURE, WaitState::Waiting, SystemTime::now());
+        *lock(&owner.wait) = Some(Wait { tag, mode, token, state, since });
+        if lock(self.shard(tag)).await_departure(owner.process_id, tag) {
+            return Ok(Outcome::Wait(token));
+        }
+        *lock(&owner.wait) = None;
+        Ok(Outcome::Granted)
     }
 
     /// The state of a wait that an earlier call of this session began; a wait for something else is given up.
@@ -339,9 +358,12 @@ fn describe(path: &[(u32, LockTag, u8, Vec<u32>)], start: u32) -> String {
         let (waiter, tag, mode, _) = &path[i];
         let blocker = path.get(i + 1).map_or(start, |p| p.0);
         let object = match tag {
-            LockTag::Relation(id) => format!("relation {id}"),
-            // A row or key wait is a wait for the end of its holder's transaction.
-            LockTag::Row { .. } | LockTag::Key { .. } | LockTag::Keys { .. } => {
+            LockTag::Relation(id) if *mode != MODE_DEPARTURE => format!("relation {id}"),
+            // These are waits for the end of the holder's transaction.
+            LockTag::Relation(_)
+            | LockTag::Row { .. }
+            | LockTag::Key { .. }
+            | LockTag::Keys { .. } => {
                 format!("transaction {blocker}")
             }
             LockTag::Advisory { class: None, key } => {

@@ -2,6 +2,9 @@
 
 use super::LockTag;
 
+/// Of a wait for the holders of a moment to let go (`LockManager::await_departure`): conflicts with nothing, so nobody
+/// waits behind it.
+pub const MODE_DEPARTURE: u8 = 0;
 pub const MODE_SHARE: u8 = 5;
 pub const MODE_EXCLUSIVE: u8 = 7;
 
@@ -63,6 +66,7 @@ pub fn mode_name(tag: LockTag, mode: u8) -> &'static str {
     ];
     match tag {
         LockTag::Row { .. } | LockTag::Key { .. } | LockTag::Keys { .. } => "ShareLock",
+        LockTag::Relation(_) if mode == MODE_DEPARTURE => "ShareLock",
         _ => NAMES[mode as usize],
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::LockTag;
 use super::claims::Claims;
-use super::modes::{conflicts, covers};
+use super::modes::{MODE_DEPARTURE, MODE_SHARE, conflicts, covers};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grant {
@@ -21,10 +21,12 @@ struct Holder {
     count: u16,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Waiter {
     process_id: u32,
     mode: u8,
+    /// `MODE_DEPARTURE`: the sessions that have to let go.
+    leaving: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -73,12 +75,29 @@ impl Lock {
         Grant::Granted
     }
 
+    /// Sessions other than `process_id` whose locks conflict with `mode`.
+    fn conflicting(&self, process_id: u32, tag: LockTag, mode: u8) -> Vec<u32> {
+        let conflicting = |h: &&Holder| h.process_id != process_id && conflicts(tag, h.mode, mode);
+        self.holders.iter().filter(conflicting).map(|h| h.process_id).collect()
+    }
+
     /// Grants every waiter that conflicts neither with a holder nor with a waiter before it.
     fn grant_waiters(&mut self, tag: LockTag) -> Vec<u32> {
         let mut granted = Vec::new();
         let mut still: VecDeque<Waiter> = VecDeque::new();
-        while let Some(waiter) = self.queue.pop_front() {
-            let Waiter { process_id, mode } = waiter;
+        while let Some(mut waiter) = self.queue.pop_front() {
+            let Waiter { process_id, mode, .. } = waiter;
+            if mode == MODE_DEPARTURE {
+                // Who comes back comes as somebody new.
+                let present = self.conflicting(process_id, tag, MODE_SHARE);
+                waiter.leaving.retain(|other| present.contains(other));
+                if waiter.leaving.is_empty() {
+                    granted.push(process_id);
+                } else {
+                    still.push_back(waiter);
+                }
+                continue;
+            }
             let behind = still.iter().any(|w| conflicts(tag, w.mode, mode));
             if behind || self.blocked_by_holder(process_id, tag, mode) {
                 still.push_back(waiter);
@@ -120,7 +139,7 @@ impl Shard {
         let grant = self.try_grant(process_id, tag, mode, counted);
         if grant == Grant::Blocked {
             let lock = self.locks.get_mut(&tag).expect("a lock that blocks exists");
-            let waiter = Waiter { process_id, mode };
+            let waiter = Waiter { process_id, mode, leaving: Vec::new() };
             if lock.holds_any(process_id) {
                 lock.queue.push_front(waiter);
             } else {
@@ -128,6 +147,18 @@ impl Shard {
             }
         }
         grant
+    }
+
+    /// Queues the session until those who hold a lock that conflicts with SHARE now have let go of theirs; false when there
+    /// is nobody to wait for.
+    pub fn await_departure(&mut self, process_id: u32, tag: LockTag) -> bool {
+        let Some(lock) = self.locks.get_mut(&tag) else { return false };
+        let leaving = lock.conflicting(process_id, tag, MODE_SHARE);
+        if leaving.is_empty() {
+            return false;
+        }
+        lock.queue.push_back(Waiter { process_id, mode: MODE_DEPARTURE, leaving });
+        true
     }
 
     /// Takes the session out of the queue; false when it does not wait there.
@@ -178,6 +209,9 @@ impl Shard {
         let Some(at) = lock.queue.iter().position(|w| w.process_id == process_id) else {
             return Vec::new();
         };
+        if mode == MODE_DEPARTURE {
+            return lock.queue[at].leaving.clone();
+        }
         let holders = lock.holders.iter().map(|h| (h.process_id, h.mode));
         let ahead = lock.queue.iter().take(at).map(|w| (w.process_id, w.mode));
         holders

@@ -11,6 +11,7 @@ use omen_hnsw::{BatchOptions, BuildMemory, Cancelled};
 
 use super::{CatalogWrite, Definition, State, Transaction, Undo};
 use crate::column::ColumnRef;
+use crate::engine::Engine;
 use crate::error::{Result, StoreError, sqlstate};
 use crate::index::{Index, IndexKind, collect_entries, fill_text};
 use crate::key::set::KeySet;
@@ -26,11 +27,12 @@ use crate::value::OwnedValue;
 /// Rows below which a btree is built in the caller's thread: a few milliseconds.
 const INLINE_BUILD_ROWS: u64 = 10_000;
 
-/// An index build in the pool.
+/// An index build: in the pool, or beside writers (`beside`) from its beginning to the end of its transaction.
 pub struct Build {
     pub index: Arc<Index>,
+    /// What the caller of the engine wants to be told of it.
+    label: String,
     pub table: Arc<Table>,
-    pub token: u32,
     pub cancel: AtomicBool,
     pub done: AtomicU64,
     pub total: AtomicU64,
@@ -40,9 +42,11 @@ pub struct Build {
     result: Mutex<Option<Result<()>>>,
     session: Arc<Session>,
     /// The relation's columns with those the transaction has added.
-    columns: Columns,
+    pub(super) columns: Columns,
     /// Committed rows the transaction has changed itself.
     changed_rids: HashSet<u32>,
+    /// Attached from the beginning, and filled while others write.
+    is_beside_writers: bool,
 }
 
 impl Build {
@@ -51,6 +55,7 @@ impl Build {
             index_id: self.index.spec.index_id,
             relation_id: self.index.spec.relation_id,
             process_id: self.session.process_id(),
+            label: self.label.clone(),
             phase: *lock(&self.phase),
             done: self.done.load(Ordering::Relaxed),
             total: self.total.load(Ordering::Relaxed),
@@ -64,7 +69,16 @@ impl Build {
         }
     }
 
-    fn check_cancel(&self) -> Result<()> {
+    pub(super) fn phase(&self) -> &'static str {
+        *lock(&self.phase)
+    }
+
+    pub(super) fn enter(&self, phase: &'static str) {
+        self.done.store(0, Ordering::Relaxed);
+        *lock(&self.phase) = phase;
+    }
+
+    pub(super) fn check_cancel(&self) -> Result<()> {
         self.session.check_interrupt()?;
         if self.cancel.load(Ordering::Relaxed) {
             return Err(StoreError::interrupted(1));
@@ -115,7 +129,7 @@ impl Build {
     }
 }
 
-fn duplicate_key(spec: &IndexSpec, rid: u32) -> StoreError {
+pub(super) fn duplicate_key(spec: &IndexSpec, rid: u32) -> StoreError {
     StoreError::new(sqlstate::UNIQUE_VIOLATION, "could not create unique index")
         .row(rid)
         .relation(spec.relation_id)
@@ -214,34 +228,15 @@ impl Transaction {
 
     /// Builds an index. `Wait`: in the pool; after the token `index_result` answers. A graph is built slower, by its
     /// vectors alone, where `memory_bytes` is less than [`Self::index_memory`]; what it takes at least it takes anyway.
-    pub fn create_index(&self, spec: IndexSpec, memory_bytes: u64) -> Result<Pending> {
+    pub fn create_index(
+        &self,
+        spec: IndexSpec,
+        memory_bytes: u64,
+        label: String,
+    ) -> Result<Pending> {
         let mut state = self.open_state()?;
-        if state.build.is_some() {
-            return Err(StoreError::internal("an index build of this transaction is under way"));
-        }
-        let relation_id = spec.relation_id;
-        self.private(&mut state, relation_id)?;
-        let kind = Self::empty_index(&state, &spec)?;
-        let table = Arc::clone(&state.private(relation_id).table);
-        let index = Arc::new(Index { spec, kind });
-        let index_id = index.spec.index_id;
-        self.engine.add_index(&index)?;
-        state.definitions.push(Definition::CreateIndex(Arc::clone(&index)));
-        state.undo.push(Undo::CreateIndex(index_id));
-        let build = Arc::new(Build {
-            index: Arc::clone(&index),
-            table: Arc::clone(&table),
-            token: next_token(&self.engine.next_token),
-            cancel: AtomicBool::new(false),
-            done: AtomicU64::new(0),
-            total: AtomicU64::new(0),
-            memory_bytes,
-            phase: Mutex::new("initializing"),
-            result: Mutex::new(None),
-            session: Arc::clone(&self.session),
-            columns: Arc::clone(&state.private(relation_id).columns),
-            changed_rids: state.private(relation_id).touched_rids().collect(),
-        });
+        let build = self.new_build(&mut state, spec, memory_bytes, label, false)?;
+        let Build { index, table, .. } = &*build;
         let inline = match &index.kind {
             IndexKind::Btree(_) => read(&table.data).live <= INLINE_BUILD_ROWS,
             IndexKind::Hnsw(hnsw) => hnsw.tail() == 0,
@@ -252,20 +247,69 @@ impl Transaction {
             Self::finish_index(&mut state, &build)?;
             return Ok(Pending::Done);
         }
+        lock(&self.engine.builds).push(Arc::clone(&build));
         state.build = Some(Arc::clone(&build));
-        let token = build.token;
-        let engine = Arc::clone(&self.engine);
-        lock(&engine.builds).push(Arc::clone(&build));
-        let pool = Arc::clone(&engine.pool);
-        pool.submit(move || {
+        Ok(self.run_in_pool(build, |build, engine| {
             // Commits that took their numbers before the build was announced (`table::numbers`) are published after this.
             drop(lock(&engine.sequencer));
             let result = build.run(engine.pool.build_threads, engine.snapshots.oldest());
+            engine.forget_build(build.index.spec.index_id);
+            result
+        }))
+    }
+
+    /// Registers an index without entries, to be taken back by abort, and what its build needs to know.
+    pub(super) fn new_build(
+        &self,
+        state: &mut State,
+        spec: IndexSpec,
+        memory_bytes: u64,
+        label: String,
+        is_beside_writers: bool,
+    ) -> Result<Arc<Build>> {
+        if state.build.is_some() {
+            return Err(StoreError::internal("an index build of this transaction is under way"));
+        }
+        let relation_id = spec.relation_id;
+        self.private(state, relation_id)?;
+        let kind = Self::empty_index(state, &spec)?;
+        let index = Arc::new(Index { spec, kind });
+        self.engine.add_index(&index)?;
+        state.definitions.push(Definition::CreateIndex(Arc::clone(&index)));
+        state.undo.push(Undo::CreateIndex(index.spec.index_id));
+        let private = state.private(relation_id);
+        Ok(Arc::new(Build {
+            index,
+            label,
+            table: Arc::clone(&private.table),
+            cancel: AtomicBool::new(false),
+            done: AtomicU64::new(0),
+            total: AtomicU64::new(0),
+            memory_bytes,
+            phase: Mutex::new("initializing"),
+            result: Mutex::new(None),
+            session: Arc::clone(&self.session),
+            columns: Arc::clone(&private.columns),
+            changed_rids: private.touched_rids().collect(),
+            is_beside_writers,
+        }))
+    }
+
+    /// Queues a step of a build; the token is delivered at the end, and `index_result` says how it went.
+    pub(super) fn run_in_pool(
+        &self,
+        build: Arc<Build>,
+        step: impl FnOnce(&Build, &Engine) -> Result<()> + Send + 'static,
+    ) -> Pending {
+        let token = next_token(&self.engine.next_token);
+        let engine = Arc::clone(&self.engine);
+        let pool = Arc::clone(&engine.pool);
+        pool.submit(move || {
+            let result = step(&build, &engine);
             *lock(&build.result) = Some(result);
-            lock(&engine.builds).retain(|b| !Arc::ptr_eq(b, &build));
-            build.session.owner.channel.deliver(&[build.token]);
+            build.session.owner.channel.deliver(&[token]);
         });
-        Ok(Pending::Wait(token))
+        Pending::Wait(token)
     }
 
     /// An index without entries over a relation whose private table there is.
@@ -283,13 +327,20 @@ impl Transaction {
         crate::engine::index_kind(spec, vectors)
     }
 
-    /// The result of a build whose token was delivered. Errors: 23505 with the row id of a duplicate, 57014.
+    /// The result of a build, or of a step of one, whose token was delivered. Errors: 23505 with the row id of a duplicate,
+    /// 57014.
     pub fn index_result(&self) -> Result<()> {
         let mut state = self.open_state()?;
         let build = state.build.clone().ok_or_else(|| StoreError::internal("no index build"))?;
-        let result = lock(&build.result).clone();
+        let result = lock(&build.result).take();
         let result =
             result.ok_or_else(|| StoreError::internal("the index build is still under way"))?;
+        if build.is_beside_writers {
+            if build.is_over() {
+                state.build = None;
+            }
+            return result;
+        }
         state.build = None;
         result?;
         Self::finish_index(&mut state, &build)
@@ -391,6 +442,7 @@ impl Transaction {
                 if let Some(build) = state.build.take_if(|b| b.index.spec.index_id == id) {
                     build.cancel.store(true, Ordering::Relaxed);
                 }
+                self.engine.forget_build(id);
                 for private in state.tables.values_mut() {
                     private.keys.remove(&id);
                     private.documents.remove(&id);
@@ -439,7 +491,7 @@ fn own_or_committed(
 }
 
 /// Drops what a session leaves behind.
-pub(crate) fn drop_temporary(engine: &crate::engine::Engine, temporary: crate::session::Temporary) {
+pub(crate) fn drop_temporary(engine: &Engine, temporary: crate::session::Temporary) {
     for id in temporary.relations {
         engine.remove_table(id);
     }

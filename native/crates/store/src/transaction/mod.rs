@@ -7,6 +7,7 @@
 //! The state is behind a mutex because cursors and index builds share it; one thread uses a transaction at a time, so the
 //! mutex is never contended in earnest.
 
+mod beside;
 mod claim;
 mod define;
 mod fill;

@@ -475,7 +475,7 @@ impl Tx {
     }
 
     pub fn create_index(&self, spec: IndexSpec) -> Result<()> {
-        match self.handle.create_index(spec, u64::MAX)? {
+        match self.handle.create_index(spec, u64::MAX, String::new())? {
             Pending::Done => Ok(()),
             Pending::Wait(token) => {
                 self.tokens.wait(token);

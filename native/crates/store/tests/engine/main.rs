@@ -2,6 +2,7 @@
 
 mod asynchronous;
 mod backup;
+mod beside;
 mod calibration;
 mod common;
 mod crash;

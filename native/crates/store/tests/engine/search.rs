@@ -234,7 +234,7 @@ fn a_cancelled_index_build_leaves_nothing() {
     let tx = db.begin(Isolation::ReadCommitted);
     tx.statement();
     let Pending::Wait(token) =
-        tx.handle.create_index(hnsw(GRAPH, T, 1, DIM as u32), u64::MAX).unwrap()
+        tx.handle.create_index(hnsw(GRAPH, T, 1, DIM as u32), u64::MAX, String::new()).unwrap()
     else {
         panic!("6,000 vectors are not linked at once")
     };
