@@ -1,5 +1,5 @@
-// Room on disk under updates: twenty updates of every row, statement after statement, leave less than twice what one
-// leaves, for a table with btree, bm25 and hnsw indexes; after VACUUM, and without it once the background is at rest.
+// Room on disk under updates: twenty updates of every row, statement after statement, and a VACUUM leave files of less than
+// twice what one leaves, for a table with btree, bm25 and hnsw indexes.
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
