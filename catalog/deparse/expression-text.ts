@@ -39,10 +39,37 @@ export function prettyExpression(text: string): string {
   );
 }
 
-/** (1)::numeric becomes 1::numeric, a lone word being simple enough; quoted parts are stepped over. */
+/** (1)::numeric becomes 1::numeric, (lower(t))::text lower(t)::text, at every depth. */
 function castOperands(text: string): string {
-  const pattern = /'(?:[^']|'')*'|(?<![\w"])\(([\w.]+|"[^"]+")\)(?=::)|"(?:[^"]|"")*"/g;
-  return text.replace(pattern, (whole: string, operand: string | undefined) => operand ?? whole);
+  let result = "";
+  let start = 0;
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i];
+    if (char === "'" || char === '"') {
+      i = closingQuote(text, i);
+    } else if (char === "(") {
+      const end = closingParenthesis(text, i);
+      if (end < 0) break;
+      const inner = castOperands(text.slice(i + 1, end));
+      const isOperand = text.startsWith("::", end + 1) && !/[\w"]/.test(text[i - 1] ?? "");
+      result += text.slice(start, i) + (isOperand && standsAlone(inner) ? inner : `(${inner})`);
+      start = end + 1;
+      i = end;
+    }
+  }
+  return result + text.slice(start);
+}
+
+/** A word, a call, a CASE, what has parentheses of its own, or a cast of one of these. */
+function standsAlone(text: string): boolean {
+  const outside = mapGroups(
+    text,
+    () => true,
+    () => "()",
+  );
+  return /^(?:\nCASE\b[^]*\bEND|(?:[\w.]+|"[^"]*")?(?:\(\))?)(?:::[\w ."]+(?:\(\))?(?:\[\])?)*$/.test(
+    outside,
+  );
 }
 
 /** The connective of a boolean expression's top level: found outside quotes and parentheses. */

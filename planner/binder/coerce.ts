@@ -105,7 +105,17 @@ export function coerce(
   written = false,
 ): BoundExpression | undefined {
   const asType = coerceType(context, e, target, how, written);
-  return asType === undefined ? undefined : applyModifier(context, asType, target, how, written);
+  if (asType === undefined) return undefined;
+  const sized = applyModifier(context, asType, target, how, written);
+  // x::numeric(5,2) of an integer is two conversions and one cast: only the outer one was written.
+  return sized === asType || asType === e
+    ? sized
+    : applyModifier(context, hidden(asType), target, how, written);
+}
+
+/** The conversion as if inserted: not printed under the one that was written. */
+function hidden(e: BoundExpression): BoundExpression {
+  return "cast" in e && e.cast === "explicit" ? { ...e, cast: "implicit" } : e;
 }
 
 function coerceType(
@@ -147,10 +157,19 @@ function coerceType(
       return { kind: "io-cast", input: e, cast, ...base };
     case "function": {
       const args: BoundExpression[] = [e];
-      if (pathway.function.argumentTypes.length >= 2) args.push(context.constant(target.typmod, Oid.int4));
+      const takesModifier = pathway.function.argumentTypes.length >= 2;
+      if (takesModifier) args.push(context.constant(target.typmod, Oid.int4));
       if (pathway.function.argumentTypes.length >= 3)
         args.push(context.constant(how === "explicit", Oid.bool));
-      return { kind: "call", function: pathway.function, args, operator: undefined, cast, ...base };
+      const call = {
+        kind: "call",
+        function: pathway.function,
+        args,
+        operator: undefined,
+        cast,
+        ...base,
+      } as const;
+      return takesModifier ? { ...call, type: { oid: target.oid, typmod: target.typmod } } : call;
     }
     case "array": {
       const slot: BoundExpression = {

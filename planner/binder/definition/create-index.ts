@@ -21,7 +21,11 @@ export function bindCreateIndex(statement: IndexStmt, context: DefinitionBindCon
   const table = findTable(statement.relation ?? {}, context);
   const method = methodOf(statement.accessMethod ?? "btree");
   if (statement.indexIncludingParams !== undefined && statement.indexIncludingParams.length > 0) {
-    throw notSupported("INCLUDE columns");
+    if (method === "btree") throw notSupported("INCLUDE columns");
+    throw new SqlError(
+      SqlState.featureNotSupported,
+      `access method "${method}" does not support included columns`,
+    );
   }
   if (statement.tableSpace !== undefined) throw notSupported("TABLESPACE");
   const elements = statement.indexParams ?? [];
