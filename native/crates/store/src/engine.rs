@@ -624,6 +624,10 @@ impl Engine {
         request: CommitRequest,
         result: Result<()>,
     ) -> Option<(Arc<Channel>, u32)> {
+        if result.is_err() {
+            // While its locks are held: whoever gets them finds the tables as they were.
+            request.take_back(self);
+        }
         if let Some(handle) = &request.serializable {
             self.serializable.end(handle, result.is_ok());
         }

@@ -33,7 +33,9 @@ use crate::table::buffer::Buffer;
 use crate::table::chunk_file::Place;
 use crate::table::rows::Rows;
 use crate::table::{Columns, Table, chunk_value};
-use crate::transaction::{CatalogWrite, CommitOutcome, Definition, PrivateVectors};
+use crate::transaction::{
+    CatalogWrite, CommitOutcome, Definition, PrivateVectors, take_back_definitions,
+};
 use crate::value::Value;
 
 use redo::{Writer, tag};
@@ -210,6 +212,20 @@ impl CommitRequest {
         self.tables.iter().any(|t| !t.table.temporary)
             || self.definitions.iter().any(definition)
             || self.catalog.iter().any(|(_, write)| !write.temporary)
+    }
+
+    /// The commit failed: its definitions and row ids are nobody's again.
+    pub fn take_back(&self, engine: &Engine) {
+        take_back_definitions(engine, &self.definitions);
+        for change in &self.tables {
+            let is_own = |rid: &u32| change.replaced.binary_search(rid).is_err();
+            let written = change
+                .chunks
+                .iter()
+                .flat_map(|chunk| chunk.live_positions().map(|position| chunk.rids[position]));
+            let unused = change.unused_rids.iter().copied();
+            change.table.free_rids(written.filter(is_own).chain(unused));
+        }
     }
 
     /// The redo of rows and vectors of tables that are not temporary.

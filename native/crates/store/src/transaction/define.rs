@@ -472,6 +472,27 @@ impl Transaction {
     }
 }
 
+/// Takes back what a commit that failed has registered and nobody else knows of; drops have not happened yet.
+pub(crate) fn take_back_definitions(engine: &Engine, definitions: &[Definition]) {
+    for definition in definitions.iter().rev() {
+        match definition {
+            Definition::CreateRelation(table) => engine.remove_table(table.relation_id),
+            Definition::CreateIndex(index) => {
+                engine.forget_build(index.spec.index_id);
+                engine.remove_index(index.spec.index_id);
+            }
+            Definition::CreateSequence(spec) => {
+                lock(&engine.sequences).remove(&spec.sequence_id);
+            }
+            // A column is the table's once it is published.
+            Definition::AddColumn { .. }
+            | Definition::DropRelation(_)
+            | Definition::DropIndex(_)
+            | Definition::DropSequence(_) => {}
+        }
+    }
+}
+
 /// Whether another live row has the key: an own one noted before, or a committed one this transaction left alone.
 fn own_or_committed(
     private: &super::PrivateTable,

@@ -37,7 +37,7 @@ use crate::sync::lock;
 use crate::table::Table;
 use crate::types::{Acquire, IndexColumnSpec, Isolation, LockPolicy, SequenceSpec};
 
-pub(crate) use define::{Build, drop_temporary};
+pub(crate) use define::{Build, drop_temporary, take_back_definitions};
 pub use finish::CommitOutcome;
 pub use private::{Newest, PrivateTable, PrivateVectors};
 pub use range_search::{NearestInRange, RangeQuery};

@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod damage_fjall;
 mod isolation;
+mod late;
 mod loads;
 mod model;
 mod recovery;
