@@ -15,6 +15,8 @@ const OTHER: u32 = 20_020;
 const OTHER_PK: u32 = 20_021;
 const SEQUENCE: u32 = 20_022;
 
+type Statement = fn(&Tx);
+
 /// A statement's definitions, and how its transaction ended.
 fn define(db: &Db, statement: impl FnOnce(&Tx)) -> Result<()> {
     let tx = db.begin(Isolation::ReadCommitted);
@@ -69,7 +71,7 @@ fn drop_indexes(tx: &Tx) {
 
 #[test]
 fn a_definition_that_meets_a_full_disk_leaves_nothing() {
-    let statements: [(&str, fn(&Tx)); 5] = [
+    let statements: [(&str, Statement); 5] = [
         ("create index", create_indexes),
         ("create table", create_table),
         ("alter table", alter_table),
