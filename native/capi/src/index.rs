@@ -9,13 +9,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::thread::available_parallelism;
 
-use omen_hnsw::{F16, HnswGraph, MAX_NODE, SearchScratch, VectorForm, VectorSource};
+use omen_hnsw::{BatchOptions, F16, HnswGraph, MAX_NODE, SearchScratch, VectorForm, VectorSource};
 use omen_kernels::words;
 
 use crate::rows::Rows;
 use crate::search::Request;
 use crate::settings::{Component, Element, Settings};
 use crate::status::{Failure, Status};
+
+/// As many vectors that come first are linked in batches, which takes less time than one by one.
+const BATCH_FROM: usize = 1000;
 
 /// Labels of vectors that are added.
 #[derive(Clone, Copy)]
@@ -208,10 +211,17 @@ where
             0 => available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
+        let threads = threads.min(count);
         let (progress, cancel) = (AtomicU64::new(0), AtomicBool::new(false));
-        self.graph
-            .build(first..end, &self.vectors, threads.min(count), &progress, &cancel)
-            .map_err(|cancelled| Failure::new(Status::OMEN_INTERNAL, cancelled.to_string()))
+        let (progress, cancel) = (&progress, &cancel);
+        let linked = if first == 0 && count >= BATCH_FROM {
+            // Searches beside it find nothing: until it is done the graph counts no nodes.
+            let options = BatchOptions { threads, memory_bytes: u64::MAX, progress, cancel };
+            self.graph.build_batches(0..end, &self.vectors, |_| false, &options)
+        } else {
+            self.graph.build(first..end, &self.vectors, threads, progress, cancel)
+        };
+        linked.map_err(|cancelled| Failure::new(Status::OMEN_INTERNAL, cancelled.to_string()))
     }
 
     /// Notes the nodes of new labels, or of none when one is taken.

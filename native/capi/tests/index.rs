@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Opened, Random, floats, last_error, options, search};
+use common::{Opened, Random, TempFile, floats, last_error, options, search};
 use omen_kernels::{F16, Metric, distance, distance_bits, distance_f16};
 use omendb::{
     OMEN_BIT, OMEN_COSINE, OMEN_FLOAT16, OMEN_FLOAT32, OMEN_HAMMING, OMEN_INNER_PRODUCT,
@@ -270,4 +270,44 @@ fn searches_run_beside_a_writer() {
         }
     });
     assert_eq!(index.count(), 2000 - 10);
+}
+
+#[test]
+fn the_first_block_makes_the_same_index_on_any_number_of_threads() {
+    const DIM: usize = 24;
+    let rows = floats(&mut Random(6), 3000 * DIM);
+    for quantisation in [0, 2] {
+        let files = [1, 3].map(|threads| {
+            let index = Opened::create(&Options { quantisation, ..options(DIM as u32) }).unwrap();
+            index.add_on(threads, &rows, DIM, None).unwrap();
+            let file = TempFile::new(&format!("first-{quantisation}-{threads}"));
+            index.save(&file.0).unwrap();
+            std::fs::read(&file.0).unwrap()
+        });
+        assert!(files[0] == files[1], "quantisation {quantisation}");
+    }
+}
+
+#[test]
+fn searches_beside_the_first_block_find_nothing_or_the_truth() {
+    const DIM: usize = 12;
+    let vectors = floats(&mut Random(7), 3000 * DIM);
+    let index = Opened::create(&options(DIM as u32)).unwrap();
+    let written = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (index, vectors, written) = (&index, &vectors, &written);
+        scope.spawn(move || {
+            index.add(vectors, DIM, None).unwrap();
+            written.store(true, Ordering::Release);
+        });
+        scope.spawn(move || {
+            for row in 0..3000 {
+                let is_complete = written.load(Ordering::Acquire);
+                let hits = index.search(&vectors[row * DIM..][..DIM], &search(5)).unwrap();
+                if is_complete || hits.len() == 5 {
+                    assert_eq!((hits[0], hits.len()), ((row as u64, 0.0), 5));
+                }
+            }
+        });
+    });
 }

@@ -79,10 +79,21 @@ impl Opened {
         width: usize,
         labels: Option<&[u64]>,
     ) -> Result<(), Status> {
+        self.add_on(2, vectors, width, labels)
+    }
+
+    /// With a number of threads.
+    pub fn add_on<E>(
+        &self,
+        threads: u32,
+        vectors: &[E],
+        width: usize,
+        labels: Option<&[u64]>,
+    ) -> Result<(), Status> {
         assert!(labels.is_none_or(|labels| labels.len() == vectors.len() / width));
         let (from, labels) = (vectors.as_ptr().cast(), labels.map_or(null(), <[u64]>::as_ptr));
         // SAFETY: the rows and as many labels are there.
-        result(unsafe { omen_index_add(self.0, from, labels, vectors.len() / width, 2) }, ())
+        result(unsafe { omen_index_add(self.0, from, labels, vectors.len() / width, threads) }, ())
     }
 
     pub fn remove(&self, labels: &[u64]) -> Result<usize, Status> {
