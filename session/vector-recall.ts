@@ -5,7 +5,7 @@ import { SqlError, SqlState } from "../common/error.ts";
 import { type IndexEntry, storedAttnum, type TableEntry } from "../catalog/entries.ts";
 import { sampleVectors } from "../executor/search/sample-vectors.ts";
 import { SearchMode, SearchStat } from "../native/engine.ts";
-import { DEFAULT_EF } from "../planner/physical/cost.ts";
+import { defaultBeam } from "../planner/physical/beam.ts";
 import type { SessionCore } from "./core.ts";
 
 const ACCESS_SHARE = 1;
@@ -62,11 +62,24 @@ function neighbours(
   const rids = new Uint32Array(count);
   const distances = new Float64Array(count);
   const stats = new Float64Array(SearchStat.size);
-  const ef = Math.max(core.view.planner.efSearch ?? DEFAULT_EF, count);
   const { storageId } = index;
-  const found = core.transactions
-    .engine()
-    .vectorSearch(storageId, query, count, ef, undefined, 0, mode, 0, 0, rids, distances, stats);
+  const engine = core.transactions.engine();
+  const usual = (): number => defaultBeam(index, core.statistics.indexEntries(storageId), count);
+  const ef = Math.max(core.view.planner.efSearch ?? usual(), count);
+  const found = engine.vectorSearch(
+    storageId,
+    query,
+    count,
+    ef,
+    undefined,
+    0,
+    mode,
+    0,
+    0,
+    rids,
+    distances,
+    stats,
+  );
   return Array.from(distances.subarray(0, found))
     .filter((_, i) => rids[i] !== self)
     .slice(0, NEIGHBOURS);

@@ -11,10 +11,10 @@ import { Oid } from "../../common/types/oid.ts";
 import { SparseVector } from "../../common/types/sparsevec.ts";
 import { codecOf } from "../../common/types/registry.ts";
 import type { Datum, SqlType } from "../../common/types/type.ts";
-import type { TableEntry } from "../../catalog/entries.ts";
+import type { IndexEntry, TableEntry } from "../../catalog/entries.ts";
 import { type IndexRange, SearchMode, SearchStat } from "../../native/engine.ts";
 import { choosePath, mostExact } from "../../planner/physical/choose-path.ts";
-import { DEFAULT_EF } from "../../planner/physical/cost.ts";
+import { defaultBeam } from "../../planner/physical/beam.ts";
 import type { SearchBranch, TextBranch, VectorBranch } from "../../planner/physical/plan.ts";
 import type { ExecutionContext } from "../context.ts";
 import { makeCaller } from "../expression/caller.ts";
@@ -77,11 +77,25 @@ export class BranchSearch {
 
   /** The `count` first ranked rows under the filter; fewer only when no more are ranked. */
   top(count: number, filter: FilterBitmap | undefined, exact: boolean): MaybePromise<Ranking> {
+    return this.#top(count, filter, exact, undefined);
+  }
+
+  /** The `count` nearest of all rows by a graph, with a beam of just that width where no recall is aimed at. */
+  nearestOfAll(count: number): MaybePromise<Ranking> {
+    return this.#top(count, undefined, false, count);
+  }
+
+  #top(
+    count: number,
+    filter: FilterBitmap | undefined,
+    exact: boolean,
+    beam: number | undefined,
+  ): MaybePromise<Ranking> {
     const limit = count <= FEW ? count : Math.min(count, filter?.count ?? this.#ridLimit());
     if (this.#query === null || limit === 0) return { rids: new Uint32Array(0), values: new Float64Array(0) };
     switch (this.#branch.kind) {
       case "vector":
-        return this.#nearest(this.#branch, this.#query, limit, filter, exact);
+        return this.#nearest(this.#branch, this.#query, limit, filter, exact, beam);
       case "text":
         return this.#branch.isUsable
           ? this.#bestTexts(this.#branch, this.#query as string, limit, filter, exact)
@@ -111,7 +125,7 @@ export class BranchSearch {
     const indexId = branch.index.storageId;
     const entryCount = this.#context.statistics.indexEntries(indexId);
     const { efSearch, maxScanTuples } = this.#context.settings;
-    const few = fewEnough(branch, entryCount, count, efSearch, packing.words);
+    const few = fewEnough(branch, branch.index, entryCount, count, efSearch, packing.words);
     // From there on the other way is cheaper.
     const most = wide === undefined ? few : Math.min(few, wide.from - 1);
     const rids = new Uint32Array(count);
@@ -176,29 +190,32 @@ export class BranchSearch {
     count: number,
     filter: FilterBitmap | undefined,
     exact: boolean,
+    beam: number | undefined,
   ): MaybePromise<Ranking> {
     const type = columnType(this.#table, branch.attnum);
     const packing = packingOf(type);
     if (branch.index === undefined || packing === undefined || isLargeSparse(query))
       return this.#exactNearest(branch, query, count, filter);
-    const indexId = branch.index.storageId;
     const words = queryWords(type, query, packing.words);
-    return this.#nearestByIndex(indexId, words, count, filter, exact);
+    return this.#nearestByIndex(branch.index, words, count, filter, exact, beam);
   }
 
   #nearestByIndex(
-    indexId: number,
+    index: IndexEntry,
     query: Float32Array,
     count: number,
     filter: FilterBitmap | undefined,
     exact: boolean,
+    givenBeam: number | undefined,
   ): Ranking {
     const rids = new Uint32Array(count);
     const distances = new Float64Array(count);
     const { efSearch, maxScanTuples, targetRecall } = this.#context.settings;
-    // Under a wanted recall the engine knows better; for the choice of a path the usual width will do.
-    const beam = Math.max((targetRecall === undefined ? efSearch : undefined) ?? DEFAULT_EF, count);
+    const indexId = index.storageId;
     const entryCount = this.#context.statistics.indexEntries(indexId);
+    // Under a wanted recall the engine knows better; for the choice of a path the usual width will do.
+    const saidBeam = givenBeam ?? (targetRecall === undefined ? efSearch : undefined);
+    const beam = Math.max(saidBeam ?? defaultBeam(index, entryCount, count), count);
     const { path } = choosePath({
       kind: "vector",
       rowCount: entryCount,
@@ -392,7 +409,8 @@ export class BranchSearch {
 interface FewEnough {
   readonly entryCount: number;
   readonly k: number;
-  readonly ef: number | undefined;
+  /** hnsw.ef_search where it is set. */
+  readonly efSearch: number | undefined;
   readonly most: number;
 }
 
@@ -402,17 +420,19 @@ const DRIFT = 1 / 16;
 
 function fewEnough(
   branch: VectorBranch,
+  index: IndexEntry,
   entryCount: number,
   k: number,
-  ef: number | undefined,
+  efSearch: number | undefined,
   dimensions: number,
 ): number {
   const known = fewEnoughs.get(branch);
   const isNear = known !== undefined && Math.abs(known.entryCount - entryCount) <= entryCount * DRIFT;
-  if (isNear && known.k === k && known.ef === ef) return known.most;
+  if (isNear && known.k === k && known.efSearch === efSearch) return known.most;
+  const ef = efSearch ?? defaultBeam(index, entryCount, k);
   const counts = { kind: "vector", rowCount: entryCount, k, ef, dimensions, mustBeExact: false } as const;
   const most = mostExact(counts);
-  fewEnoughs.set(branch, { entryCount, k, ef, most });
+  fewEnoughs.set(branch, { entryCount, k, efSearch, most });
   return most;
 }
 

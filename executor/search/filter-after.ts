@@ -5,7 +5,7 @@ import type { Vector } from "../../common/batch/vector.ts";
 import type { Ranking } from "./ranking.ts";
 import type { ScanTarget, SearchFilter, SearchPlan } from "../../planner/physical/plan.ts";
 import { SearchStat } from "../../native/engine.ts";
-import { DEFAULT_EF } from "../../planner/physical/cost.ts";
+import { defaultBeam } from "../../planner/physical/beam.ts";
 import type { ExecutionContext } from "../context.ts";
 import { compileExpression } from "../expression/compile.ts";
 import { trueRows } from "../expression/truth.ts";
@@ -23,7 +23,7 @@ const LEAST_ROWS = 2048;
 const MOST_COUNTED = 16_384;
 /** A predicate worth trying keeps at least one row in this many. */
 const LEAST_SHARE = 8;
-/** The last row of the answer must be among the first half of the rows found: further out the search is less sure. */
+/** The last row of the answer must be among the first half of the rows a beam found: further out it is less sure. */
 const SURE_SHARE = 2;
 /** As many rows are looked at as should hold the answer this many times: a share is an average. */
 const SPARE = 1.5;
@@ -43,10 +43,12 @@ export function filterAfter(
   const { filter } = plan;
   const limit = wideFrom(plan, wanted, context);
   if (filter === undefined || limit === Number.POSITIVE_INFINITY) return undefined;
+  const asked = askedRows(plan, filter, wanted, context);
+  if (asked.sure < wanted) return undefined;
   return chain(isWide(filter, plan, search.matchesAtLeast, limit, context), (wide) => {
     if (!wide) return undefined;
-    return chain(search.top(beamFor(filter, wanted, context), undefined, false), (nearest) =>
-      chain(passingRows(nearest, filter, plan, wanted, context), (found) => {
+    return chain(search.nearestOfAll(asked.found), (nearest) =>
+      chain(passingRows(nearest, asked.sure, filter, plan, wanted, context), (found) => {
         if (found !== undefined) search.stats[SearchStat.path] = THEN_FILTER;
         return found;
       }),
@@ -65,39 +67,67 @@ export function wideRange(
   if (context.settings.targetRecall !== undefined) return undefined;
   const from = wideFrom(plan, wanted, context);
   if (from === Number.POSITIVE_INFINITY) return undefined;
-  const beam = beamFor(filter, wanted, context);
-  const sure = Math.floor(beam / SURE_SHARE);
-  return sure < wanted ? undefined : { from, beam, sure };
+  const { found, sure } = askedRows(plan, filter, wanted, context);
+  return sure < wanted ? undefined : { from, beam: found, sure };
 }
 
 /** The number of passing rows from which on the nearest rows are asked for the predicate; Infinity where they never are. */
-function wideFrom({ branch }: SearchPlan, wanted: number, context: ExecutionContext): number {
+function wideFrom(plan: SearchPlan, wanted: number, context: ExecutionContext): number {
+  const { branch } = plan;
   if (branch.kind !== "vector" || branch.index === undefined) return Number.POSITIVE_INFINITY;
-  if (wanted * SURE_SHARE > (context.settings.efSearch ?? DEFAULT_EF)) return Number.POSITIVE_INFINITY;
+  if (wanted * SURE_SHARE > usualBeam(plan, wanted, context)) return Number.POSITIVE_INFINITY;
   const entryCount = context.statistics.indexEntries(branch.index.storageId);
   if (entryCount < LEAST_ENTRIES) return Number.POSITIVE_INFINITY;
   return Math.min(MOST_COUNTED, Math.max(LEAST_ROWS, Math.ceil(entryCount / LEAST_SHARE)));
 }
 
-/** A search that misses by a few rows is paid twice; a beam that is somewhat wider costs little. */
-function beamFor(filter: SearchFilter, wanted: number, context: ExecutionContext): number {
-  const beam = context.settings.efSearch ?? DEFAULT_EF;
-  const holding = (wanted * SURE_SHARE * SPARE) / Math.max(filter.selectivity, 1 / LEAST_SHARE);
-  return Math.round(Math.min(Math.max(beam, holding), beam * MOST_WIDENED));
+function usualBeam(
+  { branch }: SearchPlan,
+  wanted: number,
+  { settings, statistics }: ExecutionContext,
+): number {
+  if (settings.efSearch !== undefined) return settings.efSearch;
+  if (branch.kind !== "vector" || branch.index === undefined) return 0;
+  return defaultBeam(branch.index, statistics.indexEntries(branch.index.storageId), wanted);
 }
 
-/** The `wanted` first of the rows near enough to be sure of that pass; undefined where there are fewer. */
+/** The nearest rows of all that a search gives, and how many of them, the nearest, are asked for the predicate. */
+interface AskedRows {
+  readonly found: number;
+  readonly sure: number;
+}
+
+/** A search that misses by a few rows is paid twice; one that looks somewhat further costs little. */
+function askedRows(
+  plan: SearchPlan,
+  filter: SearchFilter,
+  wanted: number,
+  context: ExecutionContext,
+): AskedRows {
+  const holding = (wanted * SPARE) / Math.max(filter.selectivity, 1 / LEAST_SHARE);
+  // A recall that is aimed at is that of all the rows the search gives.
+  if (context.settings.targetRecall !== undefined) {
+    const asked = Math.ceil(holding);
+    return { found: asked, sure: asked };
+  }
+  const beam = usualBeam(plan, wanted, context);
+  const found = Math.round(Math.min(Math.max(beam, holding * SURE_SHARE), beam * MOST_WIDENED));
+  return { found, sure: Math.floor(found / SURE_SHARE) };
+}
+
+/** The `wanted` first of the `sure` nearest rows that pass; undefined where there are fewer. */
 function passingRows(
   nearest: Ranking,
+  sure: number,
   filter: SearchFilter,
   { target }: SearchPlan,
   wanted: number,
   context: ExecutionContext,
 ): MaybePromise<Ranking | undefined> {
-  const sure = Math.floor(nearest.rids.length / SURE_SHARE);
-  if (sure < wanted) return undefined;
-  const fetcher = new RowFetcher(wholeTarget(filter, target), sure, context);
-  const batch = fetcher.fetch(nearest.rids, 0, sure);
+  const count = Math.min(sure, nearest.rids.length);
+  if (count < wanted) return undefined;
+  const fetcher = new RowFetcher(wholeTarget(filter, target), count, context);
+  const batch = fetcher.fetch(nearest.rids, 0, count);
   if (batch === undefined) {
     fetcher.close();
     return undefined;

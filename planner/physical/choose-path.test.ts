@@ -6,7 +6,7 @@ const vector = {
   rowCount: 100_000,
   matchCount: undefined,
   k: 10,
-  ef: undefined,
+  ef: 100,
   dimensions: 384,
   mustBeExact: false,
 } as const;
@@ -33,7 +33,7 @@ describe("vector searches", () => {
   test("the most rows that are answered exactly are the last before the graph is chosen", () => {
     for (const rowCount of [0, 10, 700, 20_000, 100_000, 5_000_000]) {
       for (const [k, ef, dimensions] of [
-        [10, undefined, 384],
+        [10, 100, 384],
         [1, 10, 3],
         [1000, 1000, 2000],
       ] as const) {

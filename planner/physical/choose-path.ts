@@ -4,7 +4,7 @@
 // Vector: `exact` computes the distance of every matching row; `graph` walks the index and needs the more visits the fewer
 // rows pass the filter. Text: `pruned` skips blocks that cannot reach the top k; `exhaustive` scores every posting and
 // wins when few documents pass or k is large.
-import { Cost, DEFAULT_EF } from "./cost.ts";
+import { Cost } from "./cost.ts";
 
 export interface VectorCounts {
   readonly kind: "vector";
@@ -13,7 +13,8 @@ export interface VectorCounts {
   /** Rows the filter allows; undefined = no filter. */
   readonly matchCount: number | undefined;
   readonly k: number;
-  readonly ef: number | undefined;
+  /** Width of the beam, see beam.ts. */
+  readonly ef: number;
   readonly dimensions: number;
   /** No index, or exactness asked for. */
   readonly mustBeExact: boolean;
@@ -51,12 +52,7 @@ function chooseVector(counts: VectorCounts): ChosenPath {
   const distance = distanceCost(counts.dimensions);
   const exact = exactVectorCost(candidates, distance);
   if (counts.mustBeExact) return { path: "exact", cost: exact, otherCost: Number.POSITIVE_INFINITY };
-  const graph = graphCost(
-    counts.rowCount,
-    counts.matchCount,
-    Math.max(counts.ef ?? DEFAULT_EF, counts.k),
-    distance,
-  );
+  const graph = graphCost(counts.rowCount, counts.matchCount, Math.max(counts.ef, counts.k), distance);
   // Every row that matches is wanted, or nearly: the walk would visit them all and guess at the end.
   if (candidates <= Math.max(ALWAYS_EXACT_BELOW, 2 * counts.k) || exact <= graph) {
     return { path: "exact", cost: exact, otherCost: graph };

@@ -26,9 +26,6 @@ export const Cost = {
 /** Default row counts where nothing is known. */
 export const DEFAULT_ROWS = { table: 1000, virtual: 500, function: 1000, values: 1 } as const;
 
-/** Graph searches visit at least this many nodes whatever ef says. */
-export const DEFAULT_EF = 100;
-
 export function estimate(startupCost: number, totalCost: number, rows: number, width: number): Estimate {
   return { startupCost, totalCost, rows: clampRows(rows), width };
 }

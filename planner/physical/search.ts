@@ -12,6 +12,7 @@ import {
   type LogicalScan,
   type LogicalSearch,
 } from "../logical/plan.ts";
+import { defaultBeam } from "./beam.ts";
 import { ids, type Builder, type Built } from "./builder.ts";
 import {
   distanceCost,
@@ -20,7 +21,7 @@ import {
   graphCost,
   prunedTextCost,
 } from "./choose-path.ts";
-import { Cost, DEFAULT_EF, estimate } from "./cost.ts";
+import { Cost, estimate } from "./cost.ts";
 import type { IndexMatch } from "./index-match.ts";
 import type { BitmapSource, SearchBranch, SearchFilter, SearchPathEstimate } from "./plan.ts";
 import { answered, indexBitmap, indexMatches, scanTarget } from "./scan.ts";
@@ -175,7 +176,7 @@ function pathEstimates(
     totalCost: filtering + exactVectorCost(matches ?? rows, distance),
   };
   if (branch.index === undefined) return [exact];
-  const ef = Math.max(builder.planner.settings.efSearch ?? DEFAULT_EF, k);
+  const ef = Math.max(builder.planner.settings.efSearch ?? defaultBeam(branch.index, rows, k), k);
   const path = matches === undefined ? "graph" : "graph-filtered";
   return [{ path, totalCost: filtering + graphCost(rows, matches, ef, distance) }, exact];
 }

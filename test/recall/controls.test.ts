@@ -85,9 +85,9 @@ async function counters(
 }
 
 test("hnsw.ef_search is the beam, the default is ours, and EXPLAIN ANALYZE says so", async () => {
-  // Before anything was set.
+  // Before anything was set: of 5,000 vectors, see planner/physical/beam.ts.
   const usual = await counters({});
-  expect(usual.get("Beam Width")).toBe("100");
+  expect(usual.get("Beam Width")).toBe("64");
   expect(usual.has("Target Recall")).toBe(false);
   expect((await counters({ "hnsw.ef_search": 77 })).get("Beam Width")).toBe("77");
   await expect(db.query("SET hnsw.target_recall = 1.5")).rejects.toMatchObject({ code: "22023" });

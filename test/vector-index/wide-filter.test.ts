@@ -29,10 +29,10 @@ beforeAll(async () => {
       side: Array.from({ length: ROWS }, (_, i) => (vectors[i * DIMENSIONS] as number) > 0),
     },
   });
-  await db.query("CREATE INDEX ON items USING hnsw (v vector_l2_ops); ANALYZE items");
+  await db.query("CREATE INDEX ON items USING hnsw (v vector_l2_ops)");
   // Newer versions and rows that are gone.
   await db.query("UPDATE items SET n = 99, plain = 99 WHERE id < 200; DELETE FROM items WHERE id % 40 = 7");
-  await db.query("UPDATE items SET n = NULL, plain = NULL WHERE id BETWEEN 200 AND 1000");
+  await db.query("UPDATE items SET n = NULL, plain = NULL WHERE id BETWEEN 200 AND 1000; ANALYZE items");
 }, 60_000);
 afterAll(() => db.close());
 
