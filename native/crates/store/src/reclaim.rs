@@ -10,8 +10,8 @@
 //! Without rounds a table whose every row is updated again and again would take fresh numbers for each update: removal
 //! follows linking, and the next checkpoint may be 64 MB of log away. Commits that are faster than rounds wait (`parked`,
 //! by their tokens: no thread does), each for one round at most, however little came of it, and never for numbers that a
-//! snapshot holds: no round makes those free. A round ends: each of its steps is one job that ends. A backup keeps
-//! checkpoints waiting, so meanwhile rounds end without.
+//! snapshot holds: no round makes those free. A round ends: each of its steps is one job that ends. While a
+//! backup reads vectors no number becomes free, and rounds end without a checkpoint.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -104,10 +104,10 @@ impl Round {
         self.engine.remove_dead(&self.table, &self.column, 1);
         let engine = Arc::clone(&self.engine);
         match &engine.durable {
-            Some(durable) if self.column.numbers.wait_for_checkpoint() => {
-                if let Some(end) = durable.request_checkpoint_soon(Box::new(move || self.end())) {
-                    end();
-                }
+            Some(durable)
+                if self.column.numbers.wait_for_checkpoint() && !durable.holds_numbers() =>
+            {
+                durable.request_checkpoint(Some(Box::new(move || self.end())));
             }
             _ => self.end(),
         }

@@ -26,6 +26,7 @@ impl DiskFile for FaultyFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.disk.stall.pass(&self.name);
         let operation = self.disk.operations();
         let short = self.disk.record().faults.contains(&Fault::ShortWriteAt { operation });
         let stored = if short { &bytes[..bytes.len() / 2] } else { bytes };

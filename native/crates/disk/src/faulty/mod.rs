@@ -8,6 +8,7 @@
 
 mod crash;
 mod file;
+mod stall;
 
 pub use crash::{CrashKind, CrashState, CrashStates};
 
@@ -15,6 +16,7 @@ use crate::disk::{DirLock, Disk, DiskFile};
 use crate::error::{DiskError, DiskErrorKind, Result};
 use crate::memory_disk::MemoryDisk;
 use file::FaultyFile;
+use stall::Stall;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -78,6 +80,7 @@ enum Operation {
 pub struct FaultyDisk {
     live: MemoryDisk,
     record: Arc<Mutex<Record>>,
+    stall: Arc<Stall>,
 }
 
 #[derive(Default)]
@@ -105,7 +108,7 @@ impl FaultyDisk {
 
     /// A twin that starts with what is on `disk`, all of it durable; for crashing again during recovery.
     pub fn over(disk: &MemoryDisk) -> Result<Self> {
-        let twin = Self { live: MemoryDisk::new(), record: Arc::default() };
+        let twin = Self::new();
         let mut base = Base::default();
         collect(disk, "", &mut base)?;
         {
@@ -131,6 +134,20 @@ impl FaultyDisk {
     /// Takes all faults away. Files that were poisoned stay so.
     pub fn heal(&self) {
         self.record().faults.clear();
+    }
+
+    /// From now on writes to files whose names begin with `prefix` wait until `go_on`.
+    pub fn stall(&self, prefix: &str) {
+        self.stall.set(Some(prefix.to_owned()));
+    }
+
+    /// Returns when a write waits.
+    pub fn wait_until_stalled(&self) {
+        self.stall.until_one_waits();
+    }
+
+    pub fn go_on(&self) {
+        self.stall.set(None);
     }
 
     /// Number of changes so far, failed ones included.

@@ -98,9 +98,7 @@ impl Durable {
                     }
                 }
                 Work::Checkpoint(waiter) => self.checkpoint_for(engine, &mut state, waiter),
-                Work::Backup(open, request) => {
-                    self.backup_for(engine, &mut state, open, &request);
-                }
+                Work::Backup(order) => self.deliver_source(engine, &mut state, &order),
                 Work::Stop => break,
             }
         }
@@ -109,17 +107,30 @@ impl Durable {
 
     fn checkpoint_for(&self, engine: &Engine, state: &mut Checkpointer, waiter: Option<Waiter>) {
         self.checkpoint_queued.clear();
-        if self.failure().is_none()
-            && let Err(error) = self.checkpoint(engine, state, false)
-            && !self.note_full(&error)
-        {
-            self.fail(&error);
+        if self.failure().is_none() {
+            // Whoever commits next hears of it.
+            let _ = self.checkpoint_or_fail(engine, state);
         }
-        *lock(&self.checkpointing) = false;
-        self.checkpointed.notify_all();
         if let Some(ended) = waiter {
             ended();
         }
+    }
+
+    /// A checkpoint whose failure is the database's: it is full, or stops.
+    pub(super) fn checkpoint_or_fail(
+        &self,
+        engine: &Engine,
+        state: &mut Checkpointer,
+    ) -> Result<()> {
+        let outcome = self.checkpoint(engine, state, false);
+        if let Err(error) = &outcome
+            && !self.note_full(error)
+        {
+            self.fail(error);
+        }
+        *lock(&self.checkpointing) = false;
+        self.checkpointed.notify_all();
+        outcome
     }
 
     /// Makes everything committed so far durable outside the log. `is_last`: what the next start would have to catch up with
@@ -176,9 +187,8 @@ impl Durable {
         if let Some(log) = lock(&self.log).as_mut() {
             log.recycle(commit)?;
         }
-        for (_, vectors) in now.tables.iter().flat_map(|moment| moment.table.vector_columns()) {
-            vectors.numbers.checkpoint_ends();
-        }
+        let columns = now.tables.iter().flat_map(|moment| moment.table.vector_columns());
+        self.backups.holds.checkpoint_ends(columns.map(|(_, column)| column));
         for (moment, captured) in captured {
             captured.settle(&*self.disk, &moment.table, commit)?;
         }

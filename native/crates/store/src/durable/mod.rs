@@ -93,7 +93,7 @@ pub(crate) enum Work {
         redo: Vec<u8>,
     },
     Checkpoint(Option<Waiter>),
-    Backup(OpenTarget, backup::Request),
+    Backup(backup::Order),
     Stop,
 }
 
@@ -599,13 +599,15 @@ impl Durable {
         }
     }
 
-    /// Ends both threads after what is queued. The committer first: what it has acknowledged it still hands to the applier.
+    /// Ends the threads after what is queued; the engine is closing. The committer first: what it has acknowledged it still hands
+    /// to the applier. Then backups, which may wait for the applier.
     pub fn stop_threads(&self) -> Option<Checkpointer> {
         lock(&self.queue).stopped = true;
         self.changed.notify_all();
         let Threads { committer, applier } = lock(&self.threads).take()?;
         // A thread that panicked has ended the process already.
         let _ = committer.join();
+        self.backups.stop();
         let _ = self.work.send(Work::Stop);
         applier.join().ok()
     }

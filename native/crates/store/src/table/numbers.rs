@@ -4,6 +4,7 @@
 //!   dead      ended by a commit; a snapshot may see them, graphs lead through them
 //!   unlinked  nobody sees them, no graph has them; the last checkpoint may name them, in its rows or in its graphs
 //!   settling  the same, while the checkpoint that names them no more is being written
+//!   held      that is durable, but a backup copies an earlier one
 //!   free      a commit may write other vectors there
 //! ```
 //!
@@ -44,6 +45,7 @@ struct Stages {
     dead: VecDeque<(u64, u32)>,
     unlinked: Vec<u32>,
     settling: Vec<u32>,
+    held: Vec<u32>,
     /// Largest first: the smallest is given first, and neighbours in time are neighbours on disk.
     free: Vec<u32>,
     /// Graphs being built over the column.
@@ -68,7 +70,8 @@ impl Stages {
     /// `oldest` sees is.
     fn waiting(&self, oldest: u64, numbered: u32) -> (usize, usize) {
         let unseen = self.dead.partition_point(|&(commit, _)| commit <= oldest);
-        let waiting = unseen + self.removing + self.unlinked.len() + self.settling.len();
+        let unlinked = self.unlinked.len() + self.settling.len() + self.held.len();
+        let waiting = unseen + self.removing + unlinked;
         (waiting, (numbered as usize).saturating_sub(waiting + self.free.len()))
     }
 }
@@ -132,12 +135,24 @@ impl Numbers {
         stages.settling.extend(unlinked);
     }
 
-    /// The checkpoint is durable, and the log before it will not be replayed.
-    pub fn checkpoint_ends(&self) {
+    /// The checkpoint is durable, and the log before it will not be replayed. `hold`: what it settles stays as it is until
+    /// `let_go`.
+    pub fn checkpoint_ends(&self, hold: bool) {
         let mut stages = lock(&self.0);
         let settled = std::mem::take(&mut stages.settling);
-        if !settled.is_empty() {
+        if hold {
+            stages.held.extend(settled);
+        } else if !settled.is_empty() {
             stages.add_free(settled);
+        }
+    }
+
+    /// What earlier checkpoints settled is free.
+    pub fn let_go(&self) {
+        let mut stages = lock(&self.0);
+        let held = std::mem::take(&mut stages.held);
+        if !held.is_empty() {
+            stages.add_free(held);
         }
     }
 
@@ -244,11 +259,13 @@ mod tests {
         let more = numbers.begin_removal(10, || 10).expect("the others");
         assert_eq!(more, [4, 5, 6, 7, 8, 9]);
         numbers.end_removal(more, false, false);
-        numbers.checkpoint_ends();
+        numbers.checkpoint_ends(false);
         assert_eq!(numbers.take(3), [0, 1, 2]);
         assert_eq!(numbers.take(3), [3], "what came after the checkpoint began waits for the next");
         numbers.checkpoint_begins();
-        numbers.checkpoint_ends();
+        numbers.checkpoint_ends(true);
+        assert!(numbers.take(10).is_empty(), "held");
+        numbers.let_go();
         assert_eq!(numbers.take(10), [4, 5, 6, 7, 8, 9]);
     }
 

@@ -1,33 +1,44 @@
 //! A copy of a running database as of one commit.
 //!
-//! The applier thread writes a checkpoint and copies what it names while it does nothing else: the key-value store has
-//! then exactly the definitions up to the checkpoint's commit, chunk files are never written again and none is removed,
-//! and slots of vector segments that the manifests count are written and synced. Commits go on meanwhile; what they add
-//! lies above the marks of the manifests and is not part of the copy, so the copy needs no log. Until it ends there is
-//! no other checkpoint: log and heap grow by what is committed meanwhile.
+//! ```text
+//!   backup's thread   opens the target, orders a source
+//!   applier           writes a checkpoint, opens all that it names (`source`), goes on to other checkpoints
+//!   backup's thread   copies, looks at every sum of the copy, says how it went
+//! ```
+//!
+//! The copy is what a crash right behind that checkpoint would leave, less the log: what is committed later lies above the
+//! marks of the manifests and is not part of it. Files that later checkpoints replace or remove stay readable through the
+//! handles of the source, and go with these, however the process ends. No file that a checkpoint names is written again,
+//! but for slots of vector segments: `hold` keeps them as they are until they are copied.
 //!
 //! Graph and text files are copied as they are; a text file of a later commit than the checkpoint is rebuilt from rows
 //! when the copy is opened. `FORMAT` is written last: a folder without it is no finished backup, and is refused. At the
 //! end every sum of the copy is looked at. A copy that fails or is cancelled is taken away again.
 
 mod copy;
+mod hold;
+mod source;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use omen_disk::{Disk, Kv};
 
-use super::apply::{KEY_CHECKPOINT, get_u64};
 use super::check::check_files;
-use super::checkpoint::Checkpointer;
-use super::{Durable, Waiter, Work, format};
+use super::{Durable, Work, format};
 use crate::engine::Engine;
 use crate::error::{Result, StoreError, sqlstate};
 use crate::lock::next_token;
-use crate::session::Session;
+use crate::session::{INTERRUPT_TERMINATE, Session};
 use crate::sync::lock;
 use crate::types::{BackupProgress, Pending};
+
+use hold::Holds;
+use source::Source;
 
 /// The folder a backup goes to.
 pub struct BackupTarget {
@@ -38,7 +49,7 @@ pub struct BackupTarget {
     pub discard: Box<dyn FnOnce() + Send>,
 }
 
-/// Opens the target of a backup. Called in the engine's thread: it may do I/O.
+/// Opens the target of a backup. Called in the backup's thread: it may do I/O.
 pub type OpenTarget = Box<dyn FnOnce() -> Result<BackupTarget> + Send>;
 
 /// The backups of an engine.
@@ -48,6 +59,15 @@ pub struct Backups {
     outcomes: Mutex<HashMap<u32, Result<u64>>>,
     /// Asked for and not at their end.
     running: Mutex<Vec<Arc<Progress>>>,
+    pub holds: Holds,
+    threads: Mutex<Threads>,
+}
+
+#[derive(Default)]
+struct Threads {
+    /// No other begins.
+    closed: bool,
+    handles: Vec<JoinHandle<()>>,
 }
 
 struct Progress {
@@ -63,47 +83,93 @@ impl Progress {
     }
 }
 
-pub struct Request {
+/// One backup, from the call to its outcome.
+struct Job {
+    engine: Arc<Engine>,
     session: Arc<Session>,
     token: u32,
     progress: Arc<Progress>,
 }
 
-impl Request {
-    /// 57014 or 57P01 once the session was told to stop.
-    fn check_interrupt(&self) -> Result<()> {
-        self.session.check_interrupt()
+/// What a backup asks the applier for.
+pub struct Order {
+    job: Arc<Job>,
+    reply: Sender<Result<Source>>,
+}
+
+impl Backups {
+    fn start(&self, job: Job, open: OpenTarget) -> Result<()> {
+        let mut threads = lock(&self.threads);
+        if threads.closed {
+            return Err(ended());
+        }
+        threads.handles.retain(|thread| !thread.is_finished());
+        let progress = Arc::clone(&job.progress);
+        lock(&self.running).push(Arc::clone(&progress));
+        let thread = std::thread::Builder::new().name("omen-backup".into());
+        match thread.spawn(move || job.run(open)) {
+            Ok(thread) => {
+                threads.handles.push(thread);
+                Ok(())
+            }
+            Err(error) => {
+                self.forget(&progress);
+                Err(StoreError::internal(format!("could not start a thread: {error}")))
+            }
+        }
+    }
+
+    fn forget(&self, progress: &Arc<Progress>) {
+        lock(&self.running).retain(|other| !Arc::ptr_eq(other, progress));
+    }
+
+    /// Waits for the backups under way, which see that the engine is closing; none begins from now on. The applier must
+    /// still be there: they may wait for it.
+    pub fn stop(&self) {
+        let mut threads = lock(&self.threads);
+        threads.closed = true;
+        let handles = std::mem::take(&mut threads.handles);
+        drop(threads);
+        for thread in handles {
+            // What panicked in it is the backup's outcome.
+            let _ = thread.join();
+        }
     }
 }
 
-impl Durable {
-    pub(super) fn backup_for(
-        &self,
-        engine: &Arc<Engine>,
-        state: &mut Checkpointer,
-        open: OpenTarget,
-        request: &Request,
-    ) {
-        let outcome = match self.failure() {
-            Some(error) => Err(error),
-            None => self.backup(engine, state, open, request),
-        };
-        lock(&self.backups.running).retain(|other| !Arc::ptr_eq(other, &request.progress));
-        lock(&self.backups.outcomes).insert(request.token, outcome);
-        request.session.deliver(request.token);
+fn ended() -> StoreError {
+    StoreError::new(sqlstate::ADMIN_SHUTDOWN, "the server ended before the backup did")
+}
+
+/// A panic is the backup's own: it changes nothing that others see.
+fn caught<T>(step: impl FnOnce() -> Result<T>) -> Result<T> {
+    let panicked = |_| Err(StoreError::internal("a backup panicked"));
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(panicked)
+}
+
+impl Job {
+    /// 57014 or 57P01 once the session was told to stop, or the engine ends.
+    fn check_interrupt(&self) -> Result<()> {
+        if self.engine.closing.load(Ordering::Relaxed) {
+            return Err(StoreError::interrupted(INTERRUPT_TERMINATE));
+        }
+        self.session.check_interrupt()
+    }
+
+    fn run(self, open: OpenTarget) {
+        let job = Arc::new(self);
+        let outcome = caught(|| job.check_interrupt().and_then(|()| open()));
+        let outcome = outcome.and_then(|target| Self::fill(&job, target));
+        let backups = &job.engine.durable_side().backups;
+        backups.forget(&job.progress);
+        lock(&backups.outcomes).insert(job.token, outcome);
+        job.session.deliver(job.token);
     }
 
     /// Returns the commit number the copy is of.
-    fn backup(
-        &self,
-        engine: &Engine,
-        state: &mut Checkpointer,
-        open: OpenTarget,
-        request: &Request,
-    ) -> Result<u64> {
-        request.check_interrupt()?;
-        let BackupTarget { disk, kv, discard } = open()?;
-        let outcome = self.fill(engine, state, &*disk, &*kv, request);
+    fn fill(job: &Arc<Self>, target: BackupTarget) -> Result<u64> {
+        let BackupTarget { disk, kv, discard } = target;
+        let outcome = caught(|| Self::write(job, &*disk, &*kv));
         // A store that cannot be closed has not everything on disk.
         let closed = kv.close().map_err(StoreError::from);
         drop((disk, kv));
@@ -114,31 +180,17 @@ impl Durable {
         outcome
     }
 
-    fn fill(
-        &self,
-        engine: &Engine,
-        state: &mut Checkpointer,
-        target: &dyn Disk,
-        kv: &dyn Kv,
-        request: &Request,
-    ) -> Result<u64> {
-        request.progress.enter("waiting for checkpoint to finish");
-        if let Err(error) = self.checkpoint(engine, state, false) {
-            if !self.note_full(&error) {
-                self.fail(&error);
-            }
-            return Err(error);
-        }
-        if !self.pending_relations().is_empty() {
-            let message = "a damaged table keeps the database from being backed up";
-            return Err(StoreError::corrupt(message));
-        }
-        let commit = get_u64(&*self.kv, KEY_CHECKPOINT)?.unwrap_or(0);
-        self.copy(target, kv, request)?;
+    fn write(job: &Arc<Self>, target: &dyn Disk, kv: &dyn Kv) -> Result<u64> {
+        let (reply, source) = channel();
+        let order = Order { job: Arc::clone(job), reply };
+        job.engine.durable_side().send(Work::Backup(order));
+        let source = source.recv().map_err(|_| ended())??;
+        let commit = source.commit;
+        copy::copy(source, target, kv, job)?;
         format::check(target, false)?;
-        request.progress.enter("verifying the copy");
-        let damage = check_files(target, kv, &|| request.check_interrupt());
-        request.check_interrupt()?;
+        job.progress.enter("verifying the copy");
+        let damage = check_files(target, kv, &|| job.check_interrupt());
+        job.check_interrupt()?;
         match damage.into_iter().flat_map(|part| part.problems).next() {
             Some(problem) => Err(StoreError::corrupt(format!("the backup is damaged: {problem}"))),
             None => Ok(commit),
@@ -147,15 +199,9 @@ impl Durable {
 }
 
 impl Durable {
-    /// As `request_checkpoint`, unless a backup would have it wait: then the waiter comes back.
-    pub fn request_checkpoint_soon(&self, waiter: Waiter) -> Option<Waiter> {
-        // A backup is on the list before it is in the queue: one that is not comes behind the checkpoint.
-        let running = lock(&self.backups.running);
-        if !running.is_empty() {
-            return Some(waiter);
-        }
-        self.request_checkpoint(Some(waiter));
-        None
+    /// Whether a checkpoint would make no number of a dead vector free: a backup has yet to copy vectors.
+    pub fn holds_numbers(&self) -> bool {
+        self.backups.holds.any()
     }
 }
 
@@ -174,9 +220,8 @@ impl Session {
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
         });
-        lock(&durable.backups.running).push(Arc::clone(&progress));
-        let session = Arc::clone(self);
-        durable.send(Work::Backup(open, Request { session, token, progress }));
+        let (engine, session) = (Arc::clone(engine), Arc::clone(self));
+        durable.backups.start(Job { engine, session, token, progress }, open)?;
         Ok(Pending::Wait(token))
     }
 
@@ -184,9 +229,7 @@ impl Session {
     pub fn backup_result(&self, token: u32) -> Result<u64> {
         let durable = self.engine.durable.as_ref();
         let outcome = durable.and_then(|durable| lock(&durable.backups.outcomes).remove(&token));
-        outcome.unwrap_or_else(|| {
-            Err(StoreError::new(sqlstate::ADMIN_SHUTDOWN, "the server ended before the backup did"))
-        })
+        outcome.unwrap_or_else(|| Err(ended()))
     }
 }
 

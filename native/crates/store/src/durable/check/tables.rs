@@ -98,7 +98,8 @@ fn check_vectors(table: &Table, columns: &Columns) -> Result<()> {
     Ok(())
 }
 
-/// The graph as its file has it leads to the vectors of the rows. Vectors behind its end are linked after the start.
+/// The graph as its file has it leads to the vectors of the rows. Vectors behind its end, and those whose numbers were given
+/// again since a removal, are linked after the start.
 fn check_graph(
     engine: &Engine,
     index: &Index,
@@ -108,11 +109,12 @@ fn check_graph(
 ) -> Result<()> {
     let stored = engine.durable_side().load_graph(index.spec.index_id, hnsw)?;
     let Some(graph) = stored else { return Ok(()) };
-    let reached = graph.reachable();
+    let (reached, nodes) = (graph.reachable(), graph.linked_nodes());
+    let is_linked = |vid: u32| nodes[vid as usize / 64] >> (vid % 64) & 1 == 1;
     let linked: Vec<u32> = live_vids(table, columns, hnsw.column as usize)?
         .into_iter()
         .map(|(vid, _)| vid)
-        .filter(|&vid| (vid as usize) < reached.len())
+        .filter(|&vid| (vid as usize) < reached.len() && is_linked(vid))
         .collect();
     let lost = linked.iter().filter(|&&vid| !reached[vid as usize]).count();
     if lost > linked.len() / LOST_ONE_IN {
