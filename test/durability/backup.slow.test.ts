@@ -36,7 +36,67 @@ async function connect(url: string): Promise<Client> {
   return client;
 }
 
+/** Starts a backup; says when it has begun to copy files, or is over. */
+async function copyOf(
+  server: TestServer,
+  target: string,
+): Promise<{ readonly outcome: Promise<string>; readonly streams: boolean }> {
+  const [copier, watcher] = [await connect(server.url), await connect(server.url)];
+  const copying = { isOver: false };
+  const outcome = copier
+    .query("SELECT database_backup($1)", [target])
+    .then(() => "done")
+    .catch(() => "ended")
+    .finally(() => {
+      copying.isOver = true;
+    });
+  // A server that is killed takes its connections along.
+  for (const client of [copier, watcher]) client.on("error", () => undefined);
+  const phase = "SELECT 1 FROM pg_stat_progress_basebackup WHERE phase = 'streaming database files'";
+  let streams = false;
+  while (!streams && !copying.isOver) streams = (await watcher.query(phase)).rows.length > 0;
+  return { outcome, streams };
+}
+
 describe("backup", () => {
+  it("goes on beside checkpoints; a server killed meanwhile loses nothing and keeps nothing of it", {
+    timeout: 120_000,
+  }, async () => {
+    const [data, copy] = [join(folder, "data"), join(folder, "copy")];
+    server = await startServer(["--data", data]);
+    let client = await connect(server.url);
+    client.on("error", () => undefined);
+    const vector = "(SELECT array_agg(i * 0.01) FROM generate_series(1, 512) i)::vector";
+    for (const statement of [
+      "CREATE TABLE t (id int PRIMARY KEY, n int, v vector(512))",
+      `INSERT INTO t SELECT g, 0, ${vector} FROM generate_series(1, 20000) g`,
+      "CREATE TABLE gone (id int, v vector(512))",
+      "INSERT INTO gone SELECT id, v FROM t WHERE id <= 5000",
+    ]) {
+      await client.query(statement);
+    }
+    const { outcome, streams } = await copyOf(server, copy);
+    await client.query("DROP TABLE gone");
+    await client.query("UPDATE t SET n = n + 1, v = v + v WHERE id % 100 = 0");
+    await client.query("CHECKPOINT");
+    await server.kill();
+    // A copy that was not over is none.
+    const isOver = (await outcome) === "done";
+    expect(streams || isOver).toBe(true);
+    expect(omendb("restore", copy, "--data", join(folder, "again")).status === 0).toBe(isOver);
+
+    server = await startServer(["--data", data]);
+    client = await connect(server.url);
+    const { rows } = await client.query("SELECT count(*), sum(n) FROM t");
+    expect(rows).toEqual([{ count: "20000", sum: "200" }]);
+    await client.query("CHECKPOINT");
+    await client.end();
+    expect(await server.stop()).toBe(0);
+    // Of the table that is gone nothing stays.
+    expect(readdirSync(join(data, "vec"))).toHaveLength(1);
+    expect(omendb("check", data)).toMatchObject({ status: 0 });
+  });
+
   it("copies a database under load, and the copy passes the check and serves", {
     timeout: 60_000,
   }, async () => {

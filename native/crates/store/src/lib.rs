@@ -21,7 +21,7 @@
 //! Lock order (take from left to right, never back):
 //!
 //! ```text
-//!   Session.current → Transaction.state → Bm25Index.turn → Engine.sequencer
+//!   Session.current → Transaction.state → Bm25Index.turn → Engine.sequencer → Backups.holds
 //!     → Engine registries (tables, indexes, sequences, ...) → Table.data → index and vector structures → Table.rids, Table.stored, log → lock shards, snapshots, channels
 //! ```
 //!

@@ -136,12 +136,12 @@ impl FaultyDisk {
         self.record().faults.clear();
     }
 
-    /// From now on writes to files whose names begin with `prefix` wait until `go_on`.
+    /// From now on who creates or writes a file whose name begins with `prefix` waits until `go_on`.
     pub fn stall(&self, prefix: &str) {
         self.stall.set(Some(prefix.to_owned()));
     }
 
-    /// Returns when a write waits.
+    /// Returns when somebody waits.
     pub fn wait_until_stalled(&self) {
         self.stall.until_one_waits();
     }
@@ -237,6 +237,7 @@ impl Disk for FaultyDisk {
     }
 
     fn create(&self, path: &str) -> Result<Arc<dyn DiskFile>> {
+        self.stall.pass(path);
         let mut record = self.record();
         let number = record.files;
         let created = record.io_fault().map_or_else(|| self.live.create(path), Err);

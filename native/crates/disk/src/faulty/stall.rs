@@ -1,4 +1,4 @@
-//! Writes that wait until a test lets them go: a disk as slow as it has to be.
+//! Creations and writes of files that wait until a test lets them go: a disk as slow as it has to be.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +10,7 @@ pub struct Stall {
 
 #[derive(Default)]
 struct State {
-    /// Writes to files whose names begin so wait.
+    /// Who creates or writes a file whose name begins so waits.
     prefix: Option<String>,
     waiting: usize,
 }
@@ -25,7 +25,7 @@ impl Stall {
         self.changed.notify_all();
     }
 
-    /// Waits as long as writes to the file `name` have to.
+    /// Waits as long as changes of the file `name` have to.
     pub fn pass(&self, name: &str) {
         let mut state = self.state();
         while state.prefix.as_ref().is_some_and(|prefix| name.starts_with(prefix)) {
