@@ -475,7 +475,22 @@ export interface EngineTransaction {
    * acknowledged once it is visible, durable within 200 ms.
    */
   commit(asynchronous: boolean): number;
-  commitResult(): void;
+  /**
+   * As commit, with the answer to the client: once the commit is durable and visible (acknowledged, if asynchronous), the first
+   * `count` of `bytes` are sent to `socket`, of which nothing else may wait to be sent: in this call, or as the thread wakes,
+   * before any of its tokens is delivered. Below zero: it is committed, and so many bytes are sent; with a token
+   * commitResult() says how many. What is left, because of a full socket or a broken connection, is the caller's to send.
+   * Nothing is sent when the commit fails. `bytes` are copied.
+   */
+  commitAndAnswer(
+    asynchronous: boolean,
+    sockets: ClientSockets,
+    socket: number,
+    bytes: Uint8Array,
+    count: number,
+  ): number;
+  /** Bytes of the answer that are sent: 0 for commit(). */
+  commitResult(): number;
   abort(): void;
   /** True once something was written or locked. */
   hasWrites(): boolean;

@@ -115,6 +115,8 @@ export class SessionCore {
       cursors: () => new Set(this.portals.values().filter((portal) => this.cursors.has(portal))),
       closeCursorsExcept: (kept) => this.#closeCursorsExcept(kept),
       afterEnd: (committed) => this.#afterEnd(committed),
+      hearsNothingElse: () =>
+        this.settings.mark() === 0 && !this.settings.mayHaveChanges && this.notifications.isSilent,
     });
     this.statistics = engineStatistics(this);
     this.notifications = new SessionNotifications(

@@ -101,6 +101,7 @@ export class Interrupts {
 
   /** An engine call that was cancelled says 57014 without knowing who asked: put the reason into PostgreSQL's words. */
   explain(error: SqlError): SqlError {
+    if (error.code === SqlState.adminShutdown) return terminatedByAdministrator();
     if (error.code === SqlState.deadlockDetected) return this.#withDatabase(error);
     return error.code === SqlState.queryCanceled && this.#cause !== "user" ? this.#cancelled() : error;
   }

@@ -148,6 +148,11 @@ export class SessionNotifications {
     if (said.length > 0) this.#hub.publish(said);
   }
 
+  /** Neither has anything to say at the end of the transaction, nor anything to tell. */
+  get isSilent(): boolean {
+    return this.#changes.length === 0 && this.#said.length === 0 && this.#heard.length === 0;
+  }
+
   get hasHeard(): boolean {
     return this.#heard.length > 0;
   }

@@ -3,6 +3,7 @@
 import type { Batch } from "../common/batch/vector.ts";
 import type { Notice, SqlError } from "../common/error.ts";
 import type { TypeContext } from "../common/types/type.ts";
+import type { CommitAnswer } from "./commit-answer.ts";
 
 /** A column of a result as RowDescription shows it. */
 export interface ResultColumn {
@@ -43,6 +44,8 @@ export interface CopySource {
 
 /** Receives the result of one statement: start? rows* (complete | suspended), or the COPY calls, or empty. */
 export interface ResultReceiver {
+  /** Where this statement is the last of its message: the rest of the answer can go with its commit. */
+  readonly answer?: CommitAnswer | undefined;
   /** Rows of this shape follow. */
   start(columns: readonly ResultColumn[], formats: FormatCodes, types: TypeContext): void;
   /** Rows [from, to) of the batch, which is the receiver's only until the call (or its promise) is done. */

@@ -9,6 +9,7 @@ import { SqlError, SqlState, toSqlError } from "../common/error.ts";
 import type { Datum, TypeContext } from "../common/types/type.ts";
 import type { MaybePromise } from "../executor/maybe-promise.ts";
 import { parse } from "../parser/parse.ts";
+import type { CommitAnswer } from "./commit-answer.ts";
 import { SessionCore, type SessionIdentity } from "./core.ts";
 import type { Database } from "./database.ts";
 import { terminatedByAdministrator } from "./interrupts.ts";
@@ -38,13 +39,16 @@ export class Session implements WireSession {
   #isClosed = false;
   /** A statement runs: notifications wait for its end. */
   #isBusy = false;
+  /** By pg_terminate_backend, while it was busy: a commit, say, is not stopped by that. */
+  #isTerminated = false;
   readonly #idleLimits: IdleLimits;
 
   /** Throws FATAL errors for impossible settings (22023, 42704). */
   constructor(database: Database, client: SessionClient, options: SessionOptions) {
     this.#core = new SessionCore(database, client, options.identity, () => this.#tellIfIdle());
     database.notifications.addSession(this.processId, () => {
-      if (!this.#isBusy) client.terminated(terminatedByAdministrator());
+      if (this.#isBusy) this.#isTerminated = true;
+      else client.terminated(terminatedByAdministrator());
     });
     const { settings } = this.#core;
     this.#idleLimits = new IdleLimits(settings, (reason) => client.terminated(reason));
@@ -121,8 +125,9 @@ export class Session implements WireSession {
     const portal = makePortal(core, { name: "", prepared, parameters, formats: [] });
     core.portals.set("", portal);
     try {
+      core.transactions.answer = isLast ? receiver.answer : undefined;
       const tag = must(await portal.run(0, receiver, core.types), "a portal without a limit completes");
-      if (isLast) await core.transactions.finishImplicit();
+      if (isLast) await core.transactions.finishImplicit(tag);
       receiver.complete(tag);
     } finally {
       portal.close();
@@ -251,6 +256,7 @@ export class Session implements WireSession {
     core.transactions.ensure(core.statementTime);
     core.interrupts.beginUnread(core.view.statementTimeoutMs);
     if (portal.isOpen) core.interrupts.read();
+    core.transactions.answer = receiver.answer;
     const running = portal.run(Math.max(maxRows, 0), receiver, core.types);
     if (running instanceof Promise) return running.then((tag) => executed(tag, receiver));
     executed(running, receiver);
@@ -265,8 +271,9 @@ export class Session implements WireSession {
     this.#core.portals.delete(name);
   }
 
-  sync(): MaybePromise<void> {
+  sync(answer?: CommitAnswer): MaybePromise<void> {
     this.#stepBegins();
+    this.#core.transactions.answer = answer;
     try {
       const finishing = this.#core.transactions.finishImplicit();
       if (finishing !== undefined) {
@@ -307,6 +314,7 @@ export class Session implements WireSession {
     const { activity, transactions } = this.#core;
     activity.rest(transactions.status, nowMicroseconds(), transactions.isActive ? transactions.startTime : 0);
     this.#idleLimits.begin(transactions.isActive);
+    if (this.#isTerminated) this.#core.client.terminated(terminatedByAdministrator());
   }
 
   fail(): void {

@@ -16,6 +16,7 @@ import {
   type Isolation,
   StatementStart,
 } from "../native/engine.ts";
+import type { CommitAnswer, LentAnswer } from "./commit-answer.ts";
 import type { ConstraintMark, SessionConstraints } from "./constraints.ts";
 import { HeldLocks } from "./held-locks.ts";
 import type { OwnCatalog } from "./own-catalog.ts";
@@ -61,6 +62,8 @@ export interface TransactionHost {
   closeCursorsExcept(kept: ReadonlySet<object>): void;
   /** After the end, however it ended. */
   afterEnd(committed: boolean): void;
+  /** A client that now commits hears of nothing but that. */
+  hearsNothingElse(): boolean;
 }
 
 /** A table lock, in PostgreSQL's mode number. */
@@ -92,6 +95,11 @@ export class TransactionControl {
   #ended: EngineTransaction | undefined;
   #modes: TransactionModes | undefined;
   #savepoints: Savepoint[] = [];
+  /**
+   * Of the message that is worked on, where a commit would be the last that happens for it. Every message that can commit sets
+   * it.
+   */
+  answer: CommitAnswer | undefined;
   /** Table locks held, by lockKey: asking the engine again for what is held is a wasted call. */
   readonly heldLocks = new HeldLocks();
   /** What start() says to the engine. */
@@ -294,14 +302,15 @@ export class TransactionControl {
     this.#modes = { ...current, ...modes };
   }
 
-  /** COMMIT. Gives the command tag: a failed block rolls back. */
-  commit(): MaybePromise<"COMMIT" | "ROLLBACK"> {
+  /** COMMIT. Gives the command tag: a failed block rolls back. `isChained`: another transaction follows at once. */
+  commit(isChained: boolean): MaybePromise<"COMMIT" | "ROLLBACK"> {
     if (this.#state === "failed") {
       this.#abort();
       return "ROLLBACK";
     }
     if (this.#state !== "block") this.#warnNoTransaction();
-    return chain(this.#commit(), () => "COMMIT");
+    if (isChained) this.answer = undefined;
+    return chain(this.#commit("COMMIT"), () => "COMMIT");
   }
 
   rollback(): void {
@@ -344,9 +353,9 @@ export class TransactionControl {
     this.#state = "block";
   }
 
-  /** End of a query string or Sync: commits the implicit transaction. */
-  finishImplicit(): MaybePromise<void> {
-    if (this.#state === "implicit") return this.#commit();
+  /** End of a query string or Sync: commits the implicit transaction. `tag`: of the command that completes with it. */
+  finishImplicit(tag?: string): MaybePromise<void> {
+    if (this.#state === "implicit") return this.#commit(tag);
   }
 
   /** An error ended a statement. */
@@ -366,11 +375,11 @@ export class TransactionControl {
     if (this.#state !== "idle") this.#abort();
   }
 
-  #commit(): MaybePromise<void> {
+  #commit(tag: string | undefined): MaybePromise<void> {
     try {
       const before = this.#host.beforeCommit();
       const committing =
-        before === undefined ? this.#commitInEngine() : before.then(() => this.#commitInEngine());
+        before === undefined ? this.#commitInEngine(tag) : before.then(() => this.#commitInEngine(tag));
       if (committing !== undefined) {
         return committing.then(
           () => this.#committed(),
@@ -383,11 +392,16 @@ export class TransactionControl {
     this.#committed();
   }
 
-  #commitInEngine(): MaybePromise<void> {
+  #commitInEngine(tag: string | undefined): MaybePromise<void> {
     const engine = this.#engine;
     // From here on the handle is dead whatever happens: a commit that fails has rolled back.
     this.#engine = undefined;
     if (engine === undefined) return;
+    const { answer } = this;
+    if (answer !== undefined && this.#host.hearsNothingElse()) {
+      const lent = answer.lend(tag);
+      if (lent !== undefined) return this.#commitAndAnswer(engine, answer, lent);
+    }
     const token = engine.commit(this.#host.view.commitsAsynchronously);
     if (token === 0) {
       this.#ended = engine;
@@ -397,6 +411,32 @@ export class TransactionControl {
       engine.commitResult();
       this.#ended = engine;
     });
+  }
+
+  #commitAndAnswer(engine: EngineTransaction, answer: CommitAnswer, lent: LentAnswer): MaybePromise<void> {
+    const { sockets, socket, bytes, count } = lent;
+    const asynchronously = this.#host.view.commitsAsynchronously;
+    let sent: number | undefined;
+    let token = 0;
+    try {
+      const outcome = engine.commitAndAnswer(asynchronously, sockets, socket, bytes, count);
+      if (outcome > 0) token = outcome;
+      else sent = -outcome;
+    } finally {
+      if (token === 0) answer.takeBack(sent);
+    }
+    if (token === 0) this.#ended = engine;
+    else return this.#host.wait(token).then(() => this.#answered(engine, answer));
+  }
+
+  #answered(engine: EngineTransaction, answer: CommitAnswer): void {
+    let sent: number | undefined;
+    try {
+      sent = engine.commitResult();
+    } finally {
+      answer.takeBack(sent);
+    }
+    this.#ended = engine;
   }
 
   #commitFailed(error: unknown): never {

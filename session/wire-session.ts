@@ -3,6 +3,7 @@
 //
 // execute() and sync() are done when they return unless they give a promise: most statements wait for nothing, and a promise
 // for each would send every message through the microtask queue. They throw, or reject, accordingly.
+import type { CommitAnswer } from "./commit-answer.ts";
 import type { FormatCodes, ResultColumn, ResultReceiver } from "./result.ts";
 
 export interface StatementDescription {
@@ -40,8 +41,8 @@ export interface WireSession {
   execute(portal: string, maxRows: number, receiver: ResultReceiver): void | Promise<void>;
   closeStatement(name: string): void;
   closePortal(name: string): void;
-  /** Ends the implicit transaction of a pipeline. */
-  sync(): void | Promise<void>;
+  /** Ends the implicit transaction of a pipeline; the rest of the answer can go with its commit. */
+  sync(answer?: CommitAnswer): void | Promise<void>;
   /** The protocol itself failed (a malformed message): the transaction fails as after any error. */
   fail(): void;
   /** Interrupts what runs: the client is gone. */

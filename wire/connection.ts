@@ -14,6 +14,7 @@ import { SqlError, SqlState, toSqlError } from "../common/error.ts";
 import type { WireSession } from "../session/wire-session.ts";
 import { FrameReader } from "./codec/frame-reader.ts";
 import { MessageReader } from "./codec/message-reader.ts";
+import { AnswerAhead } from "./answer-ahead.ts";
 import type { CopyInbox } from "./copy.ts";
 import { ReadyForQuery, Reply } from "./messages/backend.ts";
 import { writeErrorResponse } from "./messages/error-response.ts";
@@ -54,6 +55,7 @@ export class Connection implements StreamListener {
   readonly #reader = new FrameReader();
   readonly #message = new MessageReader();
   readonly #outlet: Outlet;
+  readonly #answer: AnswerAhead;
   readonly #receiver: WireReceiver;
   readonly #handshake: Handshake;
   #stream: ClientStream;
@@ -61,6 +63,8 @@ export class Connection implements StreamListener {
   #session: WireSession | undefined;
   /** A message is being worked on. */
   #isBusy = false;
+  /** It is an Execute: what it commits is answered in full by the Sync behind it. */
+  #isExecuting = false;
   /** The socket is gone. */
   #isGone = false;
   /** Another turn of #pump is already arranged. */
@@ -92,8 +96,10 @@ export class Connection implements StreamListener {
     this.#options = options;
     this.#stream = stream;
     this.#outlet = new Outlet(stream);
+    this.#answer = new AnswerAhead(this.#outlet, () => this.#isAnswerLast());
     this.#receiver = new WireReceiver(
       this.#outlet,
+      this.#answer,
       (inbox) => {
         this.#copy = inbox;
         this.#arrangePump();
@@ -333,6 +339,7 @@ export class Connection implements StreamListener {
   /** A message that may wait. What is done at once leaves the loop of #pump running; else the end of the work goes on with it. */
   #work(session: WireSession, type: number): void {
     this.#isBusy = true;
+    this.#isExecuting = type === FrontendType.execute;
     try {
       const working =
         type === FrontendType.execute
@@ -404,7 +411,7 @@ export class Connection implements StreamListener {
 
   #sync(session: WireSession): void | Promise<void> {
     try {
-      const ending = session.sync();
+      const ending = session.sync(this.#answer);
       if (ending !== undefined) {
         return ending.then(
           () => this.#readyForQuery(session),
@@ -466,8 +473,14 @@ export class Connection implements StreamListener {
 
   #readyForQuery(session: WireSession): void {
     if (this.#state === "closed") return;
-    this.#outlet.writer.raw(ReadyForQuery[session.transactionStatus]);
+    if (!this.#answer.ready()) this.#outlet.writer.raw(ReadyForQuery[session.transactionStatus]);
     this.#hasWholeAnswer = true;
+  }
+
+  /** Nothing is left to be answered but the message at work, or the Sync of it. */
+  #isAnswerLast(): boolean {
+    if (this.#state === "closed" || this.#shutDownError !== undefined) return false;
+    return this.#isExecuting ? this.#reader.endsWith(FrontendType.sync) : this.#reader.bufferedBytes === 0;
   }
 
   // COPY FROM STDIN

@@ -13,6 +13,7 @@ import type {
   ResultReceiver,
   SessionClient,
 } from "../session/result.ts";
+import type { AnswerAhead } from "./answer-ahead.ts";
 import { CopyInbox } from "./copy.ts";
 import { Reply, writeCommandComplete, writeNotification, writeParameterStatus } from "./messages/backend.ts";
 import { writeCopyData, writeCopyDone, writeCopyInResponse, writeCopyOutResponse } from "./messages/copy.ts";
@@ -24,6 +25,7 @@ import { FLUSH_BYTES, type Outlet } from "./outlet.ts";
 export class WireReceiver implements ResultReceiver, SessionClient {
   /** True while a simple query runs. */
   announcesRows = false;
+  readonly answer: AnswerAhead;
   readonly #outlet: Outlet;
   readonly #onCopyIn: (inbox: CopyInbox) => void;
   readonly #onRoom: () => void;
@@ -34,12 +36,14 @@ export class WireReceiver implements ResultReceiver, SessionClient {
   /** `onCopyIn`: CopyData goes to this inbox from now on; `onRoom`: the inbox takes more; `isGone`: the client left. */
   constructor(
     outlet: Outlet,
+    answer: AnswerAhead,
     onCopyIn: (inbox: CopyInbox) => void,
     onRoom: () => void,
     isGone: () => boolean,
     onTerminated: (reason: SqlError) => void,
   ) {
     this.#outlet = outlet;
+    this.answer = answer;
     this.#onCopyIn = onCopyIn;
     this.#onRoom = onRoom;
     this.#isGone = isGone;
@@ -67,7 +71,7 @@ export class WireReceiver implements ResultReceiver, SessionClient {
 
   complete(tag: string): void {
     this.#encoder = undefined;
-    writeCommandComplete(this.#outlet.writer, tag);
+    if (!this.answer.complete()) writeCommandComplete(this.#outlet.writer, tag);
   }
 
   suspended(): void {

@@ -7,7 +7,7 @@ import { Socket } from "node:net";
 import { type SecureContext, TLSSocket } from "node:tls";
 import { must } from "../common/assert.ts";
 import { type ClientSockets, SocketEvent, Sockets } from "../native/index.ts";
-import { type ClientStream, NodeStream, type StreamListener } from "./stream.ts";
+import { type ClientStream, type DirectWay, NodeStream, type StreamListener } from "./stream.ts";
 
 /** What the sockets of a worker read into, one turn after the other. */
 const READ_BYTES = 256 * 1024;
@@ -86,6 +86,7 @@ export class SocketTable {
 export class SocketStream implements ClientStream {
   readonly #sockets: ClientSockets;
   readonly #id: number;
+  readonly #way: DirectWay;
   readonly #onGone: () => void;
   #listener: StreamListener | undefined;
   /** "ending": the last byte is queued; "gone": the descriptor is not ours any more. */
@@ -98,12 +99,17 @@ export class SocketStream implements ClientStream {
   constructor(sockets: ClientSockets, id: number, onGone: () => void) {
     this.#sockets = sockets;
     this.#id = id;
+    this.#way = { sockets, id };
     this.#onGone = onGone;
   }
 
   listen(listener: StreamListener): void {
     this.#listener = listener;
     this.#watch();
+  }
+
+  get directWay(): DirectWay | undefined {
+    return this.#state === "open" && this.#waiting.length === 0 ? this.#way : undefined;
   }
 
   sendNow(bytes: Uint8Array, count: number): number {

@@ -4,6 +4,7 @@
 // Bytes that wait for the client to read are the stream's; while some do (isBlocked) nobody produces more.
 import type { Socket } from "node:net";
 import { type SecureContext, TLSSocket } from "node:tls";
+import type { ClientSockets } from "../native/index.ts";
 
 export interface StreamListener {
   /** Bytes of the client. Their memory is the stream's again afterwards. */
@@ -14,7 +15,15 @@ export interface StreamListener {
   closed(): void;
 }
 
+/** A plain socket as the addon knows it. */
+export interface DirectWay {
+  readonly sockets: ClientSockets;
+  readonly id: number;
+}
+
 export interface ClientStream {
+  /** For sending past the stream, as if by sendNow(); undefined where there is none, or bytes wait. */
+  readonly directWay: DirectWay | undefined;
   /** Whom to tell. Reading begins. */
   listen(listener: StreamListener): void;
   /** Sends what can be sent at once of the first `count` bytes; how many. */
@@ -34,6 +43,7 @@ export interface ClientStream {
 }
 
 export class NodeStream implements ClientStream {
+  readonly directWay = undefined;
   readonly #socket: Socket;
 
   /** A paused socket. */

@@ -51,7 +51,7 @@ function command(runsInFailed: boolean, run: (call: UtilityCall) => void, tag: s
 
 function commit({ core }: UtilityCall, isChained: boolean): MaybePromise<Started> {
   const modes = chainedModes(core.transactions, isChained, "COMMIT AND CHAIN");
-  return chain(core.transactions.commit(), (tag) => {
+  return chain(core.transactions.commit(isChained), (tag) => {
     if (modes !== undefined) core.transactions.begin(modes, nowMicroseconds());
     return done(tag);
   });

@@ -1,11 +1,14 @@
-// A server inside the test's process: the connections and sessions of the product on an in-memory engine, without worker
-// threads, so that a failure shows its stack.
-import { type AddressInfo, createServer } from "node:net";
+// A server inside the test's process: the connections and sessions of the product, without worker threads, so that a failure
+// shows its stack. Clients come in by Node's streams, as those over TLS do, unless a worker's sockets are asked for.
+import { type AddressInfo, type Socket, createServer } from "node:net";
+import { dup } from "../../native/index.ts";
 import { connect } from "../../session/connect.ts";
+import { ActivityBoard } from "../../session/activity.ts";
 import { attachDatabase } from "../../session/attach.ts";
 import { startEngine, stopEngine } from "../../session/start.ts";
 import { Connection } from "../../wire/connection.ts";
 import type { ConnectionHost } from "../../wire/startup.ts";
+import type { SocketTable } from "../../wire/socket-stream.ts";
 import { NodeStream } from "../../wire/stream.ts";
 import type { Address } from "./transcript.ts";
 
@@ -14,9 +17,20 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
-export async function startTestServer(overrides: Partial<ConnectionHost> = {}): Promise<TestServer> {
-  const engine = await startEngine({ path: undefined, superuser: "postgres" });
-  const database = await attachDatabase();
+export interface TestEngine {
+  /** Where the data lies; else in memory. */
+  readonly path?: string;
+  /** A lone session commits in its own thread, as in a server's workers. */
+  readonly syncsAlone?: boolean;
+  readonly sockets?: SocketTable;
+}
+
+export async function startTestServer(
+  overrides: Partial<ConnectionHost> = {},
+  { path, syncsAlone = false, sockets }: TestEngine = {},
+): Promise<TestServer> {
+  const engine = await startEngine({ path, superuser: "postgres" });
+  const database = await attachDatabase(syncsAlone ? ActivityBoard.allocate() : undefined);
   const host: ConnectionHost = {
     openSession: (request, client) => connect(database, request, client),
     cancel: (processId, secretKey) => {
@@ -35,7 +49,8 @@ export async function startTestServer(overrides: Partial<ConnectionHost> = {}): 
       open -= 1;
       if (open === 0) allClosed();
     };
-    Connection.accept(new NodeStream(socket), { host, onClosed });
+    const stream = sockets === undefined ? new NodeStream(socket) : sockets.adopt(takeDescriptor(socket));
+    Connection.accept(stream, { host, onClosed });
   });
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
   const { port } = listener.address() as AddressInfo;
@@ -52,4 +67,11 @@ export async function startTestServer(overrides: Partial<ConnectionHost> = {}): 
       await stopEngine(engine);
     },
   };
+}
+
+/** As the main thread of a server does for a worker. */
+function takeDescriptor(socket: Socket): number {
+  const fd = dup((socket as unknown as { readonly _handle: { readonly fd: number } })._handle.fd);
+  socket.destroy();
+  return fd;
 }

@@ -77,6 +77,13 @@ export class FrameReader {
     return this.#head.length - this.#offset + this.#restBytes;
   }
 
+  /** Whether all that is left is one frame of this type without a body. */
+  endsWith(type: number): boolean {
+    const at = this.#offset;
+    if (this.bufferedBytes !== 1 + LENGTH_BYTES || this.#restBytes > 0) return false;
+    return this.#head[at] === type && this.#head.readInt32BE(at + 1) === LENGTH_BYTES;
+  }
+
   /** Moves to the next whole frame; false when its bytes are not all here. Throws FATAL 08P01 for an impossible header. */
   next(): boolean {
     const typeBytes = this.#shape === "typed" ? 1 : 0;

@@ -57,6 +57,12 @@ export class MessageWriter {
     this.#messageStart = -1;
   }
 
+  /** Forgets the messages written since `length` was this. */
+  rewind(length: number): void {
+    assert(this.#messageStart < 0 && length <= this.#length, "back to a message's end");
+    this.#length = length;
+  }
+
   /** Bytes prepared beforehand: constant replies. */
   raw(bytes: Uint8Array): void {
     this.#reserve(bytes.length);

@@ -117,7 +117,13 @@ export declare class EngineTransaction {
   rollbackTo(savepoint: number): void
   release(savepoint: number): void
   commit(asynchronous: boolean): number
-  commitResult(): void
+  /**
+   * As `commit`; the first `count` of `bytes` are sent to the socket where the commit becomes durable. Below zero: it is,
+   * and so many were sent.
+   */
+  commitAndAnswer(asynchronous: boolean, sockets: Sockets, socket: number, bytes: unknown, count: number): number
+  /** Gives how many bytes of the answer were sent. */
+  commitResult(): number
   abort(): void
   hasWrites(): boolean
   safeSnapshot(): number

@@ -1,12 +1,14 @@
-//! The way of finished wait tokens to the thread that waits for them.
+//! The way of finished wait tokens to the thread that waits for them, and of answers that go out as it wakes.
 
 use crate::error::guard;
+use crate::sockets::answer::Answer;
 use napi::bindgen_prelude::{Either, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 use napi_derive::napi;
 use omen_store::{Notifier, Session};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, ThreadId};
 
 /// A token that comes alone is a number, several are an array of numbers: a typed array would be memory outside the JavaScript
 /// heap, with a finalizer, for each group of commits.
@@ -14,26 +16,43 @@ pub type Tokens = Either<u32, Vec<u32>>;
 
 type Deliver = ThreadsafeFunction<Arc<Mailbox>, (), Tokens, Status, false>;
 
-/// Tokens on their way. One wake-up of the event loop takes all that have come by then.
 #[derive(Default)]
-pub struct Mailbox(Mutex<Vec<u32>>);
+struct Mail {
+    tokens: Vec<u32>,
+    /// Of commits whose tokens come behind them.
+    answers: Vec<Answer>,
+}
+
+/// What is on its way. One wake-up of the event loop takes all that has come by then.
+#[derive(Default)]
+pub struct Mailbox(Mutex<Mail>);
 
 impl Mailbox {
-    /// Whether a wake-up is needed: the box was empty.
-    fn put(&self, tokens: &[u32]) -> bool {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_empty = waiting.is_empty();
-        waiting.extend_from_slice(tokens);
-        was_empty && !waiting.is_empty()
+    fn mail(&self) -> MutexGuard<'_, Mail> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a wake-up is needed: there were no tokens.
+    fn put(&self, tokens: &[u32]) -> bool {
+        let mut mail = self.mail();
+        let was_empty = mail.tokens.is_empty();
+        mail.tokens.extend_from_slice(tokens);
+        was_empty && !mail.tokens.is_empty()
+    }
+
+    /// Sends the answers: all clients of a group have theirs before the first session goes on.
     fn take(&self) -> Tokens {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let [token] = waiting[..] {
-            waiting.clear();
-            return Either::A(token);
-        }
-        Either::B(std::mem::take(&mut waiting))
+        let mut mail = self.mail();
+        let answers = std::mem::take(&mut mail.answers);
+        let tokens = if let [token] = mail.tokens[..] {
+            mail.tokens.clear();
+            Either::A(token)
+        } else {
+            Either::B(std::mem::take(&mut mail.tokens))
+        };
+        drop(mail);
+        answers.into_iter().for_each(Answer::send);
+        tokens
     }
 }
 
@@ -41,6 +60,8 @@ impl Mailbox {
 #[derive(Clone)]
 pub struct Courier {
     mailbox: Arc<Mailbox>,
+    /// The thread of the function.
+    home: ThreadId,
     /// None once dismissed: the function, while it is there, keeps its event loop alive.
     deliver: Arc<Mutex<Option<Deliver>>>,
 }
@@ -52,7 +73,18 @@ impl Courier {
             let mailbox: Arc<Mailbox> = context.value;
             Ok(mailbox.take())
         })?;
-        Ok(Self { mailbox: Arc::default(), deliver: Arc::new(Mutex::new(Some(deliver))) })
+        let deliver = Arc::new(Mutex::new(Some(deliver)));
+        Ok(Self { mailbox: Arc::default(), home: thread::current().id(), deliver })
+    }
+
+    /// Sends an answer of this thread's, at once if it runs here. Else it goes with the next token, and that thread sends it: the
+    /// committer would keep the next group waiting behind one system call, and one client woken, for each commit of this one.
+    pub fn answer(&self, answer: Answer) {
+        if thread::current().id() == self.home {
+            answer.send();
+        } else {
+            self.mailbox.mail().answers.push(answer);
+        }
     }
 
     /// Lets go of the JavaScript function, for all clones.

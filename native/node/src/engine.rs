@@ -257,7 +257,7 @@ impl Engine {
         guard(env, || {
             let session = self.shared.open_session(channel.handle());
             channel.adopt(&session);
-            Ok(EngineSession::new(session))
+            Ok(EngineSession::new(session, channel.courier.clone()))
         })
     }
 

@@ -1,6 +1,7 @@
 //! A client's session.
 
 use crate::backup::empty_folder;
+use crate::channel::Courier;
 use crate::engine::token;
 use crate::error::{Result, guard, misuse};
 use crate::transaction::EngineTransaction;
@@ -12,11 +13,19 @@ use std::sync::Arc;
 
 /// Closes the session when the last JavaScript object that uses it is collected, so that a forgotten one gives its
 /// locks back.
-pub struct Closing(Arc<Session>);
+pub struct Closing {
+    session: Arc<Session>,
+    courier: Courier,
+}
 
 impl Closing {
     pub(crate) fn session(&self) -> &Session {
-        &self.0
+        &self.session
+    }
+
+    /// The way to the session's thread.
+    pub(crate) fn courier(&self) -> &Courier {
+        &self.courier
     }
 
     pub(crate) fn begin(&self, isolation: &str, read_only: bool) -> Result<Arc<Transaction>> {
@@ -34,13 +43,13 @@ impl Closing {
         isolation: Isolation,
         read_only: bool,
     ) -> Result<Arc<Transaction>> {
-        self.0.begin(isolation, read_only)
+        self.session.begin(isolation, read_only)
     }
 }
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        self.0.close();
+        self.session.close();
     }
 }
 
@@ -51,8 +60,9 @@ pub struct EngineSession {
 }
 
 impl EngineSession {
-    pub(crate) fn new(session: Arc<Session>) -> Self {
-        Self { closing: Arc::new(Closing(Arc::clone(&session))), session }
+    pub(crate) fn new(session: Arc<Session>, courier: Courier) -> Self {
+        let closing = Closing { session: Arc::clone(&session), courier };
+        Self { closing: Arc::new(closing), session }
     }
 }
 

@@ -118,6 +118,7 @@ fn every_flipped_byte_is_noticed() {
     for group in &all {
         log.append_group(&records(group)).unwrap();
     }
+    log.mark_acknowledged();
     let names: Vec<String> =
         disk.list("wal").unwrap().into_iter().map(|name| format!("wal/{name}")).collect();
     let all = all.concat();
@@ -155,6 +156,7 @@ fn the_last_group_is_guarded_by_mark_or_close() {
         for group in &groups(3, |_| 100) {
             log.append_group(&records(group)).unwrap();
         }
+        log.mark_acknowledged();
         if close {
             log.close().unwrap();
         }

@@ -13,6 +13,7 @@ use omen_disk::{Disk, MemoryDisk, VectorOptions, VectorSegments};
 use crate::catalog::Catalog;
 use crate::collect::Collector;
 use crate::commit::CommitRequest;
+use crate::commit::news::{News, Settled};
 use crate::commit::publish::publish;
 use crate::durable::Durable;
 use crate::error::{Result, StoreError, sqlstate};
@@ -613,17 +614,13 @@ impl Engine {
 
     /// The result is known: locks go, the waiting session is told.
     pub(crate) fn finish_commit(&self, request: CommitRequest, result: Result<()>) {
-        if let Some((channel, token)) = self.settle_commit(request, result) {
-            channel.deliver(&[token]);
-        }
+        let mut news = News::default();
+        news.add(self.settle_commit(request, result));
+        news.tell();
     }
 
-    /// As `finish_commit`, but whom to tell is the caller's to do: of a group each thread is woken once.
-    pub(crate) fn settle_commit(
-        &self,
-        request: CommitRequest,
-        result: Result<()>,
-    ) -> Option<(Arc<Channel>, u32)> {
+    /// As `finish_commit`, but whom to tell is the caller's to do: outside its locks, and each thread once for a group.
+    pub(crate) fn settle_commit(&self, request: CommitRequest, result: Result<()>) -> Settled {
         if result.is_err() {
             // While its locks are held: whoever gets them finds the tables as they were.
             request.take_back(self);
@@ -631,9 +628,10 @@ impl Engine {
         if let Some(handle) = &request.serializable {
             self.serializable.end(handle, result.is_ok());
         }
+        let acknowledgement = request.acknowledgement.filter(|_| result.is_ok());
         request.outcome.set(result);
         self.locks.release_all(request.session.process_id(), request.locks);
-        request.token.map(|token| (request.channel, token))
+        Settled { acknowledgement, token: request.token.map(|token| (request.channel, token)) }
     }
 
     /// Background work a commit calls for.

@@ -58,6 +58,7 @@ mod vacuum;
 mod value;
 
 pub use column::{ColumnMut, ColumnRef, KeyRange, ValuesMut, ValuesRef};
+pub use commit::Acknowledgement;
 pub use durable::{BackupTarget, CheckedPart, OpenTarget, check};
 pub use engine::{Engine, EngineOptions, Storage};
 pub use error::{Result, StoreError, sqlstate};

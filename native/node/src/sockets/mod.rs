@@ -9,10 +9,12 @@
 //!
 //! What to do when a client vanishes or does not read is no affair of this file (wire/socket-stream.ts).
 
+pub mod answer;
 mod uv;
 
 use crate::error::{Result, guard, misuse};
 use crate::lend::Lent;
+use answer::{Answer, Sent};
 use napi::bindgen_prelude::{Function, FunctionRef};
 use napi::{Env, JsValue, Unknown, sys};
 use napi_derive::napi;
@@ -24,6 +26,7 @@ use std::ffi::{c_int, c_void};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::ptr::null_mut;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use uv::{READABLE, WRITABLE};
 
 /// One socket reads at most this at a time: others of the same turn want room too.
@@ -42,7 +45,8 @@ const FAILED: c_int = 1 << 16;
 struct Socket {
     // Before the descriptor: what is watched must be open.
     poll: uv::Poll,
-    fd: OwnedFd,
+    /// Answers under way share it.
+    fd: Arc<OwnedFd>,
     id: u32,
     interest: Cell<c_int>,
     table: Weak<Table>,
@@ -133,7 +137,7 @@ impl Table {
         let poll = unsafe { uv::Poll::new(self.event_loop, fd.as_raw_fd()) }
             .map_err(|failure| failed("could not adopt", &failure))?;
         let table = Rc::downgrade(self);
-        let socket = Box::new(Socket { poll, fd, id, interest: Cell::new(0), table });
+        let socket = Box::new(Socket { poll, fd: Arc::new(fd), id, interest: Cell::new(0), table });
         socket.poll.set_data(&raw const *socket);
         self.sockets.borrow_mut().insert(id, socket);
         Ok(id)
@@ -237,6 +241,18 @@ pub struct Sockets {
     table: Rc<Table>,
 }
 
+impl Sockets {
+    /// The first `count` bytes for the socket `id`, to be sent by anybody.
+    pub(crate) fn answer(&self, id: u32, bytes: &[u8], count: u32, sent: Sent) -> Result<Answer> {
+        let bytes = first(bytes, count)?.into();
+        self.table.with(id, |socket| Ok(Answer { fd: Arc::clone(&socket.fd), bytes, sent }))
+    }
+}
+
+fn first(bytes: &[u8], count: u32) -> Result<&[u8]> {
+    bytes.get(..count as usize).ok_or_else(|| misuse(format!("bytes is shorter than {count}")))
+}
+
 #[napi]
 impl Sockets {
     /// `deliver` is called when sockets are ready; it calls `receive` until that has read them all.
@@ -311,8 +327,7 @@ impl Sockets {
     pub fn send(&self, env: Env, id: u32, bytes: Unknown<'_>, count: u32) -> napi::Result<i32> {
         guard(env, || {
             let lent = Lent::new(env);
-            let bytes = lent.read::<u8>(bytes, "bytes")?.get(..count as usize);
-            let bytes = bytes.ok_or_else(|| misuse(format!("bytes is shorter than {count}")))?;
+            let bytes = first(lent.read::<u8>(bytes, "bytes")?, count)?;
             self.table.with(id, |socket| {
                 let send = || rustix::net::send(&socket.fd, bytes, SendFlags::NOSIGNAL);
                 Ok(match rustix::io::retry_on_intr(send) {
@@ -347,6 +362,8 @@ impl Sockets {
         guard(env, || {
             let Socket { poll, fd, .. } = *self.table.remove(id)?;
             drop(poll);
+            let fd =
+                Arc::into_inner(fd).ok_or_else(|| misuse("the socket has an answer under way"))?;
             Ok(fd.into_raw_fd())
         })
     }

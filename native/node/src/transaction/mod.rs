@@ -10,6 +10,8 @@ mod write;
 use crate::error::{Result, guard, misuse};
 use crate::lend::Lent;
 use crate::session::{Closing, acquired};
+use crate::sockets::Sockets;
+use crate::sockets::answer::Sent;
 use napi::{Env, Unknown};
 use napi_derive::napi;
 use omen_store::{LockPolicy, Pending, RowLockMode, Transaction, WriteStop, Written};
@@ -19,11 +21,13 @@ pub struct EngineTransaction {
     transaction: Arc<Transaction>,
     /// Keeps the session open while this object is reachable.
     session: Arc<Closing>,
+    /// Of the answer that goes with the commit under way.
+    sent: Sent,
 }
 
 impl EngineTransaction {
     pub(crate) fn new(transaction: Arc<Transaction>, session: Arc<Closing>) -> Self {
-        Self { transaction, session }
+        Self { transaction, session, sent: Sent::default() }
     }
 }
 fn token(pending: Pending) -> u32 {
@@ -144,9 +148,42 @@ impl EngineTransaction {
         })
     }
 
+    /// As `commit`; the first `count` of `bytes` are sent to the socket where the commit becomes durable. Below zero: it is,
+    /// and so many were sent.
     #[napi]
-    pub fn commit_result(&self, env: Env) -> napi::Result<()> {
-        guard(env, || self.transaction.commit_result())
+    pub fn commit_and_answer(
+        &mut self,
+        env: Env,
+        asynchronous: bool,
+        sockets: &Sockets,
+        socket: u32,
+        bytes: Unknown<'_>,
+        count: u32,
+    ) -> napi::Result<i32> {
+        guard(env, || {
+            let lent = Lent::new(env);
+            let sent = Sent::default();
+            let bytes = lent.read::<u8>(bytes, "bytes")?;
+            let answer = sockets.answer(socket, bytes, count, sent.clone())?;
+            let courier = self.session.courier().clone();
+            let acknowledgement = Box::new(move || courier.answer(answer));
+            match self.transaction.commit_acknowledging(asynchronous, acknowledgement)? {
+                Pending::Done => Ok(-(sent.bytes() as i32)),
+                Pending::Wait(token) => {
+                    self.sent = sent;
+                    Ok(token as i32)
+                }
+            }
+        })
+    }
+
+    /// Gives how many bytes of the answer were sent.
+    #[napi]
+    pub fn commit_result(&mut self, env: Env) -> napi::Result<u32> {
+        guard(env, || {
+            let sent = std::mem::take(&mut self.sent);
+            self.transaction.commit_result().map(|()| sent.bytes())
+        })
     }
 
     #[napi]

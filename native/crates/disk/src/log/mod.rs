@@ -13,8 +13,8 @@
 //! - A group is written only after the one before is synced, so a group found behind a broken one proves that the
 //!   broken one was durable: that is damage, and an error, never a torn tail to cut off.
 //! - Groups are numbered without gaps over all segments, and a segment's header states the number it starts with,
-//!   so damage at the end of a segment that has a successor is seen too. `wal/acknowledged`, written but never
-//!   synced, and the empty group of a clean close show it for the last segment.
+//!   so damage at the end of a segment that has a successor is seen too. `wal/acknowledged`, written behind the
+//!   acknowledgements and never synced, and the empty group of a clean close show it for the last segment.
 //! - A segment gets its name only once its header is durable. Records are summed together with the segment number
 //!   and the database's salt, so bytes of a recycled file's former life never pass.
 //! - Recovery syncs what it accepted and goes on in a fresh segment: it never writes behind a torn tail.

@@ -28,6 +28,8 @@ pub struct LogWriter {
     options: LogOptions,
     file: Arc<dyn DiskFile>,
     acknowledged: Arc<dyn DiskFile>,
+    /// The commit that `acknowledged` names, or that was the last when it was opened.
+    marked: u64,
     segment: u64,
     position: u64,
     next_group: u64,
@@ -77,6 +79,7 @@ impl LogWriter {
             options,
             file,
             acknowledged,
+            marked: end.last_commit,
             segment,
             position: HEADER_PAGE as u64,
             next_group: end.next_group,
@@ -93,14 +96,6 @@ impl LogWriter {
     ///
     /// TooLarge (over `group_limit`) and NoSpace leave the log usable; after any other error it is poisoned.
     pub fn append_group(&mut self, records: &[LogRecord<'_>]) -> Result<()> {
-        self.write_group(records)?;
-        let mark = encode_acknowledged(self.options.salt, self.last_commit);
-        // A hint for recovery, so its failure loses nothing that was promised; the sync above did the promising.
-        let _ = self.acknowledged.write_at(0, &mark);
-        Ok(())
-    }
-
-    fn write_group(&mut self, records: &[LogRecord<'_>]) -> Result<()> {
         if self.poisoned {
             return Err(DiskError::poisoned("write-ahead log"));
         }
@@ -134,6 +129,17 @@ impl LogWriter {
         self.next_group += 1;
         self.last_commit = last_commit;
         Ok(())
+    }
+
+    /// Marks what is in the log as acknowledged, for recovery to miss if it is gone. Behind the acknowledgements, which need not
+    /// wait for it: until it is written, damage to the last group alone passes for a torn tail.
+    pub fn mark_acknowledged(&mut self) {
+        if self.marked != self.last_commit {
+            let mark = encode_acknowledged(self.options.salt, self.last_commit);
+            // A hint, so its failure loses nothing that was promised; the sync did the promising.
+            let _ = self.acknowledged.write_at(0, &mark);
+            self.marked = self.last_commit;
+        }
     }
 
     /// The largest group, in `group_size` bytes, that `append_group` takes. The caller cuts groups accordingly.
@@ -179,7 +185,7 @@ impl LogWriter {
 
     /// Marks a clean end: an empty group behind the last one, so that damage to that one is not taken for a crash.
     pub fn close(mut self) -> Result<()> {
-        self.write_group(&[])
+        self.append_group(&[])
     }
 
     fn rotate(&mut self) -> Result<()> {

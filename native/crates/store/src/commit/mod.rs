@@ -14,6 +14,7 @@
 //! ends the process: shared structures may be half changed, and the log says what is true.
 
 pub mod bulk;
+pub mod news;
 pub mod publish;
 pub mod redo;
 mod vectors;
@@ -41,6 +42,11 @@ use crate::value::Value;
 use redo::{Writer, tag};
 use vectors::NumberedVectors;
 
+/// Tells a client that its commit stands: called once the commit is durable and visible and its locks are given back, before
+/// the session's thread hears of it. Not called for a commit that fails. From any thread, under no lock; must neither
+/// block nor ask the engine for anything.
+pub type Acknowledgement = Box<dyn FnOnce() + Send>;
+
 /// Everything a transaction changes, complete: the transaction itself is not needed any more.
 pub struct CommitRequest {
     pub session: Arc<Session>,
@@ -49,6 +55,7 @@ pub struct CommitRequest {
     /// May be acknowledged before it is durable.
     pub asynchronous: bool,
     pub outcome: Arc<CommitOutcome>,
+    pub acknowledgement: Option<Acknowledgement>,
     pub locks: Vec<(crate::lock::LockTag, u8)>,
     /// SERIALIZABLE: has passed its last check.
     pub serializable: Option<Arc<crate::serializable::Handle>>,

@@ -18,6 +18,7 @@ use omen_disk::DiskError;
 
 use super::{Durable, Numbered, Work};
 use crate::commit::CommitRequest;
+use crate::commit::news::News;
 use crate::commit::publish::publish;
 use crate::commit::redo::Writer;
 use crate::engine::{Engine, touched_tables};
@@ -99,6 +100,7 @@ impl Durable {
             return;
         }
         let mut last = lock(&engine.sequencer);
+        let mut news = News::default();
         for mut request in group {
             if let Err(error) = request.place_vectors() {
                 self.note_full(&error);
@@ -115,9 +117,11 @@ impl Durable {
             publish(engine, &mut request, commit);
             *last = commit;
             engine.snapshots.advance(commit);
-            engine.finish_commit(request, Ok(()));
+            news.add(engine.settle_commit(request, Ok(())));
             engine.after_publish(&touched);
         }
+        drop(last);
+        news.tell();
     }
 
     /// Logs what waits, if its time has come.
@@ -127,6 +131,7 @@ impl Durable {
             // A full disk is noted; the records wait for the next turn.
             let _ = self.log_deferred(engine);
             drop(last);
+            self.mark_acknowledged();
             self.checkpoint_if_due();
         }
     }

@@ -30,12 +30,12 @@ use omen_disk::log::{BulkWriter, bulk};
 use omen_disk::{Disk, DiskError, DiskErrorKind, Kv, LogRecord, LogWriter};
 
 use crate::commit::CommitRequest;
+use crate::commit::news::News;
 use crate::commit::publish::publish;
 use crate::commit::redo::{Writer, tag};
 use crate::engine::{Engine, touched_tables};
 use crate::error::{Result, StoreError};
 use crate::pool::AbortOnPanic;
-use crate::session::Channel;
 use crate::sync::lock;
 use crate::sync::protocol::Queued;
 use crate::transaction::Definition;
@@ -109,25 +109,6 @@ struct Numbered {
     redo: Vec<u8>,
     /// The part of `redo` that the KV gets.
     definitions: Vec<u8>,
-}
-
-/// Tokens of a group on their way, by channel: its thread wakes once and has all its sessions go on.
-#[derive(Default)]
-struct Deliveries(Vec<(Arc<Channel>, Vec<u32>)>);
-
-impl Deliveries {
-    fn add(&mut self, channel: Arc<Channel>, token: u32) {
-        match self.0.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &channel)) {
-            Some((_, tokens)) => tokens.push(token),
-            None => self.0.push((channel, vec![token])),
-        }
-    }
-
-    fn deliver(self) {
-        for (channel, tokens) in self.0 {
-            channel.deliver(&tokens);
-        }
-    }
 }
 
 struct Queue {
@@ -448,7 +429,7 @@ impl Durable {
             numbered.push(Numbered { commit: number, request, redo: redo.bytes, definitions });
         }
         let (durable, result) = self.log_behind_deferred(engine, &numbered);
-        let mut done = Deliveries::default();
+        let mut news = News::default();
         for (i, numbered) in numbered.into_iter().enumerate() {
             let Numbered { commit, mut request, definitions, .. } = numbered;
             if i >= durable {
@@ -463,9 +444,7 @@ impl Durable {
             publish(engine, &mut request, commit);
             *last = commit;
             engine.snapshots.advance(commit);
-            if let Some((channel, token)) = engine.settle_commit(request, Ok(())) {
-                done.add(channel, token);
-            }
+            news.add(engine.settle_commit(request, Ok(())));
             engine.after_publish(&touched);
             if !definitions.is_empty() {
                 // The applier lives as long as this thread. Still under the sequencer: a checkpoint that reads the
@@ -474,11 +453,22 @@ impl Durable {
             }
         }
         drop(last);
-        done.deliver();
+        news.tell();
+        self.mark_acknowledged();
         if wants_checkpoint && self.checkpoint_queued.ask() {
             self.request_checkpoint(None);
         }
         self.checkpoint_if_due();
+    }
+
+    /// Behind the acknowledgements, whose clients have nothing to wait for in it.
+    fn mark_acknowledged(&self) {
+        // Who holds the log writes to it, and marks it then.
+        if let Ok(mut log) = self.log.try_lock()
+            && let Some(log) = log.as_mut()
+        {
+            log.mark_acknowledged();
+        }
     }
 
     /// Counts rows that came back from a file onto the heap as if they had just been committed.

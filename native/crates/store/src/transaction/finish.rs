@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use super::private::Newest;
 use super::{PrivateTable, State, Status, Transaction};
-use crate::commit::{ChunkChange, CommitRequest, DocumentChange, KeyChange, TableChange};
+use crate::commit::{
+    Acknowledgement, ChunkChange, CommitRequest, DocumentChange, KeyChange, TableChange,
+};
 use crate::error::{Result, StoreError, sqlstate};
 use crate::key::Entry;
 use crate::lock::next_token;
@@ -34,16 +36,29 @@ impl CommitOutcome {
 impl Transaction {
     /// Commits. `Wait`: the channel will deliver the token, then `commit_result` answers. The handle is dead afterwards.
     pub fn commit(&self) -> Result<Pending> {
-        self.hand_over(false)
+        self.hand_over(false, None)
     }
 
     /// As `commit`, but done as soon as others see it: a crash within the next 200 ms may undo it, together with all that
     /// was committed this way after it and nothing that `commit` has acknowledged.
     pub fn commit_asynchronously(&self) -> Result<Pending> {
-        self.hand_over(true)
+        self.hand_over(true, None)
     }
 
-    fn hand_over(&self, asynchronous: bool) -> Result<Pending> {
+    /// As `commit`, or `commit_asynchronously`, with word to the client from the thread that commits, where that succeeds.
+    pub fn commit_acknowledging(
+        &self,
+        asynchronous: bool,
+        acknowledgement: Acknowledgement,
+    ) -> Result<Pending> {
+        self.hand_over(asynchronous, Some(acknowledgement))
+    }
+
+    fn hand_over(
+        &self,
+        asynchronous: bool,
+        acknowledgement: Option<Acknowledgement>,
+    ) -> Result<Pending> {
         let mut state = self.open_state()?;
         Self::stop_build(&mut state);
         self.engine.locks.abandon_wait(&self.session.owner);
@@ -76,6 +91,7 @@ impl Transaction {
             token: None,
             asynchronous,
             outcome: Arc::clone(&self.outcome),
+            acknowledgement,
             locks: std::mem::take(&mut state.locks),
             serializable,
             tables,

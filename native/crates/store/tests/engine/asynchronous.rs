@@ -26,11 +26,10 @@ fn workload(disk: &FaultyDisk, alone: bool) -> Vec<Acknowledged> {
     }
     create(&db);
     let mut history = Vec::new();
-    let mut note = |is_durable| {
-        let (operations, rows) = (disk.operations(), contents(&db));
-        history.push(Acknowledged { operations, is_durable, rows });
+    let mut note = |operations, is_durable| {
+        history.push(Acknowledged { operations, is_durable, rows: contents(&db) });
     };
-    note(true);
+    note(disk.operations(), true);
     let mut rids = Vec::new();
     for step in 0..24 {
         let is_durable = step % 5 == 4;
@@ -42,13 +41,13 @@ fn workload(disk: &FaultyDisk, alone: bool) -> Vec<Acknowledged> {
             tx.update(T, rids[before], &specs(), &[1, 2], row(100 + step)[1..].to_vec());
             tx.delete(T, rids[before + 1]);
         }
-        if is_durable {
-            tx.commit();
-        } else {
-            tx.commit_asynchronously();
-        }
+        // Its client counts on it from the moment it hears.
+        let heard = tx.commit_acknowledging(!is_durable, {
+            let disk = disk.clone();
+            move || disk.operations()
+        });
         drop(tx);
-        note(is_durable);
+        note(heard.expect("a commit that succeeds is acknowledged"), is_durable);
         if step % 10 == 7 {
             db.checkpoint();
         }
@@ -117,7 +116,8 @@ fn a_lone_session_commits_in_its_own_thread_and_two_do_not() {
     disk.inject(Fault::NoSpaceAfter { bytes: 0 });
     let long = insert(4);
     long.insert(T, &specs(), &[vec![Cell::Int(5), text(&"z".repeat(600_000)), Cell::Null]]);
-    assert_eq!(long.handle.commit().unwrap_err().sqlstate, "53100");
+    assert_eq!(long.commit_acknowledging(false, || ()), None);
+    assert_eq!(long.handle.commit_result().unwrap_err().sqlstate, "53100");
     drop(long);
     db.kill();
 }

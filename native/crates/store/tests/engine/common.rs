@@ -292,6 +292,28 @@ impl Tx {
         self.try_commit().expect("the commit succeeds");
     }
 
+    /// What `hear` said when the commit was acknowledged; None when it failed, and nothing was.
+    pub fn commit_acknowledging<T: Send + 'static>(
+        &self,
+        asynchronous: bool,
+        hear: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let heard = Arc::new(Mutex::new(None));
+        let note = Arc::clone(&heard);
+        let acknowledge = Box::new(move || *note.lock().unwrap() = Some(hear()));
+        let result = match self.handle.commit_acknowledging(asynchronous, acknowledge) {
+            Ok(Pending::Done) => Ok(()),
+            Ok(Pending::Wait(token)) => {
+                self.tokens.wait(token);
+                self.handle.commit_result()
+            }
+            Err(error) => Err(error),
+        };
+        let heard = heard.lock().unwrap().take();
+        assert_eq!(heard.is_some(), result.is_ok());
+        heard
+    }
+
     pub fn try_insert(
         &self,
         relation: u32,
