@@ -26,7 +26,6 @@ use crate::graph::{HnswGraph, lock, split_mix};
 use crate::insert::{InsertScratch, PruneScratch};
 use crate::need::{BuildMemory, guide, sample_rows};
 use crate::scratch::Candidate;
-use crate::search::measure;
 use crate::space::{ExactSpace, inverse_norm};
 use crate::sync::Mutex;
 use crate::threads::share;
@@ -75,6 +74,7 @@ impl HnswGraph {
                     || inverse_norm(source.vector(node)).is_finite()
             })
             .collect();
+        self.note_lengths(defined.iter().copied(), source);
         let own = self.train_on_sample(source, &defined);
         let borrowed = self.temporary_codes(source, &defined, options);
         let idle = Mutex::default();
@@ -286,8 +286,7 @@ impl<S: VectorSource> Build<'_, S> {
         }
         let metric = graph.params.metric;
         let view = ExactSpace::of_node(metric, self.source, &graph.scales, target);
-        measure(&view, sorted);
-        graph.prune(&view, sorted, slots, &mut scratch.kept);
+        graph.thin(&view, slots, scratch);
         graph.write_links(target, level, scratch.kept.iter().map(|c| c.node()));
     }
 

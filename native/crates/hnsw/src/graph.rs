@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use omen_kernels::Metric;
@@ -38,6 +39,8 @@ pub struct HnswGraph {
     pub(crate) twin_count: AtomicU32,
     /// One word a node under cosine, none otherwise: the bits of the inverse norm.
     pub(crate) scales: Pool,
+    /// Under the inner product: vectors of unequal lengths have come (`product`).
+    pub(crate) is_uneven: AtomicBool,
     /// The quantised vectors, once there were enough to train on.
     codes: OnceLock<Codes>,
     /// Nodes inserted before that. Held while the codec is trained.
@@ -123,6 +126,7 @@ impl HnswGraph {
             twins,
             twin_count: AtomicU32::new(counts.twins),
             scales,
+            is_uneven: AtomicBool::new(false),
             codes: codes.map_or_else(OnceLock::new, OnceLock::from),
             uncoded: Mutex::new(uncoded),
             epochs: Epochs::default(),

@@ -55,6 +55,7 @@ impl HnswGraph {
         if self.params.metric == Metric::Cosine {
             self.scales.words(node)[0].store(inverse_norm(vector).to_bits(), Ordering::Relaxed);
         }
+        self.note_lengths(self.entry().into_iter().chain([node]), source);
         if self.exact(source, node).is_defined() {
             self.encode(node, source, &mut scratch.floats);
             let codes = self.codes().filter(|codes| codes.can_guide_building());
@@ -165,13 +166,27 @@ impl HnswGraph {
         from: (u32, u8),
         scratch: &mut InsertScratch,
     ) -> Option<u32> {
-        let exact = self.exact(source, node);
+        if self.has_both_links() {
+            return self.choose_both(node, source, codes, from, scratch);
+        }
+        self.choose_as(node, &self.exact(source, node), codes, from, scratch)
+    }
+
+    /// The same by distances of `exact`'s metric.
+    pub(crate) fn choose_as<S: VectorSource>(
+        &self,
+        node: u32,
+        exact: &ExactSpace<'_, S>,
+        codes: Option<&Codes>,
+        from: (u32, u8),
+        scratch: &mut InsertScratch,
+    ) -> Option<u32> {
         let Some(codes) = codes else {
-            return self.choose_by(node, &exact, &exact, from, scratch);
+            return self.choose_by(node, exact, exact, from, scratch);
         };
         let mut memory = std::mem::take(&mut scratch.query);
-        let walk = codes.query(exact.query, &mut memory);
-        let twin = self.choose_by(node, &exact, &walk, from, scratch);
+        let walk = codes.query_under(exact.metric(), exact.query, &mut memory);
+        let twin = self.choose_by(node, exact, &walk, from, scratch);
         scratch.query = memory;
         twin
     }
@@ -279,8 +294,7 @@ impl HnswGraph {
         scratch.sorted.clear();
         let links = slots.iter().map(|link| link.load(Ordering::Relaxed) - 1);
         scratch.sorted.extend(links.chain([node]).map(|link| Candidate::new(0.0, link)));
-        measure(&view, &mut scratch.sorted);
-        self.prune(&view, &scratch.sorted, slots.len(), &mut scratch.kept);
+        self.thin(&view, slots.len(), scratch);
         self.write_links(target, level, scratch.kept.iter().map(|c| c.node()));
     }
 }

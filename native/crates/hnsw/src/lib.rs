@@ -43,6 +43,7 @@ mod memory;
 mod model;
 mod need;
 mod pool;
+mod product;
 mod reconnect;
 mod repair;
 mod scratch;

@@ -4,6 +4,8 @@
 //! cannot be reached from the entry on level 0 is found by walking, and one node of each torn part is linked with the
 //! nearest nodes on this side, in both directions and whatever pruning would say.
 
+use omen_kernels::Metric;
+
 use crate::SearchBudget;
 use crate::beam::{Beam, Terms};
 use crate::graph::HnswGraph;
@@ -77,7 +79,10 @@ impl HnswGraph {
             if !is_torn_off {
                 continue;
             }
-            let exact = self.exact(source, node);
+            let mut exact = self.exact(source, node);
+            if self.has_both_links() {
+                exact = exact.under(Metric::L2);
+            }
             let mut stats = SearchStats::default();
             // From the entry itself: the way down from upper levels may end in the torn part.
             let start = self.descend(&exact, entry, 0, 0, &mut stats);

@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use crate::graph::{HnswGraph, lock};
 use crate::insert::{InsertScratch, PruneScratch};
 use crate::scratch::Candidate;
-use crate::search::measure;
 use crate::sync::{Fault, Mutex, Ordering, planted};
 use crate::threads::share;
 use crate::{Cancelled, VectorSource};
@@ -74,6 +73,7 @@ impl HnswGraph {
         if self.has_twins() {
             self.mend_chains(nodes, &mut removal);
         }
+        self.note_live_lengths(|node| !removal.is_removed(node), source);
         let orphans = Mutex::new(Vec::new());
         share(nodes as usize, threads, cancel, |share| {
             let mut scratch = PruneScratch::default();
@@ -195,8 +195,7 @@ impl HnswGraph {
             candidates.retain(|&candidate| candidate != node);
             scratch.sorted.clear();
             scratch.sorted.extend(candidates.iter().map(|&link| Candidate::new(0.0, link)));
-            measure(&exact, &mut scratch.sorted);
-            self.prune(&exact, &scratch.sorted, slots, &mut scratch.kept);
+            self.thin(&exact, slots, scratch);
             let chosen: Vec<u32> = scratch.kept.iter().map(|candidate| candidate.node()).collect();
             self.write_links(node, level, chosen.iter().copied());
             (old, chosen)

@@ -67,6 +67,15 @@ impl<'a, S: VectorSource> ExactSpace<'a, S> {
         Self { query: self.source.vector(node), query_scale, ..*self }
     }
 
+    pub fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    /// The same query and nodes under a metric without scales.
+    pub fn under(&self, metric: Metric) -> Self {
+        Self { metric, query_scale: 1.0, ..*self }
+    }
+
     /// False when no distance from this query means anything: a zero vector under cosine.
     pub fn is_defined(&self) -> bool {
         self.query_scale.is_finite()

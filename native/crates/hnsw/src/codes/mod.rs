@@ -151,18 +151,28 @@ impl Codes {
         vector: &V,
         scratch: &'a mut QueryScratch,
     ) -> CodeSpace<'a> {
+        self.query_under(self.metric, vector, scratch)
+    }
+
+    /// Under a metric that the codes were not made for: L2 instead of the inner product.
+    pub fn query_under<'a, V: VectorForm + ?Sized>(
+        &'a self,
+        metric: Metric,
+        vector: &V,
+        scratch: &'a mut QueryScratch,
+    ) -> CodeSpace<'a> {
         let QueryScratch { floats, sq8, rabitq, bq, pq } = scratch;
         floats.resize(self.dim, 0.0);
-        floats_of(self.metric, vector, floats);
+        floats_of(metric, vector, floats);
         let pool = &self.pool;
         match &self.codec {
-            Codec::Half => CodeSpace::Half(HalfSpace { query: floats, metric: self.metric, pool }),
+            Codec::Half => CodeSpace::Half(HalfSpace { query: floats, metric, pool }),
             Codec::Sq8(codec) => {
-                codec.query(self.metric, floats, sq8);
+                codec.query(metric, floats, sq8);
                 CodeSpace::Sq8(Sq8Space { query: sq8, dim: self.dim, pool })
             }
             Codec::Rabitq(codec) => {
-                codec.query(self.metric, floats, rabitq);
+                codec.query(metric, floats, rabitq);
                 CodeSpace::Rabitq(RabitqSpace { query: rabitq, dim: self.dim, pool })
             }
             Codec::Bq(codec) => {
@@ -170,7 +180,7 @@ impl Codes {
                 CodeSpace::Bq(BqSpace { query: bq, pool })
             }
             Codec::Pq(codec) => {
-                codec.query(self.metric, floats, pq);
+                codec.query(metric, floats, pq);
                 CodeSpace::Pq(PqSpace { query: pq, pool })
             }
         }
