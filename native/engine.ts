@@ -690,6 +690,20 @@ export interface EngineTransaction {
   dropRelation(relationId: number): void;
   /** Appends a column; existing rows read `initial` (one row, may be NULL). */
   addColumn(relationId: number, column: ColumnSpec, initial: ColumnBuffer): void;
+  /** Whether backfill() can give the rows of a relation their values: this transaction has written none of them. */
+  canBackfill(relationId: number): boolean;
+  /**
+   * Values for committed rows in columns that this transaction has added, beside the versions that exist: row i of `rows` for
+   * `rids[i]`, column j of it for `positions[j]`. The caller's lock keeps writers away until the commit.
+   */
+  backfill(
+    relationId: number,
+    rids: Uint32Array,
+    positions: Uint16Array,
+    rows: StoredRows["rows"],
+    shape: StoredRows["shape"],
+    count: number,
+  ): void;
   /** What building this index over the rows committed by now takes; zeros where it is built without regard to memory. */
   indexMemory(spec: IndexSpec): IndexMemory;
   /**

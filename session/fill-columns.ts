@@ -1,18 +1,24 @@
-// Computes stored columns of rows that exist already: the UPDATE behind an index over an expression.
+// Computes stored columns of rows that exist already, for an index over an expression or a generated column: beside the
+// versions that there are, which stay what they are (EngineTransaction.backfill). Where the transaction itself has written rows
+// of the table, all rows get new versions instead, as by UPDATE.
 import { must } from "../common/assert.ts";
+import { Oid } from "../common/types/oid.ts";
 import type { TableEntry } from "../catalog/entries.ts";
+import type { ResultStream } from "../executor/execution.ts";
+import { LentRows, rowShape } from "../executor/storage/lent-rows.ts";
+import { columnType } from "../executor/storage/scan-target.ts";
 import { bindConstraints } from "../planner/binder/constraints.ts";
 import { makeBindContext } from "../planner/binder/index.ts";
 import type { BoundExpression } from "../planner/logical/expression.ts";
 import { mapExpression, someExpression } from "../planner/logical/walk.ts";
-import type { PlannedStatement } from "../planner/physical/plan.ts";
+import type { PlannedStatement, SeqScanPlan } from "../planner/physical/plan.ts";
 import type { SessionCore } from "./core.ts";
 import { drain, openPlan } from "./plan-runner.ts";
 import { plannerContext } from "./planning.ts";
 
 /**
  * Sets the generated columns `attnums` of every row. The caller holds a lock that keeps writers away, and `table` is the
- * catalogue's entry with the columns in it. A later statement of the transaction sees the values.
+ * catalogue's entry with the columns in it, which this transaction has added. A later statement of it sees the values.
  */
 export async function fillColumns(
   core: SessionCore,
@@ -20,53 +26,145 @@ export async function fillColumns(
   attnums: readonly number[],
 ): Promise<void> {
   const { generated } = bindConstraints(makeBindContext(plannerContext(core, [])), table);
-  const wanted = generated.filter((column) => attnums.includes(column.attnum));
-  await drain(await openPlan(core, updatePlan(table, wanted), [], undefined));
+  const fill = filling(
+    table,
+    generated.filter((column) => attnums.includes(column.attnum)),
+  );
+  if (core.transactions.engine().canBackfill(table.storageId)) await backfill(core, table, fill);
+  else await drain(await openPlan(core, updatePlan(table, fill), [], undefined));
   core.transactions.beginStatement();
 }
 
-type Assignment = { readonly attnum: number; readonly expression: BoundExpression };
+interface Assignment {
+  readonly attnum: number;
+  readonly expression: BoundExpression;
+}
 
-/** UPDATE table SET column = expression, over the columns the expressions read. */
-function updatePlan(table: TableEntry, columns: readonly Assignment[]): PlannedStatement {
-  const read = new Set<number>();
+interface Filling {
+  /** Every row with what the expressions read, and behind it the row id. */
+  readonly scan: SeqScanPlan;
+  /** attnums of what the scan reads. */
+  readonly read: readonly number[];
+  /** Columns with their expressions over the scan's rows. */
+  readonly assignments: readonly Assignment[];
+}
+
+const ESTIMATE = { startupCost: 0, totalCost: 0, rows: 0, width: 0 };
+const RID = { name: "rid", type: { oid: Oid.int8, typmod: -1 }, collation: 0, tableOid: 0, attnum: 0 };
+
+function filling(table: TableEntry, columns: readonly Assignment[]): Filling {
+  const used = new Set<number>();
   for (const { expression } of columns) {
     someExpression(expression, (node) => {
-      if (node.kind === "column") read.add(node.index + 1);
+      if (node.kind === "column") used.add(node.index + 1);
       return false;
     });
   }
-  const attnums = [...read];
-  const estimate = { startupCost: 0, totalCost: 0, rows: 0, width: 0 };
-  const output = attnums.map((attnum) => {
+  const read = [...used];
+  const output = read.map((attnum) => {
     const { name, type, collation } = must(table.columns[attnum - 1], "a column");
     return { name, type, collation, tableOid: table.oid, attnum };
   });
-  const rid = { name: "rid", type: { oid: 20, typmod: -1 }, collation: 0, tableOid: 0, attnum: 0 };
   // Stored expressions count by attnum, those of a plan by position in its input.
-  const overInput = (e: BoundExpression): BoundExpression =>
+  const overScan = (e: BoundExpression): BoundExpression =>
     mapExpression(e, (node) =>
-      node.kind === "column" ? { ...node, index: attnums.indexOf(node.index + 1) } : node,
+      node.kind === "column" ? { ...node, index: read.indexOf(node.index + 1) } : node,
     );
   return {
+    scan: {
+      kind: "seq-scan",
+      id: 1,
+      output: [...output, RID],
+      estimate: ESTIMATE,
+      target: { table, alias: table.name, attnums: read, withRid: true },
+      filter: undefined,
+    },
+    read,
+    assignments: columns.map(({ attnum, expression }) => ({ attnum, expression: overScan(expression) })),
+  };
+}
+
+async function backfill(core: SessionCore, table: TableEntry, fill: Filling): Promise<void> {
+  const attnums = fill.assignments.map(({ attnum }) => attnum);
+  const stored = new LentRows(rowShape(attnums.map((attnum) => columnType(table, attnum))), core.buffers);
+  const stream = await openPlan(core, valuesPlan(fill), [], undefined);
+  try {
+    await putValues(
+      core,
+      table,
+      Uint16Array.from(attnums, (attnum) => attnum - 1),
+      stream,
+      stored,
+    );
+  } finally {
+    stored.release();
+    stream.close();
+  }
+}
+
+/** Hands the batches of `stream`, values and behind them row ids, to the engine. */
+async function putValues(
+  core: SessionCore,
+  table: TableEntry,
+  positions: Uint16Array,
+  stream: ResultStream,
+  stored: LentRows,
+): Promise<void> {
+  for (;;) {
+    const pulled = stream.next();
+    const batch = pulled instanceof Promise ? await pulled : pulled;
+    if (batch === undefined) return;
+    const { columns, rowCount } = batch;
+    const ids = must(columns[positions.length], "the row ids");
+    const rids = Uint32Array.from({ length: rowCount }, (_, row) => Number(ids.get(row)));
+    const { rows, shape } = stored.hold(columns.slice(0, -1), rowCount);
+    core.transactions.engine().backfill(table.storageId, rids, positions, rows, shape, rowCount);
+  }
+}
+
+/** SELECT expressions, row id FROM table. */
+function valuesPlan({ scan, read, assignments }: Filling): PlannedStatement {
+  const rid: BoundExpression = {
+    kind: "column",
+    index: read.length,
+    name: RID.name,
+    type: RID.type,
+    collation: 0,
+    position: 0,
+  };
+  const expressions = [...assignments.map(({ expression }) => expression), rid];
+  const output = expressions.map(({ type }) => ({ ...RID, type }));
+  return {
+    ...PLANNED,
+    plan: { kind: "project", id: 0, output, estimate: ESTIMATE, input: scan, expressions },
+    commandType: "select",
+    result: output,
+    isReadOnly: true,
+  };
+}
+
+const PLANNED = {
+  parameterTypes: [],
+  dependencies: [],
+  locks: [],
+  rowLock: undefined,
+} satisfies Partial<PlannedStatement>;
+
+/** UPDATE table SET column = expression, over the columns the expressions read. */
+function updatePlan(table: TableEntry, { scan, read, assignments }: Filling): PlannedStatement {
+  return {
+    ...PLANNED,
     plan: {
       kind: "update",
       id: 0,
       output: [],
-      estimate,
+      estimate: ESTIMATE,
       table,
-      input: {
-        kind: "seq-scan",
-        id: 1,
-        output: [...output, rid],
-        estimate,
-        target: { table, alias: table.name, attnums, withRid: true },
-        filter: undefined,
-      },
-      ridIndex: attnums.length,
-      targetColumns: attnums.map((attnum, index) => ({ index, attnum })),
+      input: scan,
+      ridIndex: read.length,
+      targetColumns: read.map((attnum, index) => ({ index, attnum })),
       recheck: undefined,
-      assignments: columns.map(({ attnum, expression }) => ({ attnum, expression: overInput(expression) })),
+      assignments,
       constraints: {
         notNull: [],
         checks: [],
@@ -80,10 +178,6 @@ function updatePlan(table: TableEntry, columns: readonly Assignment[]): PlannedS
     },
     commandType: "update",
     result: undefined,
-    parameterTypes: [],
-    dependencies: [],
-    locks: [],
-    rowLock: undefined,
     isReadOnly: false,
   };
 }

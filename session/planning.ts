@@ -73,7 +73,7 @@ function isCatalogOfSnapshot(core: SessionCore): boolean {
  * An index is built from the newest row versions. A snapshot that is older than the index may need versions that were
  * replaced or deleted before the build, so its transaction reads without the index, unless the table itself is younger too:
  * then it has no rows for that snapshot but the transaction's own. An hnsw index draws on all versions of its column and
- * tests each for the snapshot; a hidden column has no values in versions older than itself.
+ * tests each for the snapshot; a hidden column may have none in versions that ended before it.
  */
 function readableBy(
   then: CatalogSnapshot,
@@ -84,6 +84,22 @@ function readableBy(
     if ((index.method === "hnsw" || index.method === "ivfflat") && !isHidden) return true;
     if (storageId(then, "index", index.oid) === index.storageId) return true;
     return storageId(then, "table", index.tableOid) !== storageId(catalog, "table", index.tableOid);
+  };
+}
+
+/**
+ * Vectors of a hidden column are nobody's before the commit: the transaction that adds the column does without the graph over
+ * it. Unless the table is its own too: then all rows are.
+ */
+function readableByOwner(
+  committed: CatalogSnapshot,
+  catalog: CatalogSnapshot,
+): NonNullable<PlannerContext["isReadable"]> {
+  return ({ method, tableOid, columns }) => {
+    if (method !== "hnsw" && method !== "ivfflat") return true;
+    const table = committed.entry("table", tableOid);
+    if (table?.kind !== "table" || table.storageId !== storageId(catalog, "table", tableOid)) return true;
+    return columns.every(({ hiddenAttnum }) => (hiddenAttnum ?? 0) <= table.columns.length);
   };
 }
 
@@ -115,7 +131,6 @@ function makePlan(core: SessionCore, prepared: PreparedStatement, statement: Raw
 /** What the planner may know of this session now. */
 export function plannerContext(core: SessionCore, parameterTypes: readonly number[]): PlannerContext {
   const catalog = core.catalog();
-  const then = core.transactions.catalogAtSnapshot;
   return {
     catalog,
     searchPath: core.schemaPath(true),
@@ -123,8 +138,15 @@ export function plannerContext(core: SessionCore, parameterTypes: readonly numbe
     settings: core.view.planner,
     functionContext: core.functions,
     rowCount: (storageId) => core.database.engine.relationStatistics(storageId).rowCount,
-    isReadable: then === undefined ? undefined : readableBy(then, catalog),
+    isReadable: readable(core, catalog),
   };
+}
+
+function readable(core: SessionCore, catalog: CatalogSnapshot): PlannerContext["isReadable"] {
+  const then = core.transactions.catalogAtSnapshot;
+  if (then !== undefined) return readableBy(then, catalog);
+  if (core.ownCatalog.isEmpty) return undefined;
+  return readableByOwner(core.database.snapshot(core.identity.databaseOid), catalog);
 }
 
 /** A plan whose tables are locked, and whether its statement has begun in the engine. */

@@ -1,5 +1,6 @@
 // ALTER TABLE. An added column reads its initial value from the engine where a row is older than the column; only where every
-// row has a value of its own (serial, identity, generated, a volatile default) rows get new versions. A dropped column stays in
+// row has a value of its own (serial, identity, a volatile default) rows get new versions, and generated values are put beside the
+// versions there are. A dropped column stays in
 // storage, hidden. The caller holds ACCESS EXCLUSIVE on the table.
 import type { ColumnEntry, IndexEntry, TableEntry } from "../../../catalog/entries.ts";
 import { SqlError, SqlState } from "../../../common/error.ts";

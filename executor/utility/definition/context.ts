@@ -49,7 +49,10 @@ export interface DefinitionContext {
   rewriteText(text: string, table: TableEntry, renamed: TableEntry): string;
   /** attnums that a stored expression over the columns of `table` reads. */
   attnumsRead(text: string, table: TableEntry): readonly number[];
-  /** Computes stored columns (generated ones, by attnum) of the table's rows, which get new versions. */
+  /**
+   * Computes stored columns (generated ones, by attnum) that this transaction has added to the table, for the rows that exist:
+   * beside their versions, or, where the transaction has written some of them, by new versions of all.
+   */
   fillColumns(table: TableEntry, attnums: readonly number[]): Promise<void>;
   /** First row of a query in this transaction, as a client's would be run; undefined = none. */
   firstRow(sql: string): Promise<readonly Datum[] | undefined>;

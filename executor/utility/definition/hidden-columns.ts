@@ -10,8 +10,9 @@
 // Under a predicate an expression is computed only where the predicate holds, as PostgreSQL computes it only for the rows
 // of the index: it may fail on others.
 //
-// Rows that exist get new versions with the values (the engine cannot write a column into old ones), so the caller keeps
-// writers away (SHARE ROW EXCLUSIVE), and a snapshot older than the index must not read by it (session/planning.ts).
+// Rows that exist get their values beside the versions they have (session/fill-columns.ts). The caller keeps writers away (SHARE
+// ROW EXCLUSIVE), for they do not know the columns before the commit, and a snapshot older than the index must not read by it,
+// for the versions it sees may have no values (session/planning.ts).
 import {
   type ColumnEntry,
   type IndexColumn,

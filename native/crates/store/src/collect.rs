@@ -212,7 +212,7 @@ fn live_rows(
     number: usize,
     columns: &[ColumnInfo],
 ) -> (Chunk, Vec<usize>) {
-    let mut kept = Chunk::open(empty_rows(columns));
+    let mut kept = Chunk::open(old.rows.emptied(columns));
     let mut positions = Vec::new();
     for position in 0..old.len() {
         let slot = Slot::new(number, position);

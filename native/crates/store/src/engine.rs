@@ -543,7 +543,7 @@ impl Engine {
         open_vectors(self.vector_disk(table.temporary), table.relation_id, column, dim, 0)
     }
 
-    fn vector_disk(&self, temporary: bool) -> Arc<dyn Disk> {
+    pub(crate) fn vector_disk(&self, temporary: bool) -> Arc<dyn Disk> {
         match &self.durable {
             Some(durable) if !temporary => Arc::clone(&durable.disk),
             _ => Arc::clone(&self.memory) as Arc<dyn Disk>,

@@ -2,6 +2,7 @@
 
 use crate::column::{ColumnRef, ValuesRef};
 use crate::error::{Result, StoreError};
+use crate::types::StorageKind;
 
 /// A vector cell with this bit names a vector of the transaction's own store, without it a vid of the column.
 pub const PRIVATE_VECTOR: u32 = 1 << 31;
@@ -45,6 +46,19 @@ impl OwnedValue {
 }
 
 impl Value<'_> {
+    /// Whether a column of that kind may hold it.
+    pub fn is_of(self, kind: StorageKind) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Bool(_) => kind == StorageKind::Bool,
+            Self::I32(_) => kind == StorageKind::I32,
+            Self::I64(_) => kind == StorageKind::I64,
+            Self::F64(_) => kind == StorageKind::F64,
+            Self::Bytes(_) => kind == StorageKind::Bytes,
+            Self::Vector(_) => kind == StorageKind::Vector,
+        }
+    }
+
     pub fn to_owned_value(self) -> OwnedValue {
         match self {
             Self::Null => OwnedValue::Null,

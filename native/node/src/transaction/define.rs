@@ -1,8 +1,8 @@
 //! Definitions: relations, indexes, sequences and the catalogue's entries.
 
-use super::{EngineTransaction, token};
-use crate::columns::read_column;
-use crate::error::{Result, guard};
+use super::{EngineTransaction, part, token};
+use crate::columns::{read_column, read_rows};
+use crate::error::{Result, guard, misuse};
 use crate::lend::Lent;
 use crate::session::{acquired, int8};
 use crate::spec;
@@ -49,6 +49,35 @@ impl EngineTransaction {
             let lent = Lent::new(env);
             let initial = read_column(&lent, initial)?;
             self.transaction.add_column(relation_id, spec::column(&column)?, &initial)
+        })
+    }
+
+    #[napi]
+    pub fn can_backfill(&self, env: Env, relation_id: u32) -> napi::Result<bool> {
+        guard(env, || self.transaction.can_backfill(relation_id))
+    }
+
+    #[napi]
+    #[allow(clippy::too_many_arguments)] // the contract's
+    pub fn backfill(
+        &self,
+        env: Env,
+        relation_id: u32,
+        rids: Unknown<'_>,
+        positions: Unknown<'_>,
+        rows: Unknown<'_>,
+        shape: Unknown<'_>,
+        count: u32,
+    ) -> napi::Result<()> {
+        guard(env, || {
+            let lent = Lent::new(env);
+            let rids = part(lent.read(rids, "rids")?, 0, count, "rids")?;
+            let positions = lent.read(positions, "positions")?;
+            let columns = read_rows(&lent, rows, shape)?;
+            if positions.len() != columns.len() {
+                return Err(misuse("positions and columns differ in number"));
+            }
+            self.transaction.backfill(relation_id, rids, positions, &columns)
         })
     }
 

@@ -31,7 +31,7 @@ impl TableChange {
         let mut writer = ChunkFileWriter::create(disk, relation, number)?;
         let mut places = Vec::new();
         for (at, chunk) in self.chunks.iter().enumerate().filter(|(_, chunk)| chunk.is_whole()) {
-            places.push((at, writer.push(&chunk.rows, &chunk.rids)?));
+            places.push((at, writer.push(&chunk.rows, chunk.rows.columns.len(), &chunk.rids)?));
         }
         let file = writer.finish()?;
         for (at, place) in places {

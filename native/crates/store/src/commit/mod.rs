@@ -29,7 +29,7 @@ use crate::index::Index;
 use crate::key::Entry;
 use crate::reclaim::AwaitedRound;
 use crate::session::{Channel, Session};
-use crate::sync::lock;
+use crate::sync::{lock, read};
 use crate::table::buffer::Buffer;
 use crate::table::chunk_file::Place;
 use crate::table::rows::Rows;
@@ -37,6 +37,7 @@ use crate::table::{Columns, Table, chunk_value};
 use crate::transaction::{
     CatalogWrite, CommitOutcome, Definition, PrivateVectors, take_back_definitions,
 };
+use crate::types::StorageKind;
 use crate::value::Value;
 
 use redo::{Writer, tag};
@@ -242,6 +243,27 @@ impl CommitRequest {
         }
     }
 
+    /// The redo of values that rows of the commit `as_of` or older got beside their versions. Between those of the definitions
+    /// and of the rows.
+    pub fn encode_backfills(&self, out: &mut Writer, as_of: u64) {
+        for definition in &self.definitions {
+            if let Definition::AddColumn {
+                table, position, column, vectors, is_filled: true, ..
+            } = definition
+                && !table.temporary
+            {
+                if let Some(vectors) = vectors {
+                    out.u8(tag::STORED_VECTORS);
+                    out.u32(table.relation_id);
+                    out.u16(*position);
+                    out.u32(0);
+                    out.u32(vectors.filled());
+                }
+                encode_backfill(table, *position, column.spec.kind, as_of, out);
+            }
+        }
+    }
+
     /// The redo of definitions and catalogue entries that are not temporary. It stands before that of the rows.
     pub fn encode_definitions(&self, out: &mut Writer, engine: &Engine) {
         for definition in &self.definitions {
@@ -258,6 +280,32 @@ impl CommitRequest {
             }
         }
     }
+}
+
+fn encode_backfill(table: &Table, column: u16, kind: StorageKind, as_of: u64, out: &mut Writer) {
+    out.u8(tag::BACKFILL);
+    out.u32(table.relation_id);
+    out.u16(column);
+    out.kind(kind);
+    out.u64(as_of);
+    let count = out.reserve();
+    let mut rows = 0;
+    let column = column as usize;
+    let data = read(&table.data);
+    for chunk in data.chunks.iter().filter(|chunk| chunk.rows.columns.len() > column) {
+        // On the heap: no checkpoint has written the column yet.
+        for position in (0..chunk.len()).filter(|&position| chunk.xmax(position) == 0) {
+            match chunk.rows.value(column, position) {
+                Value::Null => {}
+                value => {
+                    out.u32(chunk.rids[position]);
+                    out.value(value);
+                    rows += 1;
+                }
+            }
+        }
+    }
+    out.patch(count, rows);
 }
 
 fn encode_definition(definition: &Definition, out: &mut Writer, engine: &Engine) {

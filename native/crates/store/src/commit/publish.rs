@@ -48,7 +48,7 @@ pub fn publish(engine: &Arc<Engine>, request: &mut CommitRequest, commit: u64) {
         handle.commit.store(commit, Ordering::Release);
     }
     for definition in &request.definitions {
-        publish_before_rows(definition);
+        publish_before_rows(definition, commit);
     }
     for change in request.tables.drain(..) {
         publish_table(change, commit);
@@ -78,9 +78,15 @@ pub fn publish(engine: &Arc<Engine>, request: &mut CommitRequest, commit: u64) {
     }
 }
 
-fn publish_before_rows(definition: &Definition) {
-    if let Definition::AddColumn { table, column, vectors, .. } = definition {
+fn publish_before_rows(definition: &Definition, commit: u64) {
+    if let Definition::AddColumn { table, column, vectors, is_filled, .. } = definition {
+        if let Some(vectors) = vectors {
+            vectors.publish_filled(commit);
+        }
         table.add_column(column.clone(), vectors.clone());
+        if *is_filled {
+            table.changed_at.store(commit, Ordering::Release);
+        }
     }
 }
 
@@ -228,8 +234,7 @@ fn append(
     commit: u64,
 ) {
     if let Some(place) = change.place {
-        let mut chunk = Chunk::sealed(change.rows, change.rids, commit);
-        chunk.place = Some(place);
+        let chunk = Chunk::sealed(change.rows, change.rids, commit).placed(place);
         data.append_chunk(chunk, empty_rows(columns));
         return;
     }

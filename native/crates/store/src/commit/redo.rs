@@ -13,9 +13,12 @@
 //!   14 object ids      first id not given out u32
 //!   15 chunk           relation u32, place (file u32, offset u64, length u64), rows u32: new rows in a chunk file
 //!   16 stored vectors  relation u32, column u16, first vid u32, count u32: synced in their segments
+//!   17 backfill        relation u32, column u16, kind u8, as of u64, count u32, (rid u32, value)*: values of rows that exist,
+//!                      where a row's version is no younger than the commit `as of`
 //!
 //!   image  = column count u16, null bits, then per column not NULL: bool u8, i32, i64, f64 bits, bytes (length u32),
 //!            vector (vid u32)
+//!   value  = as in an image, not NULL
 //!   string = length u32, bytes
 //! ```
 //!
@@ -86,15 +89,27 @@ impl Writer {
         for column in 0..width {
             match value(column) {
                 Value::Null => self.bytes[nulls + column / 8] |= 1 << (column % 8),
-                Value::Bool(v) => self.u8(v),
-                Value::I32(v) => self.bytes.extend(v.to_le_bytes()),
-                Value::I64(v) => self.i64(v),
-                Value::F64(v) => self.u64(v.to_bits()),
-                Value::Bytes(v) => self.string(v),
-                Value::Vector(vid) => self.u32(vid),
+                value => self.value(value),
             }
         }
         self.patch(length, (self.bytes.len() - start) as u32);
+    }
+
+    /// A value that is not NULL: nothing is written for one.
+    pub fn value(&mut self, value: Value<'_>) {
+        match value {
+            Value::Null => {}
+            Value::Bool(v) => self.u8(v),
+            Value::I32(v) => self.bytes.extend(v.to_le_bytes()),
+            Value::I64(v) => self.i64(v),
+            Value::F64(v) => self.u64(v.to_bits()),
+            Value::Bytes(v) => self.string(v),
+            Value::Vector(vid) => self.u32(vid),
+        }
+    }
+
+    pub fn kind(&mut self, kind: StorageKind) {
+        self.u8(kind_code(kind));
     }
 
     pub fn place(&mut self, place: Place) {
@@ -293,16 +308,20 @@ impl<'a> Reader<'a> {
                 values.push(Value::Null);
                 continue;
             }
-            values.push(match kinds(column).ok_or_else(damaged)? {
-                StorageKind::Bool => Value::Bool(self.u8()?),
-                StorageKind::I32 => Value::I32(i32::from_le_bytes(self.array()?)),
-                StorageKind::I64 => Value::I64(self.i64()?),
-                StorageKind::F64 => Value::F64(f64::from_bits(self.u64()?)),
-                StorageKind::Bytes => Value::Bytes(self.string()?),
-                StorageKind::Vector => Value::Vector(self.u32()?),
-            });
+            values.push(self.value(kinds(column).ok_or_else(damaged)?)?);
         }
         Ok(values)
+    }
+
+    fn value(&mut self, kind: StorageKind) -> Result<Value<'a>> {
+        Ok(match kind {
+            StorageKind::Bool => Value::Bool(self.u8()?),
+            StorageKind::I32 => Value::I32(i32::from_le_bytes(self.array()?)),
+            StorageKind::I64 => Value::I64(self.i64()?),
+            StorageKind::F64 => Value::F64(f64::from_bits(self.u64()?)),
+            StorageKind::Bytes => Value::Bytes(self.string()?),
+            StorageKind::Vector => Value::Vector(self.u32()?),
+        })
     }
 
     pub fn place(&mut self) -> Result<Place> {
@@ -314,8 +333,8 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| self.column()).collect()
     }
 
-    pub fn column(&mut self) -> Result<ColumnInfo> {
-        let kind = match self.u8()? {
+    fn kind(&mut self) -> Result<StorageKind> {
+        Ok(match self.u8()? {
             0 => StorageKind::Bool,
             1 => StorageKind::I32,
             2 => StorageKind::I64,
@@ -323,7 +342,11 @@ impl<'a> Reader<'a> {
             4 => StorageKind::Bytes,
             5 => StorageKind::Vector,
             _ => return Err(damaged()),
-        };
+        })
+    }
+
+    pub fn column(&mut self) -> Result<ColumnInfo> {
+        let kind = self.kind()?;
         let dim = self.u32()?;
         let image = self.string()?;
         let initial = Reader::new(image).image(|_| Some(kind))?.first().map(|v| v.to_owned_value());
@@ -452,6 +475,14 @@ pub enum Operation<'a> {
         first_vid: u32,
         count: u32,
     },
+    Backfill {
+        relation: u32,
+        column: u16,
+        as_of: u64,
+        rids: Vec<u32>,
+        /// By row.
+        values: Vec<Value<'a>>,
+    },
     CreateRelation {
         relation: u32,
         columns: Vec<ColumnInfo>,
@@ -495,6 +526,7 @@ pub mod tag {
     pub const OBJECT_IDS: u8 = 14;
     pub const CHUNK: u8 = 15;
     pub const STORED_VECTORS: u8 = 16;
+    pub const BACKFILL: u8 = 17;
 }
 
 /// Calls `each` for every operation of a redo, in order.
@@ -537,6 +569,13 @@ fn operation<'a>(reader: &mut Reader<'a>) -> Result<Operation<'a>> {
             first_vid: reader.u32()?,
             count: reader.u32()?,
         },
+        tag::BACKFILL => {
+            let (relation, column, kind) = (reader.u32()?, reader.u16()?, reader.kind()?);
+            let (as_of, count) = (reader.u64()?, reader.u32()?);
+            let rows = (0..count).map(|_| Ok((reader.u32()?, reader.value(kind)?)));
+            let (rids, values) = rows.collect::<Result<_>>()?;
+            Operation::Backfill { relation, column, as_of, rids, values }
+        }
         tag::CREATE_RELATION => {
             Operation::CreateRelation { relation: reader.u32()?, columns: reader.columns()? }
         }
@@ -586,6 +625,16 @@ mod tests {
         out.u16(0);
         out.u32(5);
         out.u32(2);
+        out.u8(tag::BACKFILL);
+        out.u32(7);
+        out.u16(0);
+        out.kind(StorageKind::Bytes);
+        out.u64(9);
+        out.u32(2);
+        for rid in [3, 4] {
+            out.u32(rid);
+            out.value(Value::Bytes(b"de"));
+        }
         out.u8(tag::VECTORS);
         out.u32(7);
         out.u16(0);
@@ -603,7 +652,7 @@ mod tests {
             })
             .map(|()| count)
         };
-        assert_eq!(read(&whole).unwrap(), 5);
+        assert_eq!(read(&whole).unwrap(), 6);
         for cut in 0..whole.len() {
             let _ = read(&whole[..cut]);
         }

@@ -13,7 +13,7 @@ use super::publish::added_vectors;
 use super::{ChunkChange, CommitRequest, TableChange};
 use crate::error::Result;
 use crate::table::vectors::VectorColumn;
-use crate::transaction::{PrivateVectors, VectorStream};
+use crate::transaction::{Definition, PrivateVectors, VectorStream};
 use crate::value::PRIVATE_VECTOR;
 
 /// Of a load that goes to the slots of dead vectors: other commits wait while it is copied there and synced.
@@ -205,11 +205,24 @@ impl CommitRequest {
     /// Whether vectors of it are on their way into files.
     pub fn has_streams(&self) -> bool {
         let own = |change: &TableChange| change.vectors.iter().any(|own| own.stream.is_some());
-        self.tables.iter().any(own)
+        self.tables.iter().any(own) || self.filled_columns().next().is_some()
+    }
+
+    /// Vector columns it adds whose vectors are in segments that may not be durable yet.
+    fn filled_columns(&self) -> impl Iterator<Item = &VectorColumn> {
+        self.definitions.iter().filter_map(|definition| match definition {
+            Definition::AddColumn { table, vectors: Some(vectors), is_filled: true, .. } => {
+                (!table.temporary).then_some(&**vectors)
+            }
+            _ => None,
+        })
     }
 
     /// Has all of these vectors written and synced. Needs no lock of the engine, and takes as long as the disk does.
     pub fn finish_streams(&mut self) -> Result<()> {
+        for column in self.filled_columns() {
+            column.segments.sync()?;
+        }
         let own = self.tables.iter_mut().flat_map(|change| &mut change.vectors);
         own.into_iter().try_for_each(PrivateVectors::finish)
     }

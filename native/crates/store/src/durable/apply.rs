@@ -94,7 +94,8 @@ impl Applier {
             | Operation::Deletes { .. }
             | Operation::Vectors { .. }
             | Operation::Chunk { .. }
-            | Operation::StoredVectors { .. } => {}
+            | Operation::StoredVectors { .. }
+            | Operation::Backfill { .. } => {}
             Operation::CreateRelation { relation, columns } => {
                 self.put_columns(batch, relation, columns);
             }

@@ -44,7 +44,7 @@ pub fn capture(
     tail_bytes: usize,
 ) -> Result<Captured> {
     let table = &*moment.table;
-    let (chunks, tail) = take(table, commit, tail_bytes);
+    let Taken { chunks, tail, width } = take(table, commit, tail_bytes);
     let rewritten = half_empty_files(table, &chunks);
     let mut places = Vec::with_capacity(chunks.len());
     let mut written: Vec<(usize, Place)> = Vec::new();
@@ -55,11 +55,11 @@ pub fn capture(
             // Nothing of it is there at this commit: younger, or dead.
             continue;
         }
-        let place = match chunk.place {
+        let place = match chunk.place_of(width) {
             Some(place) if !rewritten.contains(&place.file) => place,
             _ => {
                 // Mapped bytes are checked before they are written again under a new sum.
-                (0..chunk.rows.columns.len()).try_for_each(|column| chunk.rows.check(column))?;
+                (0..width).try_for_each(|column| chunk.rows.check(column))?;
                 let (_, writer) = match &mut writer {
                     Some(writer) => writer,
                     none => {
@@ -68,7 +68,7 @@ pub fn capture(
                         none.insert((file, fresh))
                     }
                 };
-                let place = writer.push(&chunk.rows, &chunk.rids)?;
+                let place = writer.push(&chunk.rows, width, &chunk.rids)?;
                 written.push((number, place));
                 place
             }
@@ -91,10 +91,18 @@ pub fn capture(
     Ok(Captured { manifest: manifest.encode(), tail, files })
 }
 
-/// The sealed chunks, and the tail's rows as of `commit` if it has any.
-fn take(table: &Table, commit: u64, tail_bytes: usize) -> (Vec<Arc<Chunk>>, Option<Vec<u8>>) {
-    let columns = table.columns();
+/// What there is to write of a table.
+struct Taken {
+    chunks: Vec<Arc<Chunk>>,
+    /// The tail's rows as of the commit, if it has any.
+    tail: Option<Vec<u8>>,
+    /// Columns of the relation: those that a chunk has beyond them are of a transaction under way (`table::backfill`).
+    width: usize,
+}
+
+fn take(table: &Table, commit: u64, tail_bytes: usize) -> Taken {
     let mut data = write(&table.data);
+    let columns = table.columns();
     if data.tail.rows.size_bytes() > tail_bytes {
         data.seal_tail(empty_rows(&columns));
     }
@@ -111,7 +119,7 @@ fn take(table: &Table, commit: u64, tail_bytes: usize) -> (Vec<Arc<Chunk>>, Opti
     }
     out.patch(count, rows);
     drop(data);
-    (chunks, (rows > 0).then(|| seal(out)))
+    Taken { chunks, tail: (rows > 0).then(|| seal(out)), width: columns.len() }
 }
 
 /// One bit a row that is not there at `commit`, and how many; None when all are.
@@ -131,7 +139,7 @@ fn dead_bits(chunk: &Chunk, commit: u64) -> Option<(Vec<u8>, usize)> {
 /// Files less than half of which is still in use: their chunks move, so that the files can go.
 fn half_empty_files(table: &Table, chunks: &[Arc<Chunk>]) -> BTreeSet<u32> {
     let mut used: BTreeMap<u32, u64> = BTreeMap::new();
-    for place in chunks.iter().filter_map(|chunk| chunk.place) {
+    for place in chunks.iter().filter_map(|chunk| chunk.place()) {
         *used.entry(place.file).or_default() += place.length;
     }
     let stored = lock(&table.stored);
@@ -165,7 +173,7 @@ impl Captured {
     pub fn settle(&self, disk: &dyn Disk, table: &Table, commit: u64) -> Result<()> {
         let in_use: BTreeSet<u32> = {
             let data = crate::sync::read(&table.data);
-            data.chunks.iter().filter_map(|chunk| chunk.place).map(|place| place.file).collect()
+            data.chunks.iter().filter_map(|chunk| chunk.place()).map(|place| place.file).collect()
         };
         let mut stored = lock(&table.stored);
         stored.manifest = Some(commit);

@@ -1,7 +1,8 @@
 //! The file `FORMAT` of a database folder: which version of the files it holds.
 //!
-//! `"OMENDB\0\0", version u32, sum of these 12 bytes u32`. Written and synced before anything else; a folder with
-//! another version is refused, never guessed at.
+//! `"OMENDB\0\0", version u32, sum of these 12 bytes u32`. Written and synced before anything else. A folder of an older
+//! version that this one reads becomes one of this version when it is opened; with any other it is refused, never
+//! guessed at.
 
 use omen_disk::{Disk, DiskErrorKind, checksum};
 
@@ -9,8 +10,11 @@ use crate::error::{Result, StoreError, sqlstate};
 
 const PATH: &str = "FORMAT";
 const MAGIC: &[u8; 8] = b"OMENDB\0\0";
-/// 1 kept rows in the key-value store and had no such file.
-const VERSION: u32 = 2;
+/// 1 kept rows in the key-value store and had no such file. 2 had nothing in its log about values that rows got beside their
+/// versions; all else is as it was.
+const VERSION: u32 = 3;
+/// The oldest version that is read.
+const OLDEST: u32 = 2;
 
 fn encode(version: u32) -> [u8; 16] {
     let mut bytes = [0; 16];
@@ -21,8 +25,26 @@ fn encode(version: u32) -> [u8; 16] {
     bytes
 }
 
-/// Checks the version of a folder, or writes it into a new one. `is_database`: the folder has been one before.
+/// Checks the version of a folder, brings it to this one, or writes it into a new folder. `is_database`: the folder has been
+/// one before.
 pub fn check(disk: &dyn Disk, is_database: bool) -> Result<()> {
+    if found_version(disk, is_database)? < VERSION {
+        // Beside its place first: a torn file would refuse the folder.
+        let fresh = format!("{PATH}.tmp");
+        if disk.exists(&fresh)? {
+            disk.remove(&fresh)?;
+        }
+        let file = disk.create(&fresh)?;
+        file.write_at(0, &encode(VERSION))?;
+        file.sync_data()?;
+        disk.rename(&fresh, PATH)?;
+        disk.sync_dir("")?;
+    }
+    Ok(())
+}
+
+/// The version that the folder has, this one in a new folder.
+fn found_version(disk: &dyn Disk, is_database: bool) -> Result<u32> {
     let file = match disk.open(PATH) {
         Err(error) if error.kind == DiskErrorKind::NotFound => {
             if is_database {
@@ -31,7 +53,8 @@ pub fn check(disk: &dyn Disk, is_database: bool) -> Result<()> {
             let file = disk.create(PATH)?;
             file.write_at(0, &encode(VERSION))?;
             file.sync_data()?;
-            return Ok(disk.sync_dir("")?);
+            disk.sync_dir("")?;
+            return Ok(VERSION);
         }
         file => file?,
     };
@@ -39,12 +62,10 @@ pub fn check(disk: &dyn Disk, is_database: bool) -> Result<()> {
     if file.len()? == 16 {
         file.read_at(0, &mut found)?;
     }
-    if found == encode(VERSION) {
-        return Ok(());
-    }
     let version = u32::from_le_bytes(found[8..12].try_into().expect("four bytes"));
     if found == encode(version) {
-        return Err(incompatible(version));
+        let is_read = (OLDEST..=VERSION).contains(&version);
+        return if is_read { Ok(version) } else { Err(incompatible(version)) };
     }
     if is_database {
         return Err(StoreError::corrupt(format!("file \"{PATH}\" is damaged")));
@@ -52,13 +73,14 @@ pub fn check(disk: &dyn Disk, is_database: bool) -> Result<()> {
     // Cut off by a crash before anything could be stored.
     file.write_at(0, &encode(VERSION))?;
     file.set_len(16)?;
-    Ok(file.sync_data()?)
+    file.sync_data()?;
+    Ok(VERSION)
 }
 
 /// Whether the file says this version, without writing anything.
 pub fn verify(disk: &dyn Disk) -> Result<()> {
     if disk.exists(PATH)? {
-        return check(disk, true);
+        return found_version(disk, true).map(|_| ());
     }
     Err(StoreError::corrupt(format!(
         "file \"{PATH}\" is missing: no database, or an unfinished backup"
@@ -67,7 +89,7 @@ pub fn verify(disk: &dyn Disk) -> Result<()> {
 
 fn incompatible(version: u32) -> StoreError {
     let detail = format!(
-        "The data directory was written in format version {version}, this server reads and writes version {VERSION}."
+        "The data directory was written in format version {version}, this server reads versions {OLDEST} to {VERSION}."
     );
     let hint = if version > VERSION {
         "Use the newer server that wrote it."
@@ -93,10 +115,16 @@ mod tests {
         let file = disk.open(PATH).unwrap();
         file.write_at(0, &encode(VERSION + 1)).unwrap();
         let newer = check(&disk, true).unwrap_err();
-        assert!(newer.detail.unwrap().contains("version 3"));
+        assert!(newer.detail.unwrap().contains("version 4"));
         file.write_at(9, &[7]).unwrap();
         assert_eq!(check(&disk, true).unwrap_err().sqlstate, "XX001");
         check(&disk, false).unwrap();
+        let before = MemoryDisk::new();
+        before.create(PATH).unwrap().write_at(0, &encode(OLDEST)).unwrap();
+        verify(&before).unwrap();
+        assert_eq!(found_version(&before, true).unwrap(), OLDEST, "a look changes nothing");
+        check(&before, true).unwrap();
+        assert_eq!(found_version(&before, true).unwrap(), VERSION);
         let old = MemoryDisk::new();
         assert!(check(&old, true).unwrap_err().detail.unwrap().contains("version 1"));
     }

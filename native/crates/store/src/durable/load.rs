@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use omen_disk::{Kv, KvRange};
+use omen_disk::{DiskErrorKind, Kv, KvRange, VectorSegments};
 use omen_hnsw::HnswGraph;
 
 use super::Durable;
@@ -54,6 +54,7 @@ pub(crate) fn load_table(
     let rows = || load_rows(durable, &table, &columns, manifest.as_ref(), &records, &texts);
     let mut graphs = graphs_beside(durable, &specs, rows)?;
     remove_unknown_files(durable, &table)?;
+    remove_unknown_vectors(durable, relation_id, columns.len())?;
     let attach = |index: Index| {
         let index = Arc::new(index);
         table.attach_index(&index);
@@ -225,8 +226,7 @@ fn map_chunks(
             let message = format!("relation {relation} has a chunk of another length");
             return Err(StoreError::corrupt(message).relation(relation));
         }
-        let mut chunk = Chunk::sealed(rows, rids, 0);
-        chunk.place = Some(stored.place);
+        let chunk = Chunk::sealed(rows, rids, 0).placed(stored.place);
         data.append_stored(chunk, |row| stored.is_dead(row));
     }
     Ok(())
@@ -238,6 +238,21 @@ fn remove_unknown_files(durable: &Durable, table: &Table) -> Result<()> {
     for number in chunk_file::list(&*durable.disk, table.relation_id)? {
         if !known.contains(&number) {
             chunk_file::remove(&*durable.disk, table.relation_id, number)?;
+        }
+    }
+    Ok(())
+}
+
+/// Vectors of columns that a transaction was adding when the process ended.
+fn remove_unknown_vectors(durable: &Durable, relation: u32, columns: usize) -> Result<()> {
+    let names = match durable.disk.list("vec") {
+        Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(()),
+        names => names?,
+    };
+    for name in names {
+        let column = name.strip_prefix(&format!("{relation}.")).and_then(|c| c.parse().ok());
+        if column.is_some_and(|column: usize| column >= columns) {
+            VectorSegments::remove(&*durable.disk, &name)?;
         }
     }
     Ok(())

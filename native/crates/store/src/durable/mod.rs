@@ -425,6 +425,7 @@ impl Durable {
             }
             request.encode_definitions(&mut redo, engine);
             let definitions = redo.bytes.clone();
+            request.encode_backfills(&mut redo, *last);
             request.encode_rows(&mut redo);
             numbered.push(Numbered { commit: number, request, redo: redo.bytes, definitions });
         }

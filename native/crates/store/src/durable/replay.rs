@@ -42,7 +42,8 @@ pub fn note(pending: &mut Pending, commit: u64, redo: &[u8]) -> Result<()> {
         | Operation::Deletes { relation, .. }
         | Operation::Vectors { relation, .. }
         | Operation::Chunk { relation, .. }
-        | Operation::StoredVectors { relation, .. } = operation
+        | Operation::StoredVectors { relation, .. }
+        | Operation::Backfill { relation, .. } = operation
             && !relations.contains(&relation)
         {
             relations.push(relation);
@@ -107,6 +108,11 @@ impl Replay<'_> {
                 Operation::Chunk { relation, place, rows } if relation == mine => {
                     self.chunk(record.commit, place, rows as usize)?;
                 }
+                Operation::Backfill { relation, column, as_of, rids, values }
+                    if relation == mine =>
+                {
+                    self.backfill(column, as_of, &rids, &values)?;
+                }
                 Operation::Rows { relation, rows } if relation == mine => {
                     for (rid, image) in rows {
                         self.row(record.commit, rid, image)?;
@@ -148,8 +154,7 @@ impl Replay<'_> {
             let added = rids.iter().enumerate().filter_map(document).collect();
             text.index.publish(added, Vec::new(), commit);
         }
-        let mut chunk = Chunk::sealed(rows, rids, commit);
-        chunk.place = Some(place);
+        let chunk = Chunk::sealed(rows, rids, commit).placed(place);
         self.data.append_chunk(chunk, empty_rows(self.columns));
         Ok(())
     }
@@ -159,6 +164,23 @@ impl Replay<'_> {
         let vectors = vectors.filter(|v| v.segments.dim() == dim as usize).ok_or_else(damaged)?;
         vectors.restore(first_vid, floats)?;
         vectors.next_vid.store(vectors.len(), Ordering::Release);
+        Ok(())
+    }
+
+    fn backfill(
+        &mut self,
+        column: u16,
+        as_of: u64,
+        rids: &[u32],
+        values: &[Value<'_>],
+    ) -> Result<()> {
+        let columns = self.columns;
+        let info = columns.get(column as usize).ok_or_else(damaged)?;
+        if values.first().is_some_and(|value| !value.is_of(info.spec.kind)) {
+            return Err(damaged());
+        }
+        let of = (&[column][..], rids, as_of);
+        self.data.backfill(columns, empty_rows(columns), of, |_, row| values[row])?;
         Ok(())
     }
 

@@ -50,6 +50,10 @@ impl<T: Plain> View<T> {
         let pointer = bytes.as_ptr().cast::<T>();
         pointer.is_aligned().then(|| Self { pointer, len, _file: Arc::clone(file) })
     }
+
+    fn duplicate(&self) -> Self {
+        Self { pointer: self.pointer, len: self.len, _file: Arc::clone(&self._file) }
+    }
 }
 
 impl<T: Plain> Buffer<T> {
@@ -58,6 +62,14 @@ impl<T: Plain> Buffer<T> {
         match self {
             Self::Owned(values) => values,
             Self::Mapped(_) => panic!("a mapped chunk does not grow"),
+        }
+    }
+
+    /// The same values: the same window, or a copy of what is on the heap.
+    pub fn duplicate(&self) -> Self {
+        match self {
+            Self::Owned(values) => Self::Owned(values.clone()),
+            Self::Mapped(view) => Self::Mapped(view.duplicate()),
         }
     }
 

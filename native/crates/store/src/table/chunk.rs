@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::buffer::Buffer;
 use super::chunk_file::Place;
-use super::rows::{CHUNK_ROWS, Rows};
+use super::rows::{CHUNK_ROWS, Rows, StoredColumn};
 
 #[derive(Debug)]
 enum Xmin {
@@ -32,7 +32,9 @@ pub struct Chunk {
     /// Slots there will ever be.
     slots: usize,
     /// Where it lies in a file of the relation, if it does.
-    pub place: Option<Place>,
+    place: Option<Place>,
+    /// Of its columns so many, from the first on, are as in that file.
+    placed_columns: usize,
 }
 
 impl Chunk {
@@ -51,12 +53,28 @@ impl Chunk {
 
     fn with(rows: Rows, rids: Buffer<u32>, xmin: Xmin, max_xmin: u64, slots: usize) -> Self {
         let (xmax, ended) = (OnceLock::new(), AtomicU32::new(0));
-        Self { rows, rids, xmin, max_xmin, xmax, ended, slots, place: None }
+        Self { rows, rids, xmin, max_xmin, xmax, ended, slots, place: None, placed_columns: 0 }
     }
 
-    /// The same versions over the same rows in a file. Under the table's write lock, so that none ends meanwhile.
-    /// `oldest`: the oldest snapshot in use.
-    pub fn in_file(&self, rows: Rows, rids: Buffer<u32>, place: Place, oldest: u64) -> Self {
+    /// Its rows are the windows into a file that `place` is.
+    pub fn placed(mut self, place: Place) -> Self {
+        (self.place, self.placed_columns) = (Some(place), self.rows.columns.len());
+        self
+    }
+
+    /// Where it lies in a file, with all of its columns or without some.
+    pub fn place(&self) -> Option<Place> {
+        self.place
+    }
+
+    /// Where its first `width` columns, as far as it has them, lie in a file.
+    pub fn place_of(&self, width: usize) -> Option<Place> {
+        self.place.filter(|_| self.placed_columns >= width.min(self.rows.columns.len()))
+    }
+
+    /// The same versions over the same rows in a file; columns that the file does not have stay. Under the table's write lock,
+    /// so that none ends meanwhile. `oldest`: the oldest snapshot in use.
+    pub fn in_file(&self, mut rows: Rows, rids: Buffer<u32>, place: Place, oldest: u64) -> Self {
         assert_eq!(
             (rows.len(), rids.len()),
             (self.len(), self.len()),
@@ -66,6 +84,26 @@ impl Chunk {
             Xmin::Each(all) if self.max_xmin > oldest => Xmin::Each(all.clone()),
             _ => Xmin::Uniform(self.max_xmin),
         };
+        let placed_columns = rows.columns.len();
+        let beyond = self.rows.columns.iter().skip(placed_columns);
+        rows.columns.extend(beyond.map(StoredColumn::duplicate));
+        let mut chunk = self.versions_over(rows, rids, xmin);
+        (chunk.place, chunk.placed_columns) = (Some(place), placed_columns);
+        chunk
+    }
+
+    /// The same versions over their rows with other columns from `unchanged` on. Under the table's write lock.
+    pub fn over(&self, rows: Rows, unchanged: usize) -> Self {
+        let xmin = match &self.xmin {
+            Xmin::Uniform(xmin) => Xmin::Uniform(*xmin),
+            Xmin::Each(all) => Xmin::Each(all.clone()),
+        };
+        let mut chunk = self.versions_over(rows, self.rids.duplicate(), xmin);
+        (chunk.place, chunk.placed_columns) = (self.place, self.placed_columns.min(unchanged));
+        chunk
+    }
+
+    fn versions_over(&self, rows: Rows, rids: Buffer<u32>, xmin: Xmin) -> Self {
         let slots = self.len();
         let mut chunk = Self::with(rows, rids, xmin, self.max_xmin, slots);
         if let Some(xmax) = self.xmax.get() {
@@ -73,7 +111,6 @@ impl Chunk {
             chunk.xmax = OnceLock::from(copy.collect::<Box<[_]>>());
             chunk.ended = AtomicU32::new(self.ended.load(Ordering::Acquire));
         }
-        chunk.place = Some(place);
         chunk
     }
 

@@ -211,6 +211,12 @@ impl StoredSum {
         Self { file: Arc::clone(file), at, length, sum, state: AtomicU8::new(UNCHECKED) }
     }
 
+    /// For another column over the same bytes.
+    pub fn duplicate(&self) -> Self {
+        let state = AtomicU8::new(self.state.load(Ordering::Acquire));
+        Self { file: Arc::clone(&self.file), state, ..*self }
+    }
+
     /// XX001 unless the bytes have their sum and are `well_formed`. Two threads may both look; they find the same.
     #[inline]
     pub fn check(&self, well_formed: impl FnOnce() -> bool) -> Result<()> {
@@ -254,13 +260,15 @@ impl<'a> ChunkFileWriter<'a> {
         Ok(Self { disk, file, relation, number, end: 0, buffer })
     }
 
-    /// Appends a chunk; says where it will lie.
-    pub fn push(&mut self, rows: &Rows, rids: &[u32]) -> Result<Place> {
+    /// Appends a chunk with the first `columns` of its columns, as far as it has them; says where it will lie.
+    pub fn push(&mut self, rows: &Rows, columns: usize, rids: &[u32]) -> Result<Place> {
         const WRITE_BYTES: usize = 4 << 20;
         self.buffer.resize(self.buffer.len().next_multiple_of(ALIGN), 0);
         let offset = self.end + self.buffer.len() as u64;
         let start = self.buffer.len();
-        encode(&mut self.buffer, rows, rids, seed(self.relation, self.number, offset));
+        let columns = &rows.columns[..columns.min(rows.columns.len())];
+        let seed = seed(self.relation, self.number, offset);
+        encode(&mut self.buffer, rows.len(), columns, rids, seed);
         let length = (self.buffer.len() - start) as u64;
         if self.buffer.len() >= WRITE_BYTES {
             self.flush()?;
@@ -287,12 +295,12 @@ impl<'a> ChunkFileWriter<'a> {
     }
 }
 
-fn encode(out: &mut Vec<u8>, rows: &Rows, rids: &[u32], seed: u32) {
+fn encode(out: &mut Vec<u8>, rows: usize, columns: &[StoredColumn], rids: &[u32], seed: u32) {
     let start = out.len();
-    let width = rows.columns.len();
+    let width = columns.len();
     let head_bytes = 8 + width * COLUMN_HEAD_BYTES + 16;
     let mut head = Vec::with_capacity(head_bytes);
-    head.extend((rows.len() as u32).to_le_bytes());
+    head.extend((rows as u32).to_le_bytes());
     head.extend((width as u32).to_le_bytes());
     let align = |out: &mut Vec<u8>| {
         let end = start + (out.len() - start).next_multiple_of(ALIGN);
@@ -305,7 +313,7 @@ fn encode(out: &mut Vec<u8>, rows: &Rows, rids: &[u32], seed: u32) {
         out.extend_from_slice(&rid.to_le_bytes());
     }
     let rid_sum = checksum(0, &out[rids_at..]);
-    for column in &rows.columns {
+    for column in columns {
         align(out);
         let at = out.len();
         out.extend_from_slice(column.nulls());
@@ -427,7 +435,7 @@ mod tests {
         let mut writer = ChunkFileWriter::create(disk, 7, 3).unwrap();
         let place = |&count: &usize| {
             let rids: Vec<u32> = (0..count as u32).map(|r| r * 2).collect();
-            writer.push(&rows(count), &rids).unwrap()
+            writer.push(&rows(count), KINDS.len(), &rids).unwrap()
         };
         let places = counts.iter().map(place).collect();
         (writer.finish().unwrap(), places)

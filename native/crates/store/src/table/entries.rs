@@ -12,6 +12,8 @@ use crate::sync::shared::{AtomicU32, AtomicU64, Fault, Ordering, RwLock, planted
 const SEGMENT_ENTRIES: usize = if cfg!(all(test, feature = "model")) { 2 } else { 4096 };
 /// `created` of an entry nobody may see: not yet filled, or dead since before the table was loaded.
 const NEVER: u64 = u64::MAX;
+/// `created` of an entry that is somebody's once his transaction has committed.
+const PENDING: u64 = u64::MAX - 1;
 
 struct Entry {
     created: AtomicU64,
@@ -99,6 +101,23 @@ impl EntryTable {
             count += 1;
         }
         self.live.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// As `set_all` for a commit that has no number yet: graphs take the entries, and nobody sees them.
+    pub fn set_pending(&self, entries: impl IntoIterator<Item = (u32, u32)>) {
+        self.set_all(entries, PENDING);
+    }
+
+    /// The commit of the pending entries below `end` has a number.
+    pub fn publish_pending(&self, end: u32, commit: u64) {
+        let view = self.view();
+        for number in 0..end {
+            view.with(number, |e| {
+                if e.created.load(Ordering::Acquire) == PENDING {
+                    e.created.store(commit, Ordering::Release);
+                }
+            });
+        }
     }
 
     /// Makes an entry one that nobody may see, before its number is given again.

@@ -4,6 +4,7 @@
 //! sealed chunks inside are read without it. Indexes are only touched with `data` held (read to look up, write to
 //! change the entries of rows that exist), so that an index entry and the versions behind it are seen together.
 
+pub mod backfill;
 pub mod buffer;
 pub mod chunk;
 pub mod chunk_file;

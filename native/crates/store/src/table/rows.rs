@@ -3,6 +3,7 @@
 //! A column lies in memory of its own or in a mapped chunk file (`Buffer`). Bytes from a file are trusted only after
 //! `Rows::check` of their column: whoever reads committed rows calls it first, once a column it is a flag.
 
+use super::ColumnInfo;
 use super::buffer::Buffer;
 use super::chunk_file::StoredSum;
 use crate::column::{ColumnMut, ColumnRef, ValuesMut, ValuesRef};
@@ -76,6 +77,33 @@ impl StoredColumn {
 
     pub fn data(&self) -> &ColumnData {
         &self.data
+    }
+
+    /// The same values: windows into the same file, or copies of what is on the heap.
+    pub fn duplicate(&self) -> Self {
+        let data = match &self.data {
+            ColumnData::Bool(v) => ColumnData::Bool(v.duplicate()),
+            ColumnData::I32(v) => ColumnData::I32(v.duplicate()),
+            ColumnData::I64(v) => ColumnData::I64(v.duplicate()),
+            ColumnData::F64(v) => ColumnData::F64(v.duplicate()),
+            ColumnData::Bytes { offsets, arena } => {
+                ColumnData::Bytes { offsets: offsets.duplicate(), arena: arena.duplicate() }
+            }
+            ColumnData::Vector(v) => ColumnData::Vector(v.duplicate()),
+        };
+        let sum = self.sum.as_ref().map(StoredSum::duplicate);
+        Self { nulls: self.nulls.duplicate(), data, sum }
+    }
+
+    fn kind(&self) -> StorageKind {
+        match self.data {
+            ColumnData::Bool(_) => StorageKind::Bool,
+            ColumnData::I32(_) => StorageKind::I32,
+            ColumnData::I64(_) => StorageKind::I64,
+            ColumnData::F64(_) => StorageKind::F64,
+            ColumnData::Bytes { .. } => StorageKind::Bytes,
+            ColumnData::Vector(_) => StorageKind::Vector,
+        }
     }
 
     fn is_null(&self, row: usize) -> bool {
@@ -288,6 +316,39 @@ impl Rows {
 
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// An empty set for rows with the columns of the relation and those that these have beyond them.
+    pub fn emptied(&self, columns: &[ColumnInfo]) -> Self {
+        let beyond = self.columns.iter().skip(columns.len()).map(StoredColumn::kind);
+        Self::new(columns.iter().map(|c| c.spec.kind).chain(beyond))
+    }
+
+    /// The same rows with at least the columns up to the last of `positions`, of which `added` has the values. Others that
+    /// the rows are older than have their initial values.
+    pub fn widened(
+        &self,
+        columns: &[ColumnInfo],
+        positions: &[u16],
+        added: impl Fn(usize) -> Option<StoredColumn>,
+    ) -> Self {
+        let needed = positions.iter().max().map_or(0, |&last| last as usize + 1);
+        let column = |position: usize| {
+            let present = || self.columns.get(position).map(StoredColumn::duplicate);
+            added(position).or_else(present).unwrap_or_else(|| {
+                let mut initial = StoredColumn::new(columns[position].spec.kind);
+                (0..self.len).for_each(|_| initial.push(columns[position].initial.as_value()));
+                initial
+            })
+        };
+        let width = needed.max(self.columns.len());
+        Self { columns: (0..width).map(column).collect(), len: self.len }
+    }
+
+    /// The same rows with their first `width` columns.
+    pub fn narrowed(&self, width: usize) -> Self {
+        let columns = self.columns.iter().take(width).map(StoredColumn::duplicate).collect();
+        Self { columns, len: self.len }
     }
 
     /// XX001 if a column of this chunk lies damaged in its file. Columns the chunk does not have pass.

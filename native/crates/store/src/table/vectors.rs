@@ -23,6 +23,8 @@ pub struct VectorColumn {
     pub removal: Mutex<()>,
     /// The next vid to give; ahead of `entries` between numbering and publishing. Moved by the commit sequence only.
     pub next_vid: AtomicU32,
+    /// Vids below this came before the column was its table's.
+    filled: AtomicU32,
     /// Vids below this belong to published commits (or to nobody, for good): graphs may link them.
     pub published: AtomicU32,
     /// The first vid of a row's that was found damaged, plus 1.
@@ -40,6 +42,7 @@ impl VectorColumn {
             numbers: Numbers::default(),
             removal: Mutex::default(),
             next_vid: AtomicU32::new(0),
+            filled: AtomicU32::new(0),
             published: AtomicU32::new(0),
             damaged: AtomicU64::new(0),
             zero,
@@ -93,6 +96,24 @@ impl VectorColumn {
         self.segments.adopt(first / rows, load, count.div_ceil(rows))?;
         self.entries.grow(first + count);
         Ok((next..first, first))
+    }
+
+    /// Vectors that were written before the column is anybody's (`transaction::backfill`), the first of the column's.
+    pub fn filled(&self) -> u32 {
+        self.filled.load(Ordering::Acquire)
+    }
+
+    /// Says whose the vectors up to `next` are that were just appended; a graph may link them, and nobody sees them yet.
+    pub fn fill(&self, next: u32, owned: impl IntoIterator<Item = (u32, u32)>) {
+        self.entries.set_pending(owned);
+        self.filled.store(next, Ordering::Release);
+        self.next_vid.store(next, Ordering::Release);
+        self.published.store(next, Ordering::Release);
+    }
+
+    /// The column is the table's from `commit` on, with the vectors that were filled in.
+    pub fn publish_filled(&self, commit: u64) {
+        self.entries.publish_pending(self.filled(), commit);
     }
 
     /// Notes that `commit` has ended a vector.

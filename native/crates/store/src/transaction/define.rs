@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use omen_hnsw::{BatchOptions, BuildMemory, Cancelled};
 
-use super::{CatalogWrite, Definition, State, Transaction, Undo};
+use super::{CatalogWrite, Definition, State, Transaction, Undo, drop_added};
 use crate::column::ColumnRef;
 use crate::engine::Engine;
 use crate::error::{Result, StoreError, sqlstate};
@@ -204,12 +204,14 @@ impl Transaction {
         columns.push(column.clone());
         private.columns = Arc::new(columns);
         private.vectors.push(super::PrivateVectors::default());
+        private.added.extend(vectors.iter().map(|v| (usize::from(position), Arc::clone(v))));
         state.definitions.push(Definition::AddColumn {
             relation: relation_id,
             position,
             column,
             table,
             vectors,
+            is_filled: false,
         });
         state.undo.push(Undo::AddColumn(relation_id));
         Ok(())
@@ -459,6 +461,12 @@ impl Transaction {
                     columns.pop();
                     private.columns = Arc::new(columns);
                     private.vectors.pop();
+                    private.added.remove(&private.columns.len());
+                }
+                if let Some(Definition::AddColumn { table, position, vectors, .. }) =
+                    state.definitions.last()
+                {
+                    drop_added(&self.engine, table, usize::from(*position), vectors.as_deref());
                 }
             }
             Undo::Drop => {}
@@ -484,9 +492,10 @@ pub(crate) fn take_back_definitions(engine: &Engine, definitions: &[Definition])
             Definition::CreateSequence(spec) => {
                 lock(&engine.sequences).remove(&spec.sequence_id);
             }
-            // A column is the table's once it is published.
-            Definition::AddColumn { .. }
-            | Definition::DropRelation(_)
+            Definition::AddColumn { table, position, vectors, .. } => {
+                drop_added(engine, table, usize::from(*position), vectors.as_deref());
+            }
+            Definition::DropRelation(_)
             | Definition::DropIndex(_)
             | Definition::DropSequence(_) => {}
         }

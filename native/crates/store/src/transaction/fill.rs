@@ -4,6 +4,8 @@
 //! chunk are wanted and value by value elsewhere. Sizes of bytes columns are checked before anything is written, so a
 //! buffer that is too small consumes nothing.
 
+use std::sync::Arc;
+
 use super::PrivateTable;
 use crate::column::{ColumnMut, ValuesMut};
 use crate::error::{Result, StoreError};
@@ -192,7 +194,7 @@ fn fill_vectors(
     if source.columns[column].spec.dim as usize != dim {
         return Err(StoreError::internal("buffer of another dimension than its column"));
     }
-    let shared = source.table.vectors(column);
+    let shared = vectors_of(source.table, source.private, column);
     for i in 0..batch.len() {
         let value = batch.value(source, column, i);
         buffer.nulls[i] = u8::from(matches!(value, Value::Null));
@@ -202,6 +204,16 @@ fn fill_vectors(
         }
     }
     Ok(())
+}
+
+/// The vectors of a column, which may be one that the transaction adds.
+pub fn vectors_of(
+    table: &Table,
+    private: Option<&PrivateTable>,
+    column: usize,
+) -> Option<Arc<VectorColumn>> {
+    let added = || private.and_then(|private| private.added.get(&column).cloned());
+    table.vectors(column).or_else(added)
 }
 
 /// The floats a vector cell names. XX001 if they lie damaged in their file.

@@ -7,6 +7,7 @@
 //! The state is behind a mutex because cursors and index builds share it; one thread uses a transaction at a time, so the
 //! mutex is never contended in earnest.
 
+mod backfill;
 mod beside;
 mod claim;
 mod define;
@@ -37,6 +38,7 @@ use crate::sync::lock;
 use crate::table::Table;
 use crate::types::{Acquire, IndexColumnSpec, Isolation, LockPolicy, SequenceSpec};
 
+pub(crate) use backfill::drop_added;
 pub(crate) use define::{Build, drop_temporary, take_back_definitions};
 pub use finish::CommitOutcome;
 pub use private::{Newest, PrivateTable, PrivateVectors};
@@ -105,6 +107,8 @@ pub(crate) enum Definition {
         column: crate::table::ColumnInfo,
         table: Arc<Table>,
         vectors: Option<Arc<crate::table::vectors::VectorColumn>>,
+        /// Rows that exist have values in it (`backfill`).
+        is_filled: bool,
     },
     CreateIndex(Arc<Index>),
     DropIndex(u32),

@@ -103,6 +103,8 @@ pub struct PrivateTable {
     runs: BTreeMap<u32, (u32, u32)>,
     touched: HashMap<u32, Touched>,
     pub vectors: Vec<PrivateVectors>,
+    /// Vector columns that this transaction adds, by position.
+    pub added: HashMap<usize, Arc<VectorColumn>>,
     /// Own entries of btree indexes, of all versions.
     pub keys: HashMap<u32, SharedKeys>,
     /// Own documents of bm25 indexes by row, tokenised when written; None where the text is NULL.
@@ -124,6 +126,7 @@ impl PrivateTable {
             runs: BTreeMap::new(),
             touched: HashMap::new(),
             vectors,
+            added: HashMap::new(),
             keys: HashMap::new(),
             documents: HashMap::new(),
         }

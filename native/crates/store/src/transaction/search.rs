@@ -8,7 +8,7 @@ use omen_hnsw::{
     Way,
 };
 
-use super::fill::cell_vector;
+use super::fill::{cell_vector, vectors_of};
 use super::private::Newest;
 use super::{PrivateTable, State, Transaction};
 use crate::error::{Result, StoreError};
@@ -165,7 +165,7 @@ impl Transaction {
         check_words(query, info.spec.dim as usize)?;
         self.note_rows_read(&state, &table, rids)?;
         let column = column as usize;
-        let shared = table.vectors(column);
+        let shared = vectors_of(&table, private, column);
         let data = read(&table.data);
         for (&rid, out) in rids.iter().zip(distances) {
             let value = match private.map_or(Newest::Committed, |p| p.resolve(rid, state.command)) {

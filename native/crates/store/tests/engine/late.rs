@@ -48,10 +48,15 @@ fn create_table(tx: &Tx) {
     tx.insert(OTHER, &[INT, INT], &[vec![Cell::Int(1), Cell::Int(2)]]);
 }
 
-/// ALTER TABLE ADD COLUMN of a vector column with an index over it.
+/// ALTER TABLE ADD COLUMN of a vector column with an index over it, and of one with values for the rows that there are.
 fn alter_table(tx: &Tx) {
-    let null = Columns::new(&[vector(4)], &[vec![Cell::Null]]);
-    tx.handle.add_column(T, vector(4), &null.refs()[0]).unwrap();
+    for spec in [vector(4), INT] {
+        let null = Columns::new(&[spec], &[vec![Cell::Null]]);
+        tx.handle.add_column(T, spec, &null.refs()[0]).unwrap();
+    }
+    let rids: Vec<u32> = tx.scan(T, &specs()).iter().map(|(rid, _)| *rid).collect();
+    let values = Columns::new(&[INT], &vec![vec![Cell::Int(7)]; rids.len()]);
+    tx.handle.backfill(T, &rids, &[4], &values.refs()).unwrap();
     tx.create_index(hnsw(GRAPH_2, T, 3, 4)).unwrap();
 }
 
@@ -126,7 +131,12 @@ fn a_definition_that_meets_a_full_disk_leaves_nothing() {
                 assert!(db.engine.index_statistics(PK).is_err());
                 assert_eq!(contents(&db), [row(1), row(2)]);
             }
-            _ => assert_eq!(contents(&db), [row(1), row(2)]),
+            _ => {
+                assert_eq!(contents(&db), [row(1), row(2)]);
+                let wide = [&specs()[..], &[vector(4), INT]].concat();
+                let rows = db.run(|tx| tx.scan(T, &wide));
+                assert!(rows.iter().all(|(_, row)| row[4] == Cell::Int(7)));
+            }
         }
         db.shutdown();
     }

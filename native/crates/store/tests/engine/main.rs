@@ -1,6 +1,7 @@
 //! The engine through its public face. One binary: the parts share helpers, and it is linked once.
 
 mod asynchronous;
+mod backfill;
 mod backup;
 mod beside;
 mod calibration;
