@@ -515,7 +515,10 @@ export interface EngineTransaction {
   ): number;
 
   // Reading. `columns` are positions in the relation.
-  openScan(relationId: number, columns: Uint16Array): ScanCursor;
+  /** Since 0: all rows; else only committed versions that are younger than that commit (a snapshotNumber()). */
+  openScan(relationId: number, columns: Uint16Array, since: number): ScanCursor;
+  /** The commit that the statement's snapshot is of. */
+  snapshotNumber(): number;
   openIndexScan(indexId: number, range: IndexRange, backward: boolean): IndexCursor;
   /** The first rows of that walk, without a cursor; fewer than `rids` takes = all of them. */
   indexRids(indexId: number, range: IndexRange, backward: boolean, rids: Uint32Array): number;
@@ -693,8 +696,9 @@ export interface EngineTransaction {
   /** Whether backfill() can give the rows of a relation their values: this transaction has written none of them. */
   canBackfill(relationId: number): boolean;
   /**
-   * Values for committed rows in columns that this transaction has added, beside the versions that exist: row i of `rows` for
-   * `rids[i]`, column j of it for `positions[j]`. The caller's lock keeps writers away until the commit.
+   * Values for rows of the statement's snapshot in columns that this transaction has added, beside the versions that exist: row
+   * i of `rows` for `rids[i]`, column j of it for `positions[j]`. A row that has a younger version by now is passed over;
+   * at the commit the caller has kept writers away since it asked for the last of them.
    */
   backfill(
     relationId: number,

@@ -301,7 +301,7 @@ describe("engine", () => {
 
   test("a scan gives back what was inserted", async () => {
     await transact((transaction) => {
-      const scan = transaction.openScan(TABLE, positions);
+      const scan = transaction.openScan(TABLE, positions, 0);
       const into = buffers();
       const found = new Uint32Array(16);
       const needed = new Float64Array(1);
@@ -318,7 +318,7 @@ describe("engine", () => {
 
   test("a bytes buffer that is too small says what it needs", async () => {
     await transact((transaction) => {
-      const scan = transaction.openScan(TABLE, new Uint16Array([0, 1]));
+      const scan = transaction.openScan(TABLE, new Uint16Array([0, 1]), 0);
       const small = emptyColumn("bytes", 16, 0, 3);
       const needed = new Float64Array(1);
       const into = [emptyColumn("i32", 16), small];
@@ -759,7 +759,7 @@ describe("engine", () => {
       transaction.beginStatement();
       transaction.addColumn(20_200, { kind: "bytes", dim: 0 }, column("bytes", ["x"]));
       const into = [emptyColumn("bytes", 4)];
-      const scan = transaction.openScan(20_200, new Uint16Array([1]));
+      const scan = transaction.openScan(20_200, new Uint16Array([1]), 0);
       expect(scan.next(into, new Uint32Array(4), new Float64Array(1))).toBe(2);
       expect(cells(into[0] as ColumnBuffer, 2)).toEqual(["x", "x"]);
       scan.close();
@@ -799,7 +799,7 @@ describe("engine", () => {
       expect(
         message(() => transaction.insertRows(TABLE, undefined as never, undefined, 0, 1, rid, status)),
       ).toContain("array");
-      expect(message(() => transaction.openScan(TABLE, [0] as never))).toBe("columns must be a Uint16Array");
+      expect(message(() => transaction.openScan(TABLE, [0] as never, 0))).toBe("columns must be a Uint16Array");
     });
     expect(() => native.openEngine({ path: undefined })).toThrow("already open");
   });
@@ -857,7 +857,7 @@ describe("a folder", () => {
         const transaction = session.begin("read committed", false);
         transaction.beginStatement();
         if (expected === 0) transaction.createRelation(20_000, [{ kind: "bytes", dim: 0 }], false);
-        const scan = transaction.openScan(20_000, new Uint16Array([0]));
+        const scan = transaction.openScan(20_000, new Uint16Array([0]), 0);
         const found = scan.next([emptyColumn("bytes", 16)], new Uint32Array(16), new Float64Array(1));
         scan.close();
         expect(found).toBe(expected);

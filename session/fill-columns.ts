@@ -17,22 +17,38 @@ import { drain, openPlan } from "./plan-runner.ts";
 import { plannerContext } from "./planning.ts";
 
 /**
- * Sets the generated columns `attnums` of every row. The caller holds a lock that keeps writers away, and `table` is the
- * catalogue's entry with the columns in it, which this transaction has added. A later statement of it sees the values.
+ * Sets the generated columns `attnums` of every row, or of those that have become what they are after the commit `since`. `table`
+ * is the catalogue's entry with the columns in it, which this transaction has added. Returns the last commit whose rows have
+ * values now: where the caller holds no lock that keeps writers away, there may be later ones. A later statement sees the values.
  */
 export async function fillColumns(
   core: SessionCore,
   table: TableEntry,
   attnums: readonly number[],
-): Promise<void> {
+  since = 0,
+): Promise<number> {
   const { generated } = bindConstraints(makeBindContext(plannerContext(core, [])), table);
   const fill = filling(
     table,
     generated.filter((column) => attnums.includes(column.attnum)),
+    since,
   );
-  if (core.transactions.engine().canBackfill(table.storageId)) await backfill(core, table, fill);
-  else await drain(await openPlan(core, updatePlan(table, fill), [], undefined));
+  const stream = await openPlan(core, planOf(core, table, fill), [], undefined);
+  const engine = core.transactions.engine();
+  if (stream.columns === undefined) await drain(stream);
+  else {
+    // Under REPEATABLE READ too all rows get values, not those of the transaction's snapshot.
+    engine.beginCheck();
+    await backfill(core, table, fill, stream);
+  }
+  const seen = engine.snapshotNumber();
   core.transactions.beginStatement();
+  return seen;
+}
+
+/** Gives the values where they can be put beside the versions, else puts them into new ones. */
+function planOf(core: SessionCore, table: TableEntry, fill: Filling): PlannedStatement {
+  return core.transactions.engine().canBackfill(table.storageId) ? valuesPlan(fill) : updatePlan(table, fill);
 }
 
 interface Assignment {
@@ -52,7 +68,7 @@ interface Filling {
 const ESTIMATE = { startupCost: 0, totalCost: 0, rows: 0, width: 0 };
 const RID = { name: "rid", type: { oid: Oid.int8, typmod: -1 }, collation: 0, tableOid: 0, attnum: 0 };
 
-function filling(table: TableEntry, columns: readonly Assignment[]): Filling {
+function filling(table: TableEntry, columns: readonly Assignment[], since: number): Filling {
   const used = new Set<number>();
   for (const { expression } of columns) {
     someExpression(expression, (node) => {
@@ -78,16 +94,21 @@ function filling(table: TableEntry, columns: readonly Assignment[]): Filling {
       estimate: ESTIMATE,
       target: { table, alias: table.name, attnums: read, withRid: true },
       filter: undefined,
+      since,
     },
     read,
     assignments: columns.map(({ attnum, expression }) => ({ attnum, expression: overScan(expression) })),
   };
 }
 
-async function backfill(core: SessionCore, table: TableEntry, fill: Filling): Promise<void> {
+async function backfill(
+  core: SessionCore,
+  table: TableEntry,
+  fill: Filling,
+  stream: ResultStream,
+): Promise<void> {
   const attnums = fill.assignments.map(({ attnum }) => attnum);
   const stored = new LentRows(rowShape(attnums.map((attnum) => columnType(table, attnum))), core.buffers);
-  const stream = await openPlan(core, valuesPlan(fill), [], undefined);
   try {
     await putValues(
       core,

@@ -79,7 +79,7 @@ async function byScan(
   const types = constraint.columns.map((attnum) => columnType(child, attnum));
   const attnums = Uint16Array.from(constraint.columns, (attnum) => attnum - 1);
   const reader = new RowReader(types, context.batchRows, context.buffers);
-  const cursor = context.transaction.openScan(child.storageId, attnums);
+  const cursor = context.transaction.openScan(child.storageId, attnums, 0);
   const found = new Found();
   try {
     for (;;) {

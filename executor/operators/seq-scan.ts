@@ -23,9 +23,9 @@ export class SeqScanOperator implements Operator {
   }
 
   open(): void {
-    const { target } = this.#plan;
+    const { target, since = 0 } = this.#plan;
     this.#reader = targetReader(target, this.#context.batchRows, this.#context.buffers);
-    this.#cursor = this.#context.transaction.openScan(target.table.storageId, targetColumns(target));
+    this.#cursor = this.#context.transaction.openScan(target.table.storageId, targetColumns(target), since);
   }
 
   next(): MaybePromise<Batch | undefined> {

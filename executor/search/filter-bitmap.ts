@@ -50,7 +50,7 @@ async function scanBitmap(
 ): Promise<Uint8Array> {
   const bits = emptyBitmap(target.table, context);
   const reader = targetReader(target, context.batchRows, context.buffers);
-  const cursor = context.transaction.openScan(target.table.storageId, targetColumns(target));
+  const cursor = context.transaction.openScan(target.table.storageId, targetColumns(target), 0);
   try {
     for (let count = reader.scan(cursor); count > 0; count = reader.scan(cursor)) {
       await mark(bits, withRids(target, reader, count), reader.rids, condition, context);

@@ -120,7 +120,7 @@ function bitmapRids(filter: Uint8Array): RidReader {
 function scanRids(table: TableEntry, context: ExecutionContext): RidReader {
   const target = { table, alias: table.name, attnums: [], withRid: true };
   const reader = targetReader(target, context.batchRows, context.buffers);
-  const cursor = context.transaction.openScan(table.storageId, new Uint16Array(0));
+  const cursor = context.transaction.openScan(table.storageId, new Uint16Array(0), 0);
   return {
     next: (rids) => {
       const count = reader.scan(cursor);

@@ -61,6 +61,8 @@ export interface SeqScanPlan extends PlanBase {
   readonly kind: "seq-scan";
   readonly target: ScanTarget;
   readonly filter: BoundExpression | undefined;
+  /** Only committed versions younger than this commit: rows that an index made beside writers has not seen yet. */
+  readonly since?: number | undefined;
 }
 
 /** Bounds of one btree scan over a prefix of the key columns: equality on the first columns, then at most one range. */

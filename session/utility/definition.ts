@@ -144,7 +144,7 @@ export function definitionContext(core: SessionCore): DefinitionContext {
     maintenanceMemoryBytes: () => core.settings.number("maintenance_work_mem") * 1024,
     evaluate: (expression) => evaluate(core, expression),
     findViolation: (tableOid, condition) => findViolation(core, tableOid, condition),
-    fillColumns: (table, attnums) => fillColumns(core, table, attnums),
+    fillColumns: (table, attnums, since) => fillColumns(core, table, attnums, since),
     firstRow: (sql) => firstRow(core, sql),
     execute: (sql) => execute(core, sql),
     rewriteText: (text, table, renamed) => rewriteText(core, text, table, renamed),

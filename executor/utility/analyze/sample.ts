@@ -39,7 +39,7 @@ export async function sampleTable(
   if (limit <= SAMPLE_ROWS) {
     let rowCount = 0;
     const reader = targetReader(target, context.batchRows, context.buffers);
-    const cursor = context.transaction.openScan(table.storageId, targetColumns(target));
+    const cursor = context.transaction.openScan(table.storageId, targetColumns(target), 0);
     try {
       for (let count = reader.scan(cursor); count > 0; count = reader.scan(cursor)) {
         await take(withRids(target, reader, count));

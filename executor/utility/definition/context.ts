@@ -51,9 +51,10 @@ export interface DefinitionContext {
   attnumsRead(text: string, table: TableEntry): readonly number[];
   /**
    * Computes stored columns (generated ones, by attnum) that this transaction has added to the table, for the rows that exist:
-   * beside their versions, or, where the transaction has written some of them, by new versions of all.
+   * beside their versions, or, where the transaction has written some of them, by new versions of all. Returns the commit up
+   * to which rows have values now: with `since`, such a number, only the versions after it get theirs.
    */
-  fillColumns(table: TableEntry, attnums: readonly number[]): Promise<void>;
+  fillColumns(table: TableEntry, attnums: readonly number[], since?: number): Promise<number>;
   /** First row of a query in this transaction, as a client's would be run; undefined = none. */
   firstRow(sql: string): Promise<readonly Datum[] | undefined>;
   /** Removes every entry and relation of another database. */

@@ -3,12 +3,15 @@ import type { IndexColumn, IndexEntry, TableEntry } from "../../../catalog/entri
 import { SqlError, SqlState } from "../../../common/error.ts";
 import { codecOf } from "../../../common/types/registry.ts";
 import type { CreateIndexPlan } from "../../../planner/physical/definition.ts";
-import { type BuildWay, buildInEngine } from "./build-index.ts";
+import { type BuildWay, buildInEngine, isBuiltFromVectors } from "./build-index.ts";
 import type { DefinitionContext } from "./context.ts";
 import { refuseDuplicates } from "./duplicate-key.ts";
 import { addHiddenColumns } from "./hidden-columns.ts";
 import { lockName } from "./name-lock.ts";
 import { chooseRelationName, relationExists } from "./names.ts";
+
+/** Keeps writers away, and other builds. */
+const SHARE_ROW_EXCLUSIVE = 6;
 
 export async function createIndex(plan: CreateIndexPlan, context: DefinitionContext): Promise<void> {
   await context.refuseWhileChecksWait(plan.table, "CREATE INDEX");
@@ -24,7 +27,7 @@ export async function createIndex(plan: CreateIndexPlan, context: DefinitionCont
     context.notice({ severity: "NOTICE", code: SqlState.duplicateTable, message: `${message}, skipping` });
     return;
   }
-  const { table, columns, predicate } = await addHiddenColumns(plan, context);
+  const { table, columns, predicate, added } = addHiddenColumns(plan, context);
   const index = {
     name,
     method: plan.method,
@@ -36,11 +39,37 @@ export async function createIndex(plan: CreateIndexPlan, context: DefinitionCont
     nullsNotDistinct: plan.nullsNotDistinct,
     options: plan.options,
   };
-  await buildIndex(context, table, index, {
-    command: plan.isConcurrent ? "CREATE INDEX CONCURRENTLY" : "CREATE INDEX",
-    // Values of expressions are rows that this transaction has written.
-    besideWriters: plan.isConcurrent && table === plan.table,
-  });
+  const command = plan.isConcurrent ? "CREATE INDEX CONCURRENTLY" : "CREATE INDEX";
+  const build = (besideWriters: boolean): Promise<IndexEntry> =>
+    buildIndex(context, table, index, { command, besideWriters });
+  if (added.length === 0) await build(plan.isConcurrent);
+  else if (plan.isConcurrent) await fillBesideWriters(context, table, added, index, () => build(false));
+  else {
+    await context.fillColumns(table, added);
+    await build(false);
+  }
+}
+
+/**
+ * CREATE INDEX CONCURRENTLY over hidden columns, which those who write meanwhile do not know: the rows of now get their values,
+ * and a graph is built of them, while others write. Then writers are kept away, only those versions get values that have come since
+ * (native/crates/store/src/transaction/backfill.rs), and an index that is made from rows is. Who has been writing for
+ * long is waited for before that, keeping nobody who comes later.
+ */
+async function fillBesideWriters(
+  context: DefinitionContext,
+  table: TableEntry,
+  added: readonly number[],
+  index: IndexPlan,
+  build: () => Promise<IndexEntry>,
+): Promise<void> {
+  const seen = await context.fillColumns(table, added);
+  const isFromVectors = isBuiltFromVectors(index);
+  if (isFromVectors) await build();
+  await context.awaitWriters(table.oid);
+  await context.lockRelation(table.oid, SHARE_ROW_EXCLUSIVE);
+  await context.fillColumns(table, added, seen);
+  if (!isFromVectors) await build();
 }
 
 interface KeyIndex {

@@ -10,9 +10,9 @@
 // Under a predicate an expression is computed only where the predicate holds, as PostgreSQL computes it only for the rows
 // of the index: it may fail on others.
 //
-// Rows that exist get their values beside the versions they have (session/fill-columns.ts). The caller keeps writers away (SHARE
-// ROW EXCLUSIVE), for they do not know the columns before the commit, and a snapshot older than the index must not read by it,
-// for the versions it sees may have no values (session/planning.ts).
+// Rows that exist get their values beside the versions they have (session/fill-columns.ts). Writers do not know the columns before
+// the commit, so at the end the builder keeps them away (SHARE ROW EXCLUSIVE), and a snapshot older than the index must not
+// read by it, for the versions it sees may have no values (session/planning.ts).
 import {
   type ColumnEntry,
   type IndexColumn,
@@ -76,27 +76,21 @@ export interface IndexedColumns {
   readonly table: TableEntry;
   readonly columns: readonly IndexColumn[];
   readonly predicate: IndexPredicate | undefined;
+  /** attnums of the hidden columns, which rows have no values in yet. */
+  readonly added: readonly number[];
 }
 
-/** Adds and fills the hidden columns of an index; changes nothing where it needs none. */
-export async function addHiddenColumns(
-  plan: CreateIndexPlan,
-  context: DefinitionContext,
-): Promise<IndexedColumns> {
+/** Adds the hidden columns of an index; changes nothing where it needs none. */
+export function addHiddenColumns(plan: CreateIndexPlan, context: DefinitionContext): IndexedColumns {
   const builder = new HiddenColumns(plan);
   const columns = plan.columns.map((column) => builder.indexColumn(column));
   const predicate = builder.predicate();
   const { table, added } = builder;
-  if (added.length === 0) return { table, columns, predicate };
   for (const { type } of added) {
     context.transaction.addColumn(table.storageId, columnSpec(type), singleValueBuffer(type, null));
   }
-  context.put(table);
-  await context.fillColumns(
-    table,
-    added.map((column) => column.attnum),
-  );
-  return { table, columns, predicate };
+  if (added.length > 0) context.put(table);
+  return { table, columns, predicate, added: added.map((column) => column.attnum) };
 }
 
 /** Gathers the columns one index adds. */

@@ -75,8 +75,8 @@ export function definitionLocks(plan: DefinitionPlan): readonly DefinitionLock[]
 
 /** Who changes the table's entry must be alone in that. */
 function createIndexLock(plan: CreateIndexPlan): number {
-  if (needsHiddenColumns(plan)) return SHARE_ROW_EXCLUSIVE;
-  return plan.isConcurrent ? SHARE_UPDATE_EXCLUSIVE : SHARE;
+  if (plan.isConcurrent) return SHARE_UPDATE_EXCLUSIVE;
+  return needsHiddenColumns(plan) ? SHARE_ROW_EXCLUSIVE : SHARE;
 }
 
 function isConcurrent(plan: ReindexPlan | AlterIndexPlan): boolean {

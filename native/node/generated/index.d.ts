@@ -66,6 +66,8 @@ export declare class EngineTransaction {
   createRelation(relationId: number, columns: Array<ColumnSpec>, temporary: boolean): void
   dropRelation(relationId: number): void
   addColumn(relationId: number, column: ColumnSpec, initial: unknown): void
+  canBackfill(relationId: number): boolean
+  backfill(relationId: number, rids: unknown, positions: unknown, rows: unknown, shape: unknown, count: number): void
   indexMemory(spec: IndexSpec): IndexMemory
   createIndex(spec: IndexSpec, memoryBytes: number, label: string): number
   beginIndex(spec: IndexSpec, label: string): void

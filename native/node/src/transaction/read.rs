@@ -29,12 +29,19 @@ impl EngineTransaction {
         env: Env,
         relation_id: u32,
         columns: Unknown<'_>,
+        since: f64,
     ) -> napi::Result<ScanCursor> {
         guard(env, || {
             let lent = Lent::new(env);
-            let cursor = self.transaction.open_scan(relation_id, lent.read(columns, "columns")?)?;
+            let columns = lent.read(columns, "columns")?;
+            let cursor = self.transaction.open_scan_since(relation_id, columns, since as u64)?;
             Ok(ScanCursor::new(cursor))
         })
+    }
+
+    #[napi]
+    pub fn snapshot_number(&self, env: Env) -> napi::Result<f64> {
+        guard(env, || Ok(self.transaction.snapshot_number()? as f64))
     }
 
     #[napi]

@@ -17,7 +17,7 @@ use super::vectors::NOBODY;
 use super::{ChunkChange, CommitRequest, TableChange};
 use crate::engine::Engine;
 use crate::key::Entry;
-use crate::sync::{lock, write};
+use crate::sync::{lock, read, write};
 use crate::table::chunk::Chunk;
 use crate::table::data::TableData;
 use crate::table::rows::CHUNK_ROWS;
@@ -79,15 +79,26 @@ pub fn publish(engine: &Arc<Engine>, request: &mut CommitRequest, commit: u64) {
 }
 
 fn publish_before_rows(definition: &Definition, commit: u64) {
-    if let Definition::AddColumn { table, column, vectors, is_filled, .. } = definition {
-        if let Some(vectors) = vectors {
-            vectors.publish_filled(commit);
+    if let Definition::AddColumn { table, position, column, vectors, is_filled, .. } = definition {
+        if let Some(vectors) = vectors.as_ref().filter(|_| *is_filled) {
+            let owned = filled_vectors(&read(&table.data), *position as usize, vectors.filled());
+            vectors.publish_filled(owned, commit);
         }
         table.add_column(column.clone(), vectors.clone());
         if *is_filled {
             table.changed_at.store(commit, Ordering::Release);
         }
     }
+}
+
+/// The vectors below `end` that live rows have in an added column.
+fn filled_vectors(data: &TableData, column: usize, end: u32) -> Vec<u32> {
+    let chunks = data.chunks.iter().filter(|chunk| chunk.rows.columns.len() > column);
+    let vid = |chunk: &Chunk, position: usize| match chunk.rows.value(column, position) {
+        Value::Vector(vid) if vid < end && chunk.xmax(position) == 0 => Some(vid),
+        _ => None,
+    };
+    chunks.flat_map(|chunk| (0..chunk.len()).filter_map(|at| vid(chunk, at))).collect()
 }
 
 fn publish_definition(

@@ -171,6 +171,11 @@ impl Chunk {
         self.max_xmin <= snapshot && self.ended.load(Ordering::Acquire) == 0
     }
 
+    /// Some version of it may be younger than a commit.
+    pub fn is_younger(&self, commit: u64) -> bool {
+        self.max_xmin > commit
+    }
+
     pub fn ended(&self) -> usize {
         self.ended.load(Ordering::Acquire) as usize
     }

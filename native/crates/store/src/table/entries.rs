@@ -108,16 +108,29 @@ impl EntryTable {
         self.set_all(entries, PENDING);
     }
 
-    /// The commit of the pending entries below `end` has a number.
-    pub fn publish_pending(&self, end: u32, commit: u64) {
+    /// The pending entries `numbers` are of the commit; those others below `end` are nobody's, and are returned.
+    pub fn publish_pending(
+        &self,
+        numbers: impl IntoIterator<Item = u32>,
+        end: u32,
+        commit: u64,
+    ) -> Vec<u32> {
         let view = self.view();
-        for number in 0..end {
-            view.with(number, |e| {
-                if e.created.load(Ordering::Acquire) == PENDING {
-                    e.created.store(commit, Ordering::Release);
-                }
-            });
+        for number in numbers {
+            view.with(number, |e| e.created.store(commit, Ordering::Release));
         }
+        let is_pending = |number: &u32| {
+            view.with(*number, |e| {
+                let pending = e.created.load(Ordering::Acquire) == PENDING;
+                if pending {
+                    e.created.store(NEVER, Ordering::Release);
+                }
+                pending
+            })
+        };
+        let nobodys: Vec<u32> = (0..end).filter(is_pending).collect();
+        self.live.fetch_sub(nobodys.len() as u32, Ordering::Relaxed);
+        nobodys
     }
 
     /// Makes an entry one that nobody may see, before its number is given again.

@@ -111,9 +111,12 @@ impl VectorColumn {
         self.published.store(next, Ordering::Release);
     }
 
-    /// The column is the table's from `commit` on, with the vectors that were filled in.
-    pub fn publish_filled(&self, commit: u64) {
-        self.entries.publish_pending(self.filled(), commit);
+    /// The column is the table's from `commit` on. Of the vectors that were filled in `owned` are those of rows that are
+    /// there; graphs lose the others in time.
+    pub fn publish_filled(&self, owned: impl IntoIterator<Item = u32>, commit: u64) {
+        for vid in self.entries.publish_pending(owned, self.filled(), commit) {
+            self.numbers.note_dead(commit, vid);
+        }
     }
 
     /// Notes that `commit` has ended a vector.

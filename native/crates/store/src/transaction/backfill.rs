@@ -5,8 +5,19 @@
 //! numbers 0, 1, 2 ...; the commit has them synced and logs their numbers and, for each row, its value or number
 //! (`commit::redo`). Whatever ends the transaction otherwise takes columns and segments away again.
 //!
-//! The caller holds SHARE ROW EXCLUSIVE on the table, or more, and the transaction has written none of its rows: all rows are
-//! committed, and stay what they are until the commit.
+//! The caller holds SHARE ROW EXCLUSIVE on the table, or more, at the latest when it asks for the rows for the last time, and the
+//! transaction has written none of them. So all rows are committed, and have values when the commit comes:
+//!
+//! ```text
+//!   beside writers    SHARE UPDATE EXCLUSIVE    the rows of one snapshot get their values
+//!                     SHARE ROW EXCLUSIVE       writers have ended, and those that come wait; the versions that are
+//!                                               younger than that snapshot get theirs (`open_scan_since`)
+//!   commit            writers who waited bind anew, and know the columns
+//! ```
+//!
+//! A value belongs to a version that never changes, so a row that is replaced after it got its value has lost it with that
+//! version, and the new one is younger. Nobody ends the vector of the version that went, for nobody knows it: whose
+//! the vectors are is looked up when they are published (`commit::publish`), under the same lock.
 
 use std::sync::Arc;
 
@@ -45,8 +56,8 @@ impl Transaction {
         Ok(!self.private(&mut state, relation_id)?.has_changes())
     }
 
-    /// Gives the committed rows `rids` their values of the columns `positions`, which this transaction has added: `rids[i]`
-    /// takes row `i` of `columns`.
+    /// Gives the committed rows `rids`, of the statement's snapshot, their values of the columns `positions`, which this
+    /// transaction has added: `rids[i]` takes row `i` of `columns`. A row that has a younger version by now is passed over.
     pub fn backfill(
         &self,
         relation_id: u32,
@@ -76,13 +87,15 @@ impl Transaction {
             *filled = true;
         }
         let next_tail = empty_rows(&table.columns());
-        let of = (positions, rids, u64::MAX);
+        let of = (positions, rids, state.snapshot.number);
         let value = |which: usize, row: usize| given[which].value(row);
-        let count = write(&table.data).backfill(&all, next_tail, of, value)?;
-        if count < rids.len() {
-            return Err(StoreError::internal("a row to be filled is gone").relation(relation_id));
-        }
+        write(&table.data).backfill(&all, next_tail, of, value)?;
         Ok(())
+    }
+
+    /// The commit that the statement's snapshot is of: what `open_scan_since` takes.
+    pub fn snapshot_number(&self) -> Result<u64> {
+        Ok(self.open_state()?.snapshot.number)
     }
 }
 

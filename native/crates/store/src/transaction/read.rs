@@ -32,6 +32,8 @@ pub struct ScanCursor {
     columns: Vec<u16>,
     snapshot: Arc<Snapshot>,
     command: u32,
+    /// Versions of this commit or older are passed over.
+    since: u64,
     /// Chunks and tail rows that were there when the scan began; later ones hold nothing its snapshot sees.
     chunk_count: usize,
     place: Place,
@@ -41,6 +43,16 @@ pub struct ScanCursor {
 impl Transaction {
     /// Opens a scan of the given columns (positions in the relation).
     pub fn open_scan(self: &Arc<Self>, relation_id: u32, columns: &[u16]) -> Result<ScanCursor> {
+        self.open_scan_since(relation_id, columns, 0)
+    }
+
+    /// As `open_scan`, of the committed versions alone that are younger than the commit `since`.
+    pub fn open_scan_since(
+        self: &Arc<Self>,
+        relation_id: u32,
+        columns: &[u16],
+        since: u64,
+    ) -> Result<ScanCursor> {
         let state = self.open_state()?;
         let table = self.engine.readable_table(relation_id)?;
         let table_columns = match state.tables.get(&relation_id) {
@@ -59,6 +71,7 @@ impl Transaction {
             columns: columns.to_vec(),
             snapshot: Arc::clone(&state.snapshot),
             command: state.command,
+            since,
             chunk_count,
             place: Place::Chunk { number: 0, position: 0 },
             positions: Vec::new(),
@@ -195,7 +208,11 @@ impl ScanCursor {
         let end = chunk.len();
         self.positions.clear();
         let mut next = position;
-        let plain = private.is_none() && chunk.all_visible(snapshot);
+        let plain = private.is_none() && chunk.all_visible(snapshot) && self.since == 0;
+        if self.since > 0 && !chunk.is_younger(self.since) {
+            self.place = Place::Chunk { number: number + 1, position: 0 };
+            return Ok(None);
+        }
         if plain {
             next = end.min(position + capacity);
         } else {
@@ -205,7 +222,8 @@ impl ScanCursor {
                         |p: &super::PrivateTable| p.resolve(chunk.rids[next], self.command);
                     private.is_some_and(|p| resolve(p) != Newest::Committed)
                 };
-                if chunk.visible(next, snapshot) && !hidden() {
+                let is_younger = chunk.xmin(next) > self.since || self.since == 0;
+                if is_younger && chunk.visible(next, snapshot) && !hidden() {
                     self.positions.push(next as u32);
                 }
                 next += 1;
