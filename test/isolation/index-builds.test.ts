@@ -128,6 +128,31 @@ async function checkVectors(): Promise<void> {
   expect(found / (10 * questions)).toBeGreaterThan(0.95);
 }
 
+async function checkHalves(): Promise<void> {
+  let found = 0;
+  for (let i = 0; i < 10; i += 1) {
+    const nearest = `SELECT id FROM items ORDER BY embedding::halfvec(4) <-> ${vectorOf(String(i * 577))}::halfvec`;
+    const [byIndex, byRows] = await both(`${nearest} LIMIT 10`, `${nearest}, id LIMIT 40`);
+    expect(byIndex).toHaveLength(10);
+    found += byIndex.filter((id) => byRows.includes(id)).length;
+  }
+  expect(found / 100).toBeGreaterThan(0.95);
+}
+
+async function checkSum(): Promise<void> {
+  for (let k = 0; k < KEYS; k += 13) {
+    const question = `SELECT id FROM items WHERE k + 1 = ${k}`;
+    await expectSameRows(question, question);
+  }
+}
+
+async function checkSome(): Promise<void> {
+  for (let k = 0; k < 20; k += 3) {
+    const question = `SELECT id FROM items WHERE lower(body) = 'w${k}' AND k < 20`;
+    await expectSameRows(question, question);
+  }
+}
+
 async function checkUnique(): Promise<void> {
   for (let id = 1; id < ROWS; id += 911) {
     const question = `SELECT id FROM items WHERE id BETWEEN ${id} AND ${id + 20} AND k >= 0`;
@@ -147,6 +172,23 @@ const METHODS: readonly Method[] = [
   { method: "unique btree", unique: "UNIQUE", on: "btree (id, k)", check: checkUnique },
   { method: "bm25", on: "bm25 (body) WITH (text_config = 'simple')", check: checkText },
   { method: "hnsw", on: "hnsw (embedding vector_l2_ops)", check: checkVectors },
+  { method: "btree over an expression", on: "btree ((k + 1))", check: checkSum },
+  {
+    method: "unique btree over an expression",
+    unique: "UNIQUE",
+    on: "btree ((id * 2), k)",
+    check: checkUnique,
+  },
+  {
+    method: "btree over an expression of some rows",
+    on: "btree (lower(body)) WHERE k < 20",
+    check: checkSome,
+  },
+  {
+    method: "hnsw over an expression",
+    on: "hnsw ((embedding::halfvec(4)) halfvec_l2_ops)",
+    check: checkHalves,
+  },
   { method: "hnsw over some rows", on: "hnsw (embedding vector_l2_ops) WHERE k >= 0", check: checkVectors },
 ];
 

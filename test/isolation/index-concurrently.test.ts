@@ -219,6 +219,139 @@ test("not in a transaction block", async () => {
   await builder.query("ROLLBACK");
 });
 
+/** Waits until the builder waits for older writers. */
+async function waiting(): Promise<void> {
+  const seen = async (): Promise<boolean> =>
+    (await admin.query("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'virtualxid'")).rows.length >
+    0;
+  await vi.waitUntil(seen, { timeout: 20_000, interval: 5 });
+}
+
+/** With a question that the index answers. */
+const OVER_EXPRESSIONS = [
+  [
+    "CREATE INDEX CONCURRENTLY t_new ON t (lower(body), (k + 1))",
+    "SELECT id FROM t WHERE lower(body) IN ('w7', 'w7 new', 'w7 moved') AND k + 1 > 5 ORDER BY id",
+  ],
+  [
+    "CREATE UNIQUE INDEX CONCURRENTLY t_new ON t ((k + 1)) WHERE id > -5",
+    "SELECT id FROM t WHERE k + 1 IN (8, 91003, 92002, 92003, 90001, 102, 103) AND id > -5 ORDER BY id",
+  ],
+  [
+    "CREATE INDEX CONCURRENTLY t_new ON t USING hnsw ((ARRAY[k % 1000, id % 997]::vector(2)) vector_l2_ops)",
+    "SELECT id FROM t ORDER BY ARRAY[k % 1000, id % 997]::vector(2) <-> '[0.3, -3]' LIMIT 4",
+  ],
+  [
+    "CREATE INDEX CONCURRENTLY t_new ON t USING bm25 (body) WHERE k > 3",
+    "SELECT id FROM t WHERE body <@> 'w7' < 0 AND k > 3 ORDER BY id",
+  ],
+] as const;
+
+test.each(OVER_EXPRESSIONS)("%s: others write, what is given up leaves nothing", async (sql, question) => {
+  const [older, newer] = [await client(), await client()];
+  const builderPid = (await builder.query("SELECT pg_backend_pid() AS pid")).rows[0].pid as string;
+  await older.query("BEGIN; INSERT INTO t VALUES (0, 90000, 'W7')");
+  for (const isCancelled of [true, false]) {
+    const build = begin(sql);
+    await waiting();
+    const id = isCancelled ? -1 : -2;
+    await newer.query("INSERT INTO t VALUES ($1, $2, 'w7 new')", [id, 91_000 - id]);
+    await newer.query("UPDATE t SET k = $1, body = 'W7 moved' WHERE id = $2", [92_000 - id, 100 - id]);
+    await newer.query("DELETE FROM t WHERE id = $1", [200 - id]);
+    expect(build.isOver()).toBe(false);
+    if (isCancelled) {
+      await admin.query("SELECT pg_cancel_backend($1)", [builderPid]);
+      expect(await build.outcome).toMatchObject({ code: "57014" });
+      expect(await indexes()).toEqual(["t_pkey"]);
+    } else {
+      await older.query("COMMIT");
+      expect(await build.outcome).toBe("done");
+    }
+  }
+  // What the writers brought, what they moved and what was there, by the index and by the rows.
+  await admin.query("SET enable_seqscan = off");
+  const { rows: plan } = await admin.query(`EXPLAIN ${question}`);
+  // A condition on scores takes them from the index without a scan of it.
+  expect(JSON.stringify(plan)).toMatch(/t_new|<@>/);
+  const { rows: byIndex } = await admin.query(question);
+  await admin.query("SET enable_seqscan = on; SET enable_indexscan = off; SET omendb.exact = on");
+  await admin.query("SET enable_bitmapscan = off");
+  expect(byIndex).toEqual((await admin.query(question)).rows);
+  expect(byIndex.length).toBeGreaterThan(3);
+  await newer.query("UPDATE t SET k = k + 100000 WHERE id < 50; INSERT INTO t VALUES (-7, -7, 'w7')");
+  expect(await indexes()).toEqual(["t_new", "t_pkey"]);
+});
+
+test("a unique index over an expression meets a duplicate that a writer brings; nothing stays", async () => {
+  const older = await client();
+  await older.query("BEGIN; INSERT INTO t VALUES (0, -9, 'older')");
+  const build = begin("CREATE UNIQUE INDEX CONCURRENTLY t_abs ON t (abs(k))");
+  await waiting();
+  await older.query("COMMIT");
+  expect(await build.outcome).toMatchObject({
+    code: "23505",
+    message: 'could not create unique index "t_abs"',
+    detail: "Key (abs(k))=(9) is duplicated.",
+  });
+  expect(await indexes()).toEqual(["t_pkey"]);
+  await older.query("DELETE FROM t WHERE id = 0");
+  await admin.query("CREATE UNIQUE INDEX CONCURRENTLY t_abs ON t (abs(k))");
+  await expect(older.query("INSERT INTO t VALUES (0, -9, 'older')")).rejects.toMatchObject({
+    code: "23505",
+    detail: "Key (abs(k))=(9) already exists.",
+  });
+});
+
+test("under REPEATABLE READ it sees what others wrote meanwhile all the same", async () => {
+  const older = await client();
+  await builder.query("SET default_transaction_isolation = 'repeatable read'");
+  await older.query("BEGIN; INSERT INTO t VALUES (0, 4000000, 'older')");
+  const build = begin("CREATE INDEX CONCURRENTLY t_new ON t ((k * 2))");
+  await waiting();
+  await older.query("UPDATE t SET k = 4000000 WHERE id = 7; COMMIT");
+  expect(await build.outcome).toBe("done");
+  await admin.query("SET enable_seqscan = off");
+  const { rows } = await admin.query("SELECT id FROM t WHERE k * 2 = 8000000 ORDER BY id");
+  expect(rows).toEqual([{ id: "0" }, { id: "7" }]);
+});
+
+test("who has locked rows before the index came goes on with it", async () => {
+  const locker = await client();
+  await locker.query("BEGIN; SELECT * FROM t WHERE id = 5 FOR UPDATE");
+  await admin.query("CREATE INDEX t_new ON t ((k * 2))");
+  await locker.query("UPDATE t SET k = 4000000 WHERE id = 5; COMMIT");
+  await admin.query("SET enable_seqscan = off");
+  const { rows } = await admin.query("SELECT id FROM t WHERE k * 2 = 8000000");
+  expect(rows).toEqual([{ id: "5" }]);
+});
+
+test("a kill while an expression is computed leaves the rows as they are", { timeout: 60_000 }, async () => {
+  const [older, newer] = [await client(), await client()];
+  await older.query("BEGIN; INSERT INTO t VALUES (0, 0, 'older')");
+  const hnsw = "CREATE INDEX CONCURRENTLY t_new ON t USING hnsw ((ARRAY[k, id]::vector(2)) vector_l2_ops)";
+  const build = begin(hnsw);
+  await waiting();
+  await newer.query("UPDATE t SET body = 'moved' WHERE id < 100");
+  await newer.query("CHECKPOINT");
+  await server.kill();
+  await build.outcome;
+  clients.length = 0;
+  server = await startServer(["--data", folder]);
+  [admin, builder] = [await client(), await client()];
+  expect(await indexes()).toEqual(["t_pkey"]);
+  const { rows } = await admin.query("SELECT count(*)::int AS n, sum(id)::int AS sum FROM t");
+  expect(rows).toEqual([{ n: String(ROWS), sum: String((ROWS * (ROWS + 1)) / 2) }]);
+  await admin.query("ALTER TABLE t ADD COLUMN more int DEFAULT 3");
+  expect((await admin.query("SELECT DISTINCT more FROM t")).rows).toEqual([{ more: "3" }]);
+  await admin.query(hnsw);
+  await server.kill();
+  clients.length = 0;
+  server = await startServer(["--data", folder]);
+  [admin, builder] = [await client(), await client()];
+  const nearest = "SELECT id FROM t ORDER BY ARRAY[k, id]::vector(2) <-> '[77, 77]' LIMIT 1";
+  expect((await admin.query(nearest)).rows).toEqual([{ id: "77" }]);
+});
+
 test("a kill in the middle leaves the rows and no index; after the build it is there", {
   timeout: 60_000,
 }, async () => {

@@ -82,7 +82,8 @@ export declare class EngineTransaction {
   sequenceSet(sequenceId: number, value: bigint, isCalled: boolean): void
   sequenceState(sequenceId: number): SequenceState
   catalogPut(key: string, value: string | undefined | null, temporary: boolean): void
-  openScan(relationId: number, columns: unknown): ScanCursor
+  openScan(relationId: number, columns: unknown, since: number): ScanCursor
+  snapshotNumber(): number
   openIndexScan(indexId: number, range: unknown, backward: boolean): IndexCursor
   /** The first rids of a walk without a cursor object, which costs more than a look-up of one row. */
   indexRids(indexId: number, range: unknown, backward: boolean, rids: unknown): number

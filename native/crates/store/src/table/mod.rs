@@ -127,6 +127,11 @@ impl Table {
         Arc::clone(&read(&self.columns))
     }
 
+    /// Columns of the relation.
+    pub fn width(&self) -> usize {
+        read(&self.columns).len()
+    }
+
     /// Publishes an added column: chunks from now on have it, older ones read its initial value.
     pub fn add_column(&self, column: ColumnInfo, vectors: Option<Arc<VectorColumn>>) {
         let mut data = write(&self.data);

@@ -25,6 +25,7 @@ mod unique;
 mod walk;
 mod write;
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
@@ -343,15 +344,24 @@ impl Transaction {
         Ok(())
     }
 
-    /// The table, loaded, and its private part made if missing.
+    /// The table, loaded, and its private part made if missing, or if it is older than a column of the table: locks of rows let
+    /// others add the columns of an index.
     pub(crate) fn private<'s>(
         &self,
         state: &'s mut State,
         relation_id: u32,
     ) -> Result<&'s mut PrivateTable> {
-        if let std::collections::hash_map::Entry::Vacant(e) = state.tables.entry(relation_id) {
-            let table = self.engine.table(relation_id)?;
-            e.insert(PrivateTable::new(table));
+        match state.tables.entry(relation_id) {
+            Entry::Vacant(entry) => {
+                entry.insert(PrivateTable::new(self.engine.table(relation_id)?));
+            }
+            Entry::Occupied(mut entry) => {
+                let private = entry.get();
+                if !private.has_changes() && private.columns.len() < private.table.width() {
+                    let table = Arc::clone(&private.table);
+                    entry.insert(PrivateTable::new(table));
+                }
+            }
         }
         Ok(state.private(relation_id))
     }

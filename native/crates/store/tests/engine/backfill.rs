@@ -2,6 +2,7 @@
 //! before the commit, and every crash leaves all of them or none. The oracle: each value is a function of its row.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use omen_disk::{Disk, FaultyDisk, MemoryDisk};
 use omen_store::*;
@@ -306,6 +307,104 @@ fn an_added_column_can_be_unique() {
     assert_eq!(tx.try_insert(T, &specs, &[wide(501, -99)]).unwrap_err().sqlstate, "23505");
     drop(tx);
     db.run(|tx| tx.insert(T, &specs, &[wide(502, -100)]));
+}
+
+/// Rows change while the columns are filled, by writers who do not know them; at the end only what is new is looked at again.
+#[test]
+fn rows_change_beside_the_filling() {
+    for round in 0..3 {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        let db = try_open(Arc::clone(&disk)).unwrap();
+        let rids = create(&db, 6000);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for (number, share) in rids.chunks(2000).enumerate() {
+                let (db, done) = (&db, &done);
+                scope.spawn(move || write_beside(db, share.to_vec(), round * 10 + number, done));
+            }
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    db.engine.collect_garbage(T).unwrap();
+                    db.checkpoint();
+                }
+            });
+            fill_beside(&db, &done);
+        });
+        let rows = check(&db);
+        assert!(rows.iter().filter(|(_, row)| row[0] > Cell::Int(10_000)).count() > 3);
+        db.run(|tx| {
+            let Cell::Int(id) = rows[0].1[0] else { panic!("{rows:?}") };
+            tx.update(T, rows[0].0, &ALL, &[1, 2, 3], whole(&row(id, "word 3"))[1..].to_vec());
+            tx.insert(T, &ALL, &[whole(&row(90_001, "word 3"))]);
+        });
+        let rows = check(&db);
+        db.engine.remove_dead_vectors(T).unwrap();
+        assert_eq!(check(&db), rows);
+        db.kill();
+        let db = try_open(disk).unwrap();
+        assert_eq!(check(&db), rows);
+        db.kill();
+    }
+}
+
+/// Updates rows, and replaces some by others, as somebody who knows the old columns only.
+fn write_beside(db: &Db, mut rids: Vec<u32>, number: usize, done: &AtomicBool) {
+    let mut random = Random(number as u64);
+    let mut next = 10_000 * (number as i32 + 1);
+    loop {
+        let tx = db.begin(Isolation::ReadCommitted);
+        tx.statement();
+        lock_table(&tx, 3);
+        if done.load(Ordering::Relaxed) {
+            return;
+        }
+        let at = random.below(rids.len() as u64) as usize;
+        if random.below(3) == 0 {
+            tx.delete(T, rids[at]);
+            next += 1;
+            rids[at] = tx.insert(T, &OLD, &[row(next, "word 1")])[0];
+        } else {
+            let word = text(&format!("word {}", random.below(9)));
+            tx.update(T, rids[at], &OLD, &[1], vec![word]);
+        }
+        tx.commit();
+    }
+}
+
+fn lock_table(tx: &Tx, mode: u8) {
+    while let Acquire::Wait(token) = tx.handle.lock_relation(T, mode, LockPolicy::Wait).unwrap() {
+        tx.tokens.wait(token);
+    }
+}
+
+fn fill_beside(db: &Db, done: &AtomicBool) {
+    let tx = db.begin(Isolation::ReadCommitted);
+    tx.statement();
+    lock_table(&tx, 4);
+    tx.statement();
+    add_columns(&tx);
+    let since = tx.handle.snapshot_number().unwrap();
+    fill_since(&tx, 0);
+    tx.create_index(hnsw(GRAPH, T, 3, 4)).unwrap();
+    lock_table(&tx, 6);
+    done.store(true, Ordering::Relaxed);
+    tx.statement();
+    let newer = fill_since(&tx, since);
+    assert!(newer > 0 && newer < 6000, "{newer} rows changed meanwhile");
+    tx.create_index(btree(TEXTS, T, 2, KeyKind::Bytes, false)).unwrap();
+    tx.commit();
+}
+
+/// Gives the rows their values, a batch at a time, while they may change; returns how many there were.
+fn fill_since(tx: &Tx, since: u64) -> usize {
+    let mut cursor = tx.handle.open_scan_since(T, &[0, 1], since).unwrap();
+    let rows = Tx::drain(&mut cursor, &OLD);
+    for rows in rows.chunks(500) {
+        let rids: Vec<u32> = rows.iter().map(|(rid, _)| *rid).collect();
+        let values: Vec<Row> = rows.iter().map(|(_, row)| added(row)).collect();
+        tx.handle.backfill(T, &rids, &[2, 3], &Columns::new(&ADDED, &values).refs()).unwrap();
+    }
+    rows.len()
 }
 
 /// Every state that a crash could leave of columns being filled, beside commits and checkpoints, has all of them or none.
