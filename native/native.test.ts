@@ -799,7 +799,9 @@ describe("engine", () => {
       expect(
         message(() => transaction.insertRows(TABLE, undefined as never, undefined, 0, 1, rid, status)),
       ).toContain("array");
-      expect(message(() => transaction.openScan(TABLE, [0] as never, 0))).toBe("columns must be a Uint16Array");
+      expect(message(() => transaction.openScan(TABLE, [0] as never, 0))).toBe(
+        "columns must be a Uint16Array",
+      );
     });
     expect(() => native.openEngine({ path: undefined })).toThrow("already open");
   });

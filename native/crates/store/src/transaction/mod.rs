@@ -1,7 +1,7 @@
 //! A transaction: its snapshot, its private writes, what it must undo, and how it ends.
 //!
 //! Nothing a transaction writes is in shared structures before its commit is published, except locks, relations and
-//! indexes it created (whose numbers nobody else knows yet). Each such step is on the undo list, so a savepoint is a
+//! indexes it created (whose numbers nobody else knows yet), and values of columns that it adds (`backfill`). Each such step is on the undo list, so a savepoint is a
 //! length of that list and of the lock list, and ROLLBACK TO is popping; an abort pops everything.
 //!
 //! The state is behind a mutex because cursors and index builds share it; one thread uses a transaction at a time, so the
