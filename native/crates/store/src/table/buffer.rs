@@ -35,7 +35,7 @@ unsafe impl Plain for f64 {}
 pub struct View<T: Plain> {
     pointer: *const T,
     len: usize,
-    _file: Arc<ChunkFile>,
+    file: Arc<ChunkFile>,
 }
 
 // SAFETY: a view is only read, and the file behind it is Send + Sync and outlives it.
@@ -48,11 +48,11 @@ impl<T: Plain> View<T> {
     pub fn new(file: &Arc<ChunkFile>, at: usize, len: usize) -> Option<Self> {
         let bytes = file.bytes(at, len.checked_mul(size_of::<T>())?)?;
         let pointer = bytes.as_ptr().cast::<T>();
-        pointer.is_aligned().then(|| Self { pointer, len, _file: Arc::clone(file) })
+        pointer.is_aligned().then(|| Self { pointer, len, file: Arc::clone(file) })
     }
 
     fn duplicate(&self) -> Self {
-        Self { pointer: self.pointer, len: self.len, _file: Arc::clone(&self._file) }
+        Self { pointer: self.pointer, len: self.len, file: Arc::clone(&self.file) }
     }
 }
 
