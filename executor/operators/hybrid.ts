@@ -78,9 +78,10 @@ export class HybridOperator implements Operator {
     const exact = settings.exact || !settings.enableIndexscan;
     const fused = new Map<number, number>();
     for (let i = 0; i < branches.length; i++) {
-      const search = new BranchSearch(must(branches[i], "a branch"), target.table, this.#context);
+      const wanted = exact ? Number.POSITIVE_INFINITY : candidates;
+      const search = new BranchSearch(must(branches[i], "a branch"), target.table, this.#context, wanted);
       await search.open();
-      const ranking = await search.top(exact ? Number.POSITIVE_INFINITY : candidates, bitmap, exact);
+      const ranking = await search.top(wanted, bitmap, exact);
       const weight = must(weights[i], "a weight per branch");
       for (let rank = 1; rank <= ranking.rids.length; rank++) {
         const rid = ranking.rids[rank - 1] as number;

@@ -22,6 +22,7 @@ export class SearchOperator implements Operator {
   readonly #plan: SearchPlan;
   readonly #context: ExecutionContext;
   #emitter: RankedEmitter | undefined;
+  #branchSearch: BranchSearch | undefined;
 
   constructor(plan: SearchPlan, context: ExecutionContext) {
     this.#plan = plan;
@@ -43,14 +44,18 @@ export class SearchOperator implements Operator {
   close(): void {
     this.#emitter?.close();
     this.#emitter = undefined;
+    this.#branchSearch?.close();
+    this.#branchSearch = undefined;
   }
 
   #search(): MaybePromise<RankedRows> {
     const { branch, target, count, skip } = this.#plan;
     return chain(rowLimits(count, skip, this.#context), (limits) => {
       if (limits.count === 0) return NO_ROWS;
-      const search = new BranchSearch(branch, target.table, this.#context);
-      return chain(search.open(), () => this.#ranked(search, limits.count + limits.skip));
+      const wanted = limits.count + limits.skip;
+      const search = new BranchSearch(branch, target.table, this.#context, wanted);
+      this.#branchSearch = search;
+      return chain(search.open(), () => this.#ranked(search, wanted));
     });
   }
 

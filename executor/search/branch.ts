@@ -23,6 +23,7 @@ import { chain, type MaybePromise } from "../maybe-promise.ts";
 import { textBuffer } from "../storage/column-buffer.ts";
 import { MAX_INDEXED_ELEMENTS, packingOf } from "../storage/column-spec.ts";
 import { packedWords } from "../storage/packed-words.ts";
+import { MAX_POOLED_RANKING, type RankingBuffer } from "../storage/buffer-pool.ts";
 import { RowFetcher } from "../storage/fetch-rows.ts";
 import { columnType } from "../storage/scan-target.ts";
 import { setBit } from "../storage/bitmap.ts";
@@ -56,15 +57,35 @@ export class BranchSearch {
   readonly #branch: SearchBranch;
   readonly #table: TableEntry;
   readonly #context: ExecutionContext;
-  readonly stats = new Float64Array(SearchStat.size);
+  readonly stats: Float64Array;
   /** Rows that pass, at least, as far as a look at their range has told. */
   matchesAtLeast = 0;
   #query: Datum = null;
+  /** Of the pool, and whether a ranking lies in it. */
+  readonly #room: RankingBuffer | undefined;
+  #isRoomTaken = false;
 
-  constructor(branch: SearchBranch, table: TableEntry, context: ExecutionContext) {
+  /** `wanted`: how many rows are about to be asked for. */
+  constructor(branch: SearchBranch, table: TableEntry, context: ExecutionContext, wanted: number) {
     this.#branch = branch;
     this.#table = table;
     this.#context = context;
+    this.#room = wanted <= MAX_POOLED_RANKING ? context.buffers.takeRanking(wanted) : undefined;
+    this.stats = this.#room?.stats ?? new Float64Array(SearchStat.size);
+  }
+
+  /** Once: the rankings it gave, and its stats, are looked at no longer. */
+  close(): void {
+    if (this.#room !== undefined) this.#context.buffers.releaseRanking(this.#room);
+  }
+
+  /** For `count` rows of an index. */
+  #roomFor(count: number): Ranking {
+    const room = this.#room;
+    if (room === undefined || this.#isRoomTaken || room.rids.length !== count)
+      return { rids: new Uint32Array(count), values: new Float64Array(count) };
+    this.#isRoomTaken = true;
+    return room;
   }
 
   /** Evaluates the query; before anything else. */
@@ -128,8 +149,7 @@ export class BranchSearch {
     const few = fewEnough(branch, branch.index, entryCount, count, efSearch, packing.words);
     // From there on the other way is cheaper.
     const most = wide === undefined ? few : Math.min(few, wide.from - 1);
-    const rids = new Uint32Array(count);
-    const distances = new Float64Array(count);
+    const { rids, values: distances } = this.#roomFor(count);
     const found = this.#context.transaction.nearestInRange(
       indexId,
       keyIndexId,
@@ -208,8 +228,7 @@ export class BranchSearch {
     exact: boolean,
     givenBeam: number | undefined,
   ): Ranking {
-    const rids = new Uint32Array(count);
-    const distances = new Float64Array(count);
+    const { rids, values: distances } = this.#roomFor(count);
     const { efSearch, maxScanTuples, targetRecall } = this.#context.settings;
     const indexId = index.storageId;
     const entryCount = this.#context.statistics.indexEntries(indexId);

@@ -31,6 +31,11 @@ export class RankedEmitter {
       this.#position += count;
       const batch = this.#fetcher.fetch(rids, from, count);
       if (batch === undefined) continue;
+      if (batch.rowCount === rids.length) {
+        // All are here, in their order: the values are, too.
+        const value = new Float64Vector(values, nulls, batch.rowCount);
+        return { columns: [...batch.columns, value], rowCount: batch.rowCount };
+      }
       const found = new Float64Array(batch.rowCount);
       const foundNulls = nulls === undefined ? undefined : new Uint8Array(batch.rowCount);
       // Fetched rows come in the order asked for; rows that are not there are skipped.

@@ -1,6 +1,12 @@
 // ColumnBuffers: the memory through which rows pass between the engine and Vectors. Reused from batch to batch and,
 // through the pool, from statement to statement, because allocating and zeroing them costs more than filling them.
-import type { ColumnBuffer, ColumnSpec, RowBlock, StorageKind } from "../../native/engine.ts";
+import {
+  type ColumnBuffer,
+  type ColumnSpec,
+  type RowBlock,
+  SearchStat,
+  type StorageKind,
+} from "../../native/engine.ts";
 import { allocateBlock, BLOCK_ROWS } from "./row-block.ts";
 
 /** Buffers kept per shape; more concurrent scans than this allocate. */
@@ -11,6 +17,8 @@ const MAX_POOLED_BYTES = 1 << 20;
 const MAX_DIM = 1 << 16;
 /** Rows of an index scan's first look. */
 export const POOLED_RIDS = BLOCK_ROWS;
+/** Rankings up to this length are kept. */
+export const MAX_POOLED_RANKING = 128;
 /** Shapes of blocks that a session keeps at once; a session with more kinds of rows begins anew. */
 const MAX_BLOCK_SHAPES = 256;
 const NO_WIDE = new BigInt64Array(0);
@@ -102,10 +110,20 @@ export function growBytes(buffer: ColumnBuffer, size: number): void {
   if (buffer.bytes.length < size) buffer.bytes = new Uint8Array(Math.max(size, buffer.bytes.length * 2));
 }
 
+/** Room for what one search finds. */
+export interface RankingBuffer {
+  readonly rids: Uint32Array;
+  readonly values: Float64Array;
+  /** Slots of SearchStat. */
+  readonly stats: Float64Array;
+}
+
 export class BufferPool {
   readonly #free = new Map<number, ColumnBuffer[]>();
   readonly #freeRids: Uint32Array[] = [];
   readonly #freeFlags: Uint8Array[] = [];
+  /** By length. */
+  readonly #freeRankings: RankingBuffer[][] = [];
   /** By blockName. */
   readonly #freeBlocks = new Map<string, RowBlock[]>();
 
@@ -160,6 +178,25 @@ export class BufferPool {
   releaseFlags(flags: Uint8Array): void {
     if (flags.length === POOLED_RIDS && this.#freeFlags.length < MAX_POOLED_PER_SHAPE)
       this.#freeFlags.push(flags);
+  }
+
+  /** Room for exactly `count` ranked rows: small typed arrays cost most where they are made. */
+  takeRanking(count: number): RankingBuffer {
+    const free = this.#freeRankings[count]?.pop();
+    if (free === undefined) {
+      const stats = new Float64Array(SearchStat.size);
+      return { rids: new Uint32Array(count), values: new Float64Array(count), stats };
+    }
+    free.stats.fill(0);
+    return free;
+  }
+
+  /** Gives a ranking back; nobody may look at it afterwards. */
+  releaseRanking(ranking: RankingBuffer): void {
+    const { length } = ranking.rids;
+    if (length > MAX_POOLED_RANKING) return;
+    const free = (this.#freeRankings[length] ??= []);
+    if (free.length < MAX_POOLED_PER_SHAPE) free.push(ranking);
   }
 
   /** Gives buffers back; nobody may look at them (or at Vectors over them) afterwards. */
