@@ -23,13 +23,19 @@ export interface TestEngine {
   /** A lone session commits in its own thread, as in a server's workers. */
   readonly syncsAlone?: boolean;
   readonly sockets?: SocketTable;
+  /** Threads for work in the background. */
+  readonly poolThreads?: number;
 }
 
 export async function startTestServer(
   overrides: Partial<ConnectionHost> = {},
-  { path, syncsAlone = false, sockets }: TestEngine = {},
+  { path, syncsAlone = false, sockets, poolThreads }: TestEngine = {},
 ): Promise<TestServer> {
-  const engine = await startEngine({ path, superuser: "postgres" });
+  const engine = await startEngine({
+    path,
+    superuser: "postgres",
+    ...(poolThreads === undefined ? {} : { poolThreads }),
+  });
   const database = await attachDatabase(syncsAlone ? ActivityBoard.allocate() : undefined);
   const host: ConnectionHost = {
     openSession: (request, client) => connect(database, request, client),

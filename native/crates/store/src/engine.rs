@@ -23,6 +23,7 @@ use crate::index::hnsw::{HnswIndex, MAX_TAIL};
 use crate::index::{Index, IndexKind};
 use crate::lock::{LockManager, LockOwner, LockStatus, next_token};
 use crate::pool::{AbortOnPanic, Pool};
+use crate::reclaim::AwaitedRound;
 use crate::sequence::Sequence;
 use crate::serializable::Serializable;
 use crate::session::{
@@ -148,7 +149,7 @@ pub struct Engine {
     secrets: std::hash::RandomState,
     /// Vectors of temporary tables and of databases in memory.
     memory: Arc<MemoryDisk>,
-    /// Commits that wait for a graph to catch up, or for a round.
+    /// Commits that wait for a graph to catch up, or for a round. Before the other locks, and not under the sequencer.
     pub(crate) parked: Mutex<Vec<CommitRequest>>,
     pub(crate) closing: AtomicBool,
     /// This engine, for background work that a borrowed call sets off.
@@ -299,6 +300,7 @@ impl Engine {
         }
         self.locks.cancel_wait(session.process_id());
         session.cancel_safe_snapshot();
+        self.cancel_parked(session);
     }
 
     /// Process ids of the sessions that are open.
@@ -558,8 +560,8 @@ impl Engine {
     }
 
     /// Whether the calling thread does the commit itself: without a log, and with nothing to wait for.
-    pub(crate) fn commits_inline(&self, request: &CommitRequest) -> bool {
-        self.durable.is_none() && !self.must_park(request)
+    pub(crate) fn commits_inline(self: &Arc<Self>, request: &CommitRequest) -> bool {
+        self.durable.is_none() && !self.has_to_wait(request)
     }
 
     /// Commits in the calling thread. The result is also where `commit_result` looks for it.
@@ -585,7 +587,7 @@ impl Engine {
     /// else commits now, and leaves the result in its outcome; else gives it back.
     pub(crate) fn commit_alone(self: &Arc<Self>, request: CommitRequest) -> Option<CommitRequest> {
         match &self.durable {
-            Some(durable) if request.channel.is_lone() && !self.must_park(&request) => {
+            Some(durable) if request.channel.is_lone() && !self.has_to_wait(&request) => {
                 durable.commit_alone(self, request)
             }
             _ => Some(request),
@@ -597,8 +599,8 @@ impl Engine {
         if request.round.is_none() {
             request.round = self.round_to_wait_for(&request);
         }
-        if self.must_park(&request) {
-            lock(&self.parked).push(request);
+        if Self::must_park(&request) {
+            self.park(request);
             // The graph may have caught up in between, the round be over.
             self.unpark();
             return;
@@ -649,12 +651,14 @@ impl Engine {
         }
     }
 
-    fn must_park(&self, request: &CommitRequest) -> bool {
-        let waits = match &request.round {
-            Some(round) => round.is_under_way(),
-            None => self.round_to_wait_for(request).is_some(),
-        };
-        if waits {
+    /// For a commit that has not been submitted yet.
+    fn has_to_wait(self: &Arc<Self>, request: &CommitRequest) -> bool {
+        Self::must_park(request) || self.round_to_wait_for(request).is_some()
+    }
+
+    /// Whether what a submitted commit waits for is not over. It begins nothing: a round that one waits for is its only one.
+    fn must_park(request: &CommitRequest) -> bool {
+        if request.round.as_ref().is_some_and(AwaitedRound::is_under_way) {
             return true;
         }
         let far_behind = |index: &Arc<Index>| {
@@ -666,14 +670,32 @@ impl Engine {
         })
     }
 
+    fn park(&self, request: CommitRequest) {
+        let session = Arc::clone(&request.session);
+        lock(&self.parked).push(request);
+        // An interrupt that came before has not found it.
+        if session.interrupt() != 0 {
+            self.cancel_parked(&session);
+        }
+    }
+
+    /// Ends the commits of a session that wait: nothing of them has happened, so an interrupt undoes them.
+    fn cancel_parked(&self, session: &Session) {
+        let is_its =
+            |request: &mut CommitRequest| std::ptr::eq(&raw const *request.session, session);
+        let cancelled: Vec<_> = lock(&self.parked).extract_if(.., is_its).collect();
+        for request in cancelled {
+            let interrupt = session.interrupt().max(INTERRUPT_CANCEL);
+            self.finish_commit(request, Err(StoreError::interrupted(interrupt)));
+        }
+    }
+
     pub(crate) fn unpark(self: &Arc<Self>) {
-        let parked = std::mem::take(&mut *lock(&self.parked));
-        for request in parked {
-            if self.must_park(&request) {
-                lock(&self.parked).push(request);
-            } else {
-                self.submit_commit(request);
-            }
+        // Looked at while they stay in the list: who ends a wait beside this comes behind it, and looks again.
+        let ready: Vec<_> =
+            lock(&self.parked).extract_if(.., |request| !Self::must_park(request)).collect();
+        for request in ready {
+            self.submit_commit(request);
         }
     }
 

@@ -2,21 +2,24 @@
 //!
 //! ```text
 //!   commit --> begins a round when as many numbers wait as are in use
-//!   pool       links what is published (removal takes linked vids only), then removes the dead
+//!   pool       links what is published (removal takes linked vids only)
+//!   applier    if a checkpoint is under way whose snapshot sees the dead, its end
+//!   pool       removes the dead
 //!   applier    a checkpoint, after which they are free; not for what no checkpoint names
-//!   end        commits that waited for it go on
+//!   end        commits that waited for it go on; the next round, if one is due already
 //! ```
 //!
 //! Without rounds a table whose every row is updated again and again would take fresh numbers for each update: removal
 //! follows linking, and the next checkpoint may be 64 MB of log away. Commits that are faster than rounds wait (`parked`,
 //! by their tokens: no thread does), each for one round at most, however little came of it, and never for numbers that a
 //! snapshot holds: no round makes those free. A round ends: each of its steps is one job that ends. While a
-//! backup reads vectors no number becomes free, and rounds end without a checkpoint.
+//! backup reads vectors no number becomes free: no round begins, and one under way ends without a checkpoint.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::commit::CommitRequest;
+use crate::durable::Durable;
 use crate::engine::Engine;
 use crate::table::Table;
 use crate::table::vectors::VectorColumn;
@@ -47,29 +50,45 @@ struct Round {
 impl Engine {
     /// Begins the rounds that are due in a table.
     pub(crate) fn schedule_rounds(self: &Arc<Self>, table: &Arc<Table>) {
-        let columns = table.vector_columns();
-        if columns.is_empty() {
-            return;
-        }
-        let oldest = self.snapshots.oldest();
-        for (_, column) in columns {
-            if column.numbers.begin_round(oldest, numbered(&column)) {
-                let (engine, table) = (Arc::clone(self), Arc::clone(table));
-                let round = Round { engine, table, column };
-                round.link(LINKING_JOBS);
-            }
+        for (_, column) in table.vector_columns() {
+            self.begin_round_if_due(table, &column);
         }
     }
 
-    /// The round that a commit has to wait for, if it has to.
-    pub(crate) fn round_to_wait_for(&self, request: &CommitRequest) -> Option<AwaitedRound> {
+    fn begin_round_if_due(self: &Arc<Self>, table: &Arc<Table>, column: &Arc<VectorColumn>) {
+        if self.rounds_are_vain() {
+            return;
+        }
+        if column.numbers.begin_round(self.snapshots.oldest_reader(), numbered(column)) {
+            let (engine, table, column) = (Arc::clone(self), Arc::clone(table), Arc::clone(column));
+            Round { engine, table, column }.link(LINKING_JOBS);
+        }
+    }
+
+    /// No number becomes free while a backup reads vectors.
+    fn rounds_are_vain(&self) -> bool {
+        self.durable.as_ref().is_some_and(Durable::holds_numbers)
+    }
+
+    /// The round that a commit has to wait for, if it has to: one under way, or one that begins now because the readers have
+    /// gone that kept it from beginning behind the commit before.
+    pub(crate) fn round_to_wait_for(
+        self: &Arc<Self>,
+        request: &CommitRequest,
+    ) -> Option<AwaitedRound> {
+        if self.rounds_are_vain() {
+            return None;
+        }
         let changes = request.tables.iter();
         let mut new = changes.flat_map(|change| {
             let counts = change.vectors.iter().enumerate().filter(|(_, own)| own.count > 0);
-            counts.filter_map(|(at, own)| Some((change.table.vectors(at)?, own.count as usize)))
+            counts.filter_map(|(at, own)| {
+                Some((&change.table, change.table.vectors(at)?, own.count as usize))
+            })
         });
-        new.find_map(|(column, count)| {
-            let oldest = self.snapshots.oldest();
+        new.find_map(|(table, column, count)| {
+            self.begin_round_if_due(table, &column);
+            let oldest = self.snapshots.oldest_reader();
             let number = column.numbers.round_to_wait_for(oldest, numbered(&column), count)?;
             Some(AwaitedRound { column, number })
         })
@@ -90,9 +109,21 @@ impl Round {
         }
         let pool = Arc::clone(&self.engine.pool);
         pool.submit(move || match jobs {
-            0 => self.remove(),
+            0 => self.await_checkpoint(),
             jobs => self.link(jobs - 1),
         });
+    }
+
+    /// A checkpoint under way keeps a snapshot: behind it more can be removed.
+    fn await_checkpoint(self) {
+        let engine = Arc::clone(&self.engine);
+        match &engine.durable {
+            Some(durable) if engine.snapshots.oldest() < engine.snapshots.oldest_reader() => {
+                let pool = Arc::clone(&engine.pool);
+                durable.after_checkpoint(Box::new(move || pool.submit(move || self.remove())));
+            }
+            _ => self.remove(),
+        }
     }
 
     fn remove(self) {
@@ -101,20 +132,24 @@ impl Round {
                 hnsw.await_links();
             }
         }
-        self.engine.remove_dead(&self.table, &self.column, 1);
+        let removed = self.engine.remove_dead(&self.table, &self.column, 1);
         let engine = Arc::clone(&self.engine);
         match &engine.durable {
             Some(durable)
                 if self.column.numbers.wait_for_checkpoint() && !durable.holds_numbers() =>
             {
-                durable.request_checkpoint(Some(Box::new(move || self.end())));
+                durable.request_checkpoint(Some(Box::new(move || self.end(removed))));
             }
-            _ => self.end(),
+            _ => self.end(removed),
         }
     }
 
-    fn end(self) {
+    fn end(self, removed: usize) {
         self.column.numbers.end_round();
+        // One that removed nothing would be followed by others without end.
+        if removed > 0 {
+            self.engine.begin_round_if_due(&self.table, &self.column);
+        }
         self.engine.unpark();
     }
 }

@@ -105,6 +105,14 @@ impl Snapshots {
             .unwrap_or_else(|| self.visible())
     }
 
+    /// As `oldest`, less what kept snapshots see: they end by themselves, soon.
+    pub fn oldest_reader(&self) -> u64 {
+        let active = lock(&self.active);
+        let cutoff = self.cutoff.load(Ordering::Acquire);
+        let reader = active.readers.range(cutoff..).next();
+        reader.map_or_else(|| self.visible(), |(&number, _)| number)
+    }
+
     /// Gives up every reader's snapshot that is older than now, as far as kept ones let garbage go.
     pub fn expire(&self) {
         let active = lock(&self.active);

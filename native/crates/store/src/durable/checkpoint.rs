@@ -97,6 +97,7 @@ impl Durable {
                         self.fail(&error);
                     }
                 }
+                Work::Tell(waiter) => waiter(),
                 Work::Checkpoint(waiter) => self.checkpoint_for(engine, &mut state, waiter),
                 Work::Backup(order) => self.deliver_source(engine, &mut state, &order),
                 Work::Stop => break,

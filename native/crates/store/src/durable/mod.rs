@@ -93,6 +93,8 @@ pub(crate) enum Work {
         redo: Vec<u8>,
     },
     Checkpoint(Option<Waiter>),
+    /// Behind the work that is under way and queued.
+    Tell(Waiter),
     Backup(backup::Order),
     Stop,
 }
@@ -311,6 +313,11 @@ impl Durable {
 
     pub fn request_checkpoint(&self, waiter: Option<Waiter>) {
         self.send(Work::Checkpoint(waiter));
+    }
+
+    /// Tells when a checkpoint that is under way has ended; soon if there is none.
+    pub fn after_checkpoint(&self, waiter: Waiter) {
+        self.send(Work::Tell(waiter));
     }
 
     fn send(&self, work: Work) {

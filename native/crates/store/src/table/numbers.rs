@@ -17,7 +17,7 @@
 //!
 //! A number lost on the way (its commit failed after numbering, a crash) is found again when the table is loaded.
 //!
-//! Rounds take all that nobody sees from `dead` to `free`: one begins when as many wait as are in use (`reclaim`). While
+//! Rounds take all that no reader sees from `dead` to `free`: one begins when as many wait as are in use (`reclaim`). While
 //! one is under way a commit may have to wait for its end (`round_to_wait_for`), or commits that are faster than rounds
 //! would take fresh numbers, and with them room, without end.
 
@@ -66,7 +66,7 @@ impl Stages {
         self.free.sort_unstable_by(|a, b| b.cmp(a));
     }
 
-    /// How many numbers a round would make free, and how many are in use of `numbered`: what a snapshot from before
+    /// How many numbers a round would make free, and how many are in use of `numbered`: what a reader's snapshot from before
     /// `oldest` sees is.
     fn waiting(&self, oldest: u64, numbered: u32) -> (usize, usize) {
         let unseen = self.dead.partition_point(|&(commit, _)| commit <= oldest);
@@ -185,8 +185,8 @@ impl Numbers {
         !lock(&self.0).unlinked.is_empty()
     }
 
-    /// Begins a round if one is due: true for the one who has to do it, and to call `end_round`. `numbered`: numbers given
-    /// so far.
+    /// Begins a round if one is due: true for the one who has to do it, and to call `end_round`. `oldest`: of readers'
+    /// snapshots. `numbered`: numbers given so far.
     pub fn begin_round(&self, oldest: u64, numbered: u32) -> bool {
         let mut stages = lock(&self.0);
         if stages.in_round || stages.building > 0 {

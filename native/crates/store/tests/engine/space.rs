@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use omen_disk::{Disk, MemoryDisk, MemoryKv};
+use omen_disk::{Disk, FaultyDisk, MemoryDisk, MemoryKv};
 use omen_store::*;
 
 use super::common::*;
@@ -280,6 +280,48 @@ fn twenty_fast_updates_of_every_vector_take_less_than_twice_the_numbers_of_one()
             assert!(disk_bytes(&disk, "vec") < 2 << 20, "one segment");
         }
     }
+}
+
+/// The snapshot of a checkpoint holds what dies beside it, for a while only: a round waits for its end, and commits for the
+/// round.
+#[test]
+fn commits_do_not_run_away_from_a_slow_checkpoint() {
+    let twin = FaultyDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(twin.clone());
+    let kv = Arc::new(MemoryKv::open(Arc::clone(&disk)).unwrap());
+    let db = Db::open(Storage::Durable { disk, kv });
+    let specs = [INT, vector(DIM)];
+    let mut random = Random(14);
+    let mut cell = || random_vector(&mut random, DIM);
+    db.run(|tx| {
+        tx.handle.create_relation(T, &specs, false).unwrap();
+        tx.create_index(hnsw(GRAPH, T, 1, DIM)).unwrap();
+    });
+    let rids = insert_vectors(&db, 1200, &mut cell);
+    twin.stall("kv/");
+    let Pending::Wait(_) = db.engine.checkpoint(&db.channel) else { panic!("it takes its time") };
+    twin.wait_until_stalled();
+    // As many numbers wait as are in use, then twice as many.
+    for _ in 0..2 {
+        update_vectors(&db, &rids, 1200, &mut cell);
+    }
+    assert_eq!(numbers(&db), 3600);
+    let tx = db.begin(Isolation::ReadCommitted);
+    tx.statement();
+    for &rid in &rids {
+        tx.update(T, rid, &specs, &[1], vec![cell()]);
+    }
+    let Pending::Wait(token) = tx.handle.commit().unwrap() else { panic!("it waits") };
+    // Others go on.
+    db.run(|tx| tx.handle.catalog_put("word", Some("value"), false).unwrap());
+    assert!(!db.tokens.is_delivered(token));
+    twin.go_on();
+    db.tokens.wait(token);
+    tx.handle.commit_result().unwrap();
+    drop(tx);
+    assert_eq!(numbers(&db), 3600);
+    finds_all(&db);
+    db.shutdown();
 }
 
 /// What a snapshot holds no wait makes free: commits go on, and take what they need.
