@@ -188,3 +188,35 @@ fn clusters_far_apart_are_still_found_after_rounds_of_removal() {
         }
     }
 }
+
+/// All rows are written anew, again and again, as UPDATE of a whole table does: every row finds itself as in a fresh graph.
+#[test]
+fn rows_replaced_over_and_over_find_themselves() {
+    const COUNT: u32 = 1_200;
+    const DIM: usize = 16;
+    let vector = |row: u32, round: u32| {
+        let row = row as f32;
+        (0..DIM).map(move |i| (row * (0.7 + (i + 1) as f32 * 0.11) + round as f32).sin())
+    };
+    let shape = HnswParams { m: 8, ef_construction: 32, ..params(Metric::L2) };
+    let graph = HnswGraph::new(shape);
+    let mut rows = Rows { dim: DIM, floats: vec![0.0; 2 * COUNT as usize * DIM] };
+    let mut all_lost = 0;
+    for round in 0..20 {
+        let first = round % 2 * COUNT;
+        rows.floats.splice(
+            first as usize * DIM..(first + COUNT) as usize * DIM,
+            (0..COUNT).flat_map(|row| vector(row, round)),
+        );
+        insert_all(&graph, &rows, first..first + COUNT);
+        if round > 0 {
+            remove(&graph, &rows, |node| !(first..first + COUNT).contains(&node));
+        }
+        let finds_itself = |node: u32| {
+            let (hits, _) = search(&graph, &rows, rows.vector(node), (1, 40), &AllNodes);
+            hits.first().is_some_and(|hit| hit.node == node)
+        };
+        all_lost += (first..first + COUNT).filter(|&node| !finds_itself(node)).count();
+    }
+    assert!(all_lost <= 400, "{all_lost} of 24,000 do not find themselves");
+}
