@@ -94,7 +94,7 @@ export function checkGraphOptions(options: IndexOptions, opclass: string): void 
       "ef_construction must be greater than or equal to 2 * m",
     );
   }
-  const quantization = option("quantization") ?? "none";
+  const quantization = (option("quantization") ?? "none").toLowerCase();
   if (option("rerank") !== undefined && quantization === "none")
     throw new SqlError(SqlState.invalidParameterValue, 'option "rerank" needs a "quantization"');
   const isDense = !/^(bit|sparsevec)_/.test(opclass);
