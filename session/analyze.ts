@@ -1,11 +1,9 @@
 // ANALYZE: statistics of tables as catalogue entries of the running transaction.
+import { SHARE_UPDATE_EXCLUSIVE } from "../common/lock-mode.ts";
 import { entryKey, type StatisticsEntry, type TableEntry } from "../catalog/entries.ts";
 import { createContext } from "../executor/execution.ts";
 import { analyzeTable } from "../executor/utility/analyze.ts";
 import type { SessionCore } from "./core.ts";
-
-/** PostgreSQL's SHARE UPDATE EXCLUSIVE: two ANALYZE of one table wait for each other, nobody else does. */
-const SHARE_UPDATE_EXCLUSIVE = 4;
 
 /** undefined = every table of the database. Column lists only restrict what is looked at; all columns are refreshed. */
 export async function analyzeTables(
@@ -14,6 +12,7 @@ export async function analyzeTables(
 ): Promise<void> {
   core.database.refresh();
   for (const oid of tableOids ?? allTables(core)) {
+    // Two ANALYZE of one table wait for each other, nobody else does.
     await core.lockRelation(oid, SHARE_UPDATE_EXCLUSIVE);
     core.database.refresh();
     const ref = core.catalog().relationByOid(oid);

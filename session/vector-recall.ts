@@ -1,5 +1,6 @@
 // vector_recall(index, sample): how much of the truth an index finds. Stored vectors, taken from all over the table, are asked
 // for their nearest neighbours by the graph and exactly; the share of the true neighbours that the graph gave is the recall.
+import { ACCESS_SHARE } from "../common/lock-mode.ts";
 import { must } from "../common/assert.ts";
 import { SqlError, SqlState } from "../common/error.ts";
 import { type IndexEntry, storedAttnum, type TableEntry } from "../catalog/entries.ts";
@@ -8,7 +9,6 @@ import { SearchMode, SearchStat } from "../native/engine.ts";
 import { defaultBeam } from "../planner/physical/beam.ts";
 import type { SessionCore } from "./core.ts";
 
-const ACCESS_SHARE = 1;
 /** Neighbours compared, as recall@10 is commonly given. */
 const NEIGHBOURS = 10;
 

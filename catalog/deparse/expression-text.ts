@@ -41,23 +41,15 @@ export function prettyExpression(text: string): string {
 
 /** (1)::numeric becomes 1::numeric, (lower(t))::text lower(t)::text, at every depth. */
 function castOperands(text: string): string {
-  let result = "";
-  let start = 0;
-  for (let i = 0; i < text.length; i++) {
-    const char = text[i];
-    if (char === "'" || char === '"') {
-      i = closingQuote(text, i);
-    } else if (char === "(") {
-      const end = closingParenthesis(text, i);
-      if (end < 0) break;
-      const inner = castOperands(text.slice(i + 1, end));
-      const isOperand = text.startsWith("::", end + 1) && !/[\w"]/.test(text[i - 1] ?? "");
-      result += text.slice(start, i) + (isOperand && standsAlone(inner) ? inner : `(${inner})`);
-      start = end + 1;
-      i = end;
-    }
-  }
-  return result + text.slice(start);
+  return mapGroups(
+    text,
+    () => true,
+    (group, open, close) => {
+      const inner = castOperands(group);
+      const isOperand = text.startsWith("::", close + 1) && !/[\w"]/.test(text[open - 1] ?? "");
+      return isOperand && standsAlone(inner) ? inner : `(${inner})`;
+    },
+  );
 }
 
 /** A word, a call, a CASE, what has parentheses of its own, or a cast of one of these. */
@@ -89,7 +81,7 @@ function connectiveOf(text: string): "AND" | "OR" | "NOT" | undefined {
 function mapGroups(
   text: string,
   applies: (open: number, close: number) => boolean,
-  replace: (inner: string) => string,
+  replace: (inner: string, open: number, close: number) => string,
 ): string {
   let result = "";
   let start = 0;
@@ -101,7 +93,7 @@ function mapGroups(
       const end = closingParenthesis(text, i);
       if (end < 0) break;
       if (applies(i, end)) {
-        result += text.slice(start, i) + replace(text.slice(i + 1, end));
+        result += text.slice(start, i) + replace(text.slice(i + 1, end), i, end);
         start = end + 1;
       }
       i = end;

@@ -1,13 +1,12 @@
 // Looks at what statements noted: immediate events when a statement ends, deferred ones when the transaction does or SET
 // CONSTRAINTS says so. Actions note further events, which come after those already there, as PostgreSQL's queue has it.
+import { ROW_SHARE } from "../../common/lock-mode.ts";
 import { unreachable } from "../../common/assert.ts";
 import type { ExecutionContext } from "../context.ts";
 import { checkDuplicates } from "./duplicate-check.ts";
 import { actionOf, type ConstraintEvent } from "./events.ts";
 import { checkReferences } from "./reference-check.ts";
 import { childLockMode, runAction } from "./referential-action.ts";
-
-const ROW_SHARE = 2;
 
 /** Runs the events of a statement that has ended; deferred ones go to the transaction. */
 export async function fireEvents(context: ExecutionContext): Promise<void> {

@@ -4,6 +4,7 @@
 //
 // Referencing rows are looked for in the newest state also under REPEATABLE READ: one that another transaction committed
 // meanwhile must not be left behind. An action on a row that the snapshot does not hold is 40001 (PostgreSQL's crosscheck).
+import { ROW_EXCLUSIVE, ROW_SHARE } from "../../common/lock-mode.ts";
 import { assert, must } from "../../common/assert.ts";
 import { BoxedVector, type Batch } from "../../common/batch/vector.ts";
 import { NO_ROW, RowLock, RowLockOutcome } from "../../native/engine.ts";
@@ -19,9 +20,6 @@ import { noteDeleted } from "./note.ts";
 import { convertKeys } from "./reference-check.ts";
 import { findReferencing, type ReferencingRows } from "./referencing-rows.ts";
 import { stillReferenced } from "./violations.ts";
-
-const ROW_SHARE = 2;
-const ROW_EXCLUSIVE = 3;
 
 /** Table lock that an event takes on the referencing table. */
 export function childLockMode(event: RemovedKeyEvent): number {

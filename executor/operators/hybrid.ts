@@ -87,6 +87,7 @@ export class HybridOperator implements Operator {
         const rid = ranking.rids[rank - 1] as number;
         fused.set(rid, (fused.get(rid) ?? 0) - weight / (k + rank));
       }
+      search.close();
       this.#report(i, ranking.rids.length, bitmap?.count);
     }
     return fused;

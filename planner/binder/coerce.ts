@@ -106,11 +106,10 @@ export function coerce(
 ): BoundExpression | undefined {
   const asType = coerceType(context, e, target, how, written);
   if (asType === undefined) return undefined;
-  const sized = applyModifier(context, asType, target, how, written);
   // x::numeric(5,2) of an integer is two conversions and one cast: only the outer one was written.
-  return sized === asType || asType === e
-    ? sized
-    : applyModifier(context, hidden(asType), target, how, written);
+  const inner = asType === e ? e : hidden(asType);
+  const sized = applyModifier(context, inner, target, how, written);
+  return sized === inner ? asType : sized;
 }
 
 /** The conversion as if inserted: not printed under the one that was written. */
@@ -161,15 +160,8 @@ function coerceType(
       if (takesModifier) args.push(context.constant(target.typmod, Oid.int4));
       if (pathway.function.argumentTypes.length >= 3)
         args.push(context.constant(how === "explicit", Oid.bool));
-      const call = {
-        kind: "call",
-        function: pathway.function,
-        args,
-        operator: undefined,
-        cast,
-        ...base,
-      } as const;
-      return takesModifier ? { ...call, type: { oid: target.oid, typmod: target.typmod } } : call;
+      const type = takesModifier ? { oid: target.oid, typmod: target.typmod } : base.type;
+      return { kind: "call", function: pathway.function, args, operator: undefined, cast, ...base, type };
     }
     case "array": {
       const slot: BoundExpression = {

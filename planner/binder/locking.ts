@@ -14,7 +14,7 @@ import { positionOf, type Node, type SelectStmt } from "../../parser/tree.ts";
 import type { LogicalPlan, LogicalRecheck, LogicalRowMark } from "../logical/plan.ts";
 import { outputColumns } from "../logical/plan.ts";
 import type { BindContext } from "./context.ts";
-import { ROW_SHARE } from "./relation.ts";
+import { ROW_SHARE } from "../../common/lock-mode.ts";
 import type { LockableTable, LockingClause, Scope } from "./scope.ts";
 
 interface LockRequest {

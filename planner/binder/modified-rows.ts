@@ -6,7 +6,8 @@ import { targetTable } from "./assignment.ts";
 import { coerceToBoolean } from "./coerce.ts";
 import type { BindContext } from "./context.ts";
 import { bindFrom } from "./from.ts";
-import { ROW_EXCLUSIVE, scanTable, tableItem } from "./relation.ts";
+import { ROW_EXCLUSIVE } from "../../common/lock-mode.ts";
+import { scanTable, tableItem } from "./relation.ts";
 import { Scope } from "./scope.ts";
 import { bindWith } from "./with.ts";
 

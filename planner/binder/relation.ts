@@ -1,4 +1,5 @@
 // A name in FROM -> plan and scope item: tables, virtual relations of pg_catalog, views, CTEs.
+import { ACCESS_SHARE } from "../../common/lock-mode.ts";
 import { must } from "../../common/assert.ts";
 import { SqlError, SqlState, notSupported } from "../../common/error.ts";
 import { Oid } from "../../common/types/oid.ts";
@@ -19,11 +20,6 @@ export interface FromItem {
   readonly items: readonly ScopeItem[];
   readonly star: readonly ScopeColumn[];
 }
-
-/** PostgreSQL's lock modes by number. */
-export const ACCESS_SHARE = 1;
-export const ROW_SHARE = 2;
-export const ROW_EXCLUSIVE = 3;
 
 const NO_NAMES: ReadonlySet<string> = new Set();
 

@@ -27,7 +27,7 @@ const COARSE: Readonly<Record<string, number>> = { rabitq: 2.5, pq: 2.5, bq: 4 }
 
 /** For the `count` nearest by a graph over `entryCount` vectors; whole, and never below `count`. */
 export function defaultBeam(index: Pick<IndexEntry, "options">, entryCount: number, count: number): number {
-  const codes = index.options.find(([name]) => name === "quantization")?.[1].toLowerCase();
+  const codes = index.options.find(([name]) => name === "quantization")?.[1];
   const grown = FACTOR * entryCount ** EXPONENT * (COARSE[codes ?? ""] ?? 1);
   const forFew = Math.min(MOST, Math.max(LEAST, Math.round(grown)));
   // The last of many is found as surely as the last of a few only where the beam goes on beyond it.

@@ -1,5 +1,6 @@
 // VACUUM and ANALYZE. The engine gives dead row versions back by itself when a table has some hundred; VACUUM does it now,
 // rewrites chunks with fewer dead rows than the engine would, and lets it write a checkpoint, which is where files shrink.
+import { ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE } from "../../common/lock-mode.ts";
 import { schemaName } from "../../catalog/deparse/identifier.ts";
 import type { TableEntry } from "../../catalog/entries.ts";
 import { type NoticeSeverity, SqlError, SqlState } from "../../common/error.ts";
@@ -27,9 +28,6 @@ interface Target {
   readonly columns: readonly string[];
 }
 
-/** PostgreSQL's modes of the locks that VACUUM and ANALYZE, and VACUUM FULL, take. */
-const SHARE_UPDATE_EXCLUSIVE = 4;
-const ACCESS_EXCLUSIVE = 8;
 /** What PostgreSQL counts in. */
 const PAGE_BYTES = 8192;
 

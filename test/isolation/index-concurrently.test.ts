@@ -79,6 +79,17 @@ async function indexes(): Promise<unknown[]> {
 
 const BEFORE_BUILD = "waiting for writers before build";
 
+/** A build that waits for the open transaction of `older`; `newer` has done nothing yet. */
+async function heldUp(
+  sql: string,
+): Promise<{ readonly older: Client; readonly newer: Client; readonly build: ReturnType<typeof begin> }> {
+  const [older, newer] = [await client(), await client()];
+  await older.query("BEGIN; INSERT INTO t VALUES (0, 0, 'older')");
+  const build = begin(sql);
+  await phase(BEFORE_BUILD);
+  return { older, newer, build };
+}
+
 test("it waits for those who have written the table, and for nobody else", async () => {
   const [older, elsewhere, newer] = [await client(), await client(), await client()];
   await admin.query("CREATE TABLE IF NOT EXISTS aside (id int)");
@@ -117,10 +128,7 @@ test("it waits for those who have written the table, and for nobody else", async
 });
 
 test("a writer that comes while a unique index is built keeps to it, and is told its name and the key", async () => {
-  const [older, newer] = [await client(), await client()];
-  await older.query("BEGIN; INSERT INTO t VALUES (0, 0, 'older')");
-  const build = begin("CREATE UNIQUE INDEX CONCURRENTLY t_k ON t (k)");
-  await phase(BEFORE_BUILD);
+  const { older, newer, build } = await heldUp("CREATE UNIQUE INDEX CONCURRENTLY t_k ON t (k)");
   await newer.query("INSERT INTO t VALUES (-1, 77777, 'newer')");
   const refused = {
     code: "23505",
@@ -138,10 +146,7 @@ test("a writer that comes while a unique index is built keeps to it, and is told
 });
 
 test("a duplicate of a row that was not in the index yet is found at the end; nothing stays", async () => {
-  const [older, newer] = [await client(), await client()];
-  await older.query("BEGIN; INSERT INTO t VALUES (0, 0, 'older')");
-  const build = begin("CREATE UNIQUE INDEX CONCURRENTLY t_k ON t (k)");
-  await phase(BEFORE_BUILD);
+  const { older, newer, build } = await heldUp("CREATE UNIQUE INDEX CONCURRENTLY t_k ON t (k)");
   // Row 9 is not in the index: nobody can be told.
   await newer.query("BEGIN; INSERT INTO t VALUES (-1, 9, 'newer')");
   await older.query("COMMIT");
@@ -157,10 +162,7 @@ test("a duplicate of a row that was not in the index yet is found at the end; no
 });
 
 test("a duplicate that is taken back in time is none", async () => {
-  const [older, newer] = [await client(), await client()];
-  await older.query("BEGIN; INSERT INTO t VALUES (0, 0, 'older')");
-  const build = begin("CREATE UNIQUE INDEX CONCURRENTLY t_k ON t (k)");
-  await phase(BEFORE_BUILD);
+  const { older, newer, build } = await heldUp("CREATE UNIQUE INDEX CONCURRENTLY t_k ON t (k)");
   await newer.query("BEGIN; INSERT INTO t VALUES (-1, 9, 'newer')");
   await older.query("COMMIT");
   await phase("waiting for writers before validation");
@@ -355,10 +357,7 @@ test("a kill while an expression is computed leaves the rows as they are", { tim
 test("a kill in the middle leaves the rows and no index; after the build it is there", {
   timeout: 60_000,
 }, async () => {
-  const [older, newer] = [await client(), await client()];
-  await older.query("BEGIN; INSERT INTO t VALUES (0, 0, 'older')");
-  const build = begin("CREATE UNIQUE INDEX CONCURRENTLY t_k ON t (k)");
-  await phase(BEFORE_BUILD);
+  const { newer, build } = await heldUp("CREATE UNIQUE INDEX CONCURRENTLY t_k ON t (k)");
   await newer.query("INSERT INTO t VALUES (-1, 9, 'newer')");
   await newer.query("CHECKPOINT");
   await server.kill();

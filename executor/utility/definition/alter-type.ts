@@ -1,6 +1,7 @@
 // ALTER COLUMN TYPE: the rows are written anew into other storage, all columns of one ALTER TABLE at once and each over the
 // row as it was; indexes are built again, constraints looked at again. Where the bytes stay as they are (varchar to text, a
 // longer varchar) only the catalogue changes. The caller holds ACCESS EXCLUSIVE on the table.
+import { ACCESS_EXCLUSIVE } from "../../../common/lock-mode.ts";
 import {
   type ColumnEntry,
   type ConstraintEntry,
@@ -24,8 +25,6 @@ import { foreignKeysTo } from "./dependents.ts";
 import { requireComparable, touchTable, validateForeignKey } from "./foreign-key.ts";
 import { qualifiedName } from "./names.ts";
 import { moveStorage } from "./storage.ts";
-
-const ACCESS_EXCLUSIVE = 8;
 
 /** The table with the columns' new types, its rows and indexes in place. */
 export async function alterColumnTypes(

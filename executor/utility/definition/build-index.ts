@@ -105,7 +105,7 @@ function indexSpec(context: DefinitionContext, table: TableEntry, index: IndexEn
       return {
         ...base,
         method: "bm25",
-        textConfig: option("text_config")?.toLowerCase() === "simple" ? "simple" : "english",
+        textConfig: option("text_config") === "simple" ? "simple" : "english",
         k1: Number(option("k1") ?? 1.2),
         b: Number(option("b") ?? 0.75),
       };
@@ -151,7 +151,7 @@ function graphSpec(
     metric: metricOf(context, index),
     form,
     dimensions,
-    quantization: (option("quantization") ?? "none").toLowerCase() as Quantization,
+    quantization: (option("quantization") ?? "none") as Quantization,
     rerank: Number(option("rerank") ?? 0),
   };
 }

@@ -1,5 +1,6 @@
 // Constraints of a table as entries: keys with their indexes, checks, and what ALTER TABLE does to them. Functions take the
 // table as it is so far and give it back changed; the caller stores it. Foreign keys are made in foreign-key.ts.
+import { ACCESS_EXCLUSIVE } from "../../../common/lock-mode.ts";
 import { type ConstraintEntry, PLAIN_CONSTRAINT, type TableEntry } from "../../../catalog/entries.ts";
 import { SqlError, SqlState } from "../../../common/error.ts";
 import { quoteIdentifier } from "../../../common/identifier.ts";
@@ -17,8 +18,6 @@ import {
 import { removeIndex } from "./drop.ts";
 import { touchTable, validateForeignKey } from "./foreign-key.ts";
 import { chooseConstraintName, chooseRelationName, relationExists } from "./names.ts";
-
-const ACCESS_EXCLUSIVE = 8;
 
 /** Adds primary key and unique constraints with their indexes; returns the table with them. */
 export async function addKeys(

@@ -1,4 +1,5 @@
 // CREATE INDEX, and the indexes behind keys: names and catalogue entries around a build of the engine.
+import { SHARE_ROW_EXCLUSIVE } from "../../../common/lock-mode.ts";
 import type { IndexColumn, IndexEntry, TableEntry } from "../../../catalog/entries.ts";
 import { SqlError, SqlState } from "../../../common/error.ts";
 import { codecOf } from "../../../common/types/registry.ts";
@@ -9,9 +10,6 @@ import { refuseDuplicates } from "./duplicate-key.ts";
 import { addHiddenColumns } from "./hidden-columns.ts";
 import { lockName } from "./name-lock.ts";
 import { chooseRelationName, relationExists } from "./names.ts";
-
-/** Keeps writers away, and other builds. */
-const SHARE_ROW_EXCLUSIVE = 6;
 
 export async function createIndex(plan: CreateIndexPlan, context: DefinitionContext): Promise<void> {
   await context.refuseWhileChecksWait(plan.table, "CREATE INDEX");

@@ -1,5 +1,6 @@
 // What depends on an object that is to go: without CASCADE PostgreSQL's 2BP01 lists the dependents, with it a NOTICE does and
 // they go too.
+import { ACCESS_EXCLUSIVE } from "../../../common/lock-mode.ts";
 import { faceOf, relationName } from "../../../catalog/deparse/relation.ts";
 import type { ConstraintEntry, SequenceEntry, TableEntry } from "../../../catalog/entries.ts";
 import { SqlError, SqlState } from "../../../common/error.ts";
@@ -11,8 +12,6 @@ export interface Dependent {
   /** What it rests on: "table p", "index p_pkey", "column id of table p". */
   readonly on: string;
 }
-
-const ACCESS_EXCLUSIVE = 8;
 
 /** PostgreSQL cuts the list that a client sees after this many. */
 const MAX_SHOWN = 100;

@@ -1,5 +1,6 @@
 // DROP TABLE, INDEX, SEQUENCE, SCHEMA, EXTENSION. What depends on a dropped object is either internal (a table's indexes and
 // sequences go with it), or needs CASCADE; without it PostgreSQL's 2BP01 lists the dependents.
+import { ACCESS_EXCLUSIVE } from "../../../common/lock-mode.ts";
 import type {
   ConstraintEntry,
   IndexEntry,
@@ -21,8 +22,6 @@ import {
   shownSequence,
 } from "./dependents.ts";
 import { touchReferenced } from "./foreign-key.ts";
-
-const ACCESS_EXCLUSIVE = 8;
 
 export async function drop(plan: DropPlan, context: DefinitionContext): Promise<void> {
   const tables = plan.targets.flatMap((target) => (target.kind === "table" ? [target.table] : []));

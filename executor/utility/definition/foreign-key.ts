@@ -1,6 +1,7 @@
 // FOREIGN KEY: what it refers to (columns, their unique index, comparable types), its name, and the check of rows that exist.
 // Both tables are locked in SHARE ROW EXCLUSIVE and get a new version: plans that write to either look for their foreign
 // keys anew.
+import { ACCESS_EXCLUSIVE, SHARE_ROW_EXCLUSIVE } from "../../../common/lock-mode.ts";
 import type {
   ConstraintEntry,
   ForeignKeyReference,
@@ -21,8 +22,6 @@ import { chooseConstraintName, qualifiedName } from "./names.ts";
 
 /** PostgreSQL's INDEX_MAX_KEYS. */
 const MAX_KEYS = 32;
-
-const SHARE_ROW_EXCLUSIVE = 6;
 
 /** The table with these foreign keys; rows that exist are checked by validateForeignKey. */
 export async function addForeignKeys(
@@ -54,8 +53,6 @@ export async function touchTable(oid: number, lockMode: number, context: Definit
   const table = context.catalog().entry("table", oid);
   if (table?.kind === "table") context.put({ ...table, version: table.version + 1 });
 }
-
-const ACCESS_EXCLUSIVE = 8;
 
 /** The other tables that foreign keys which go with `tableOid` referred to: their plans no longer look for rows there. */
 export async function touchReferenced(

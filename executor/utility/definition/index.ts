@@ -1,4 +1,10 @@
 // Executes bound definitions. The session takes `definitionLocks` first and binds again when an entry moved meanwhile.
+import {
+  ACCESS_EXCLUSIVE,
+  SHARE,
+  SHARE_ROW_EXCLUSIVE,
+  SHARE_UPDATE_EXCLUSIVE,
+} from "../../../common/lock-mode.ts";
 import { unreachable } from "../../../common/assert.ts";
 import type { IndexEntry, TableEntry } from "../../../catalog/entries.ts";
 import type {
@@ -21,11 +27,6 @@ import { truncate } from "./truncate.ts";
 
 export type { DefinitionContext } from "./context.ts";
 export { runOnCommit } from "./truncate.ts";
-
-const SHARE_UPDATE_EXCLUSIVE = 4;
-const SHARE = 5;
-const SHARE_ROW_EXCLUSIVE = 6;
-const ACCESS_EXCLUSIVE = 8;
 
 export interface DefinitionLock {
   /** The table to lock. */

@@ -1,8 +1,7 @@
 // Serialises the creation of one name in one schema: the lock manager's object locks cover numbers, so a name is hashed into
 // the upper half of the 32-bit object space, where no oid lives. A collision only makes two creators wait for each other.
+import { ACCESS_EXCLUSIVE } from "../../../common/lock-mode.ts";
 import type { DefinitionContext } from "./context.ts";
-
-const ACCESS_EXCLUSIVE = 8;
 
 export async function lockName(context: DefinitionContext, schemaOid: number, name: string): Promise<void> {
   // FNV-1a, 31 bits.

@@ -1,13 +1,13 @@
 // REINDEX and ALTER INDEX ... SET: the index gets new storage, built while the old one serves readers, and takes its place under
 // a short ACCESS EXCLUSIVE lock on the table (a statement that walks an index holds a lock on its table). ROLLBACK keeps the
 // old one.
+import { ACCESS_EXCLUSIVE } from "../../../common/lock-mode.ts";
 import type { IndexEntry, TableEntry } from "../../../catalog/entries.ts";
 import { must } from "../../../common/assert.ts";
 import type { AlterIndexPlan, ReindexPlan } from "../../../planner/physical/definition.ts";
 import type { DefinitionContext } from "./context.ts";
 import { type BuildWay, buildInEngine } from "./build-index.ts";
 
-const ACCESS_EXCLUSIVE = 8;
 /** Access methods whose options say how the index is built. */
 const BUILT_BY_OPTIONS: ReadonlySet<IndexEntry["method"]> = new Set(["hnsw", "bm25"]);
 

@@ -1,4 +1,5 @@
 // TRUNCATE: the table gets new, empty storage under the same oid.
+import { ACCESS_EXCLUSIVE } from "../../../common/lock-mode.ts";
 import type { TableEntry } from "../../../catalog/entries.ts";
 import { SqlError, SqlState } from "../../../common/error.ts";
 import type { TruncatePlan } from "../../../planner/physical/definition.ts";
@@ -7,8 +8,6 @@ import type { DefinitionContext } from "./context.ts";
 import { dropTable } from "./drop.ts";
 import { type ForeignKeyOf, foreignKeysTo, removeForeignKeys } from "./dependents.ts";
 import { moveStorage } from "./storage.ts";
-
-const ACCESS_EXCLUSIVE = 8;
 
 export async function truncate(plan: TruncatePlan, context: DefinitionContext): Promise<void> {
   const tables = [...plan.tables];

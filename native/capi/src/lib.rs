@@ -176,9 +176,9 @@ pub unsafe extern "C" fn omen_index_save(index: *const Index, path: *const c_cha
 /// index has; or NULL, and vectors are labelled by position, 0 for the first one ever added. An index takes labels always
 /// or never. `threads` link the vectors (0 means one for each processor); with one, the index is a function of its input.
 ///
-/// The first vectors of an index, when they are 1000 or more, are linked in batches: twice as fast as one by one, the same
-/// index on any number of threads, and up to a byte a dimension of each more memory until the call returns. Give what is
-/// there at once.
+/// The first vectors of an index, when they are 1000 or more, are linked in batches: in three quarters of the time (20,000
+/// sentence embeddings), the same index on any number of threads, and up to a byte a dimension of each more memory until the
+/// call returns. Give what is there at once.
 ///
 /// Vectors are found from the return of this call on. Components that are not finite are refused.
 ///

@@ -31,7 +31,7 @@ const OPTIONS: Readonly<Record<IndexEntry["method"], Readonly<Record<string, Opt
   },
 };
 
-/** Names known and values in range, in their order. */
+/** Names known and values in range, in their order; words in lower case. */
 export function bindOptions(
   options: readonly Node[] | undefined,
   method: IndexEntry["method"],
@@ -45,7 +45,7 @@ export function bindOptions(
       throw new SqlError(SqlState.invalidParameterValue, `unrecognized parameter "${name}"`);
     const value = optionText(node.DefElem.arg);
     checkOption(name, value, range, positionOf(node.DefElem.location));
-    return [name, value] as const;
+    return [name, range.kind === "enum" ? value.toLowerCase() : value] as const;
   });
 }
 
@@ -94,7 +94,7 @@ export function checkGraphOptions(options: IndexOptions, opclass: string): void 
       "ef_construction must be greater than or equal to 2 * m",
     );
   }
-  const quantization = (option("quantization") ?? "none").toLowerCase();
+  const quantization = option("quantization") ?? "none";
   if (option("rerank") !== undefined && quantization === "none")
     throw new SqlError(SqlState.invalidParameterValue, 'option "rerank" needs a "quantization"');
   const isDense = !/^(bit|sparsevec)_/.test(opclass);
