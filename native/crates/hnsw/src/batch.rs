@@ -10,6 +10,8 @@
 //!   publish   the entry moves up
 //! ```
 //!
+//! What pruning left out of reach is joined at the end.
+//!
 //! So one seed gives one graph on any number of threads. Nodes come in an order drawn from the seed: rows that lie
 //! together are often near one another, and nodes of one batch do not see each other. Of nodes with equal vectors only the
 //! first is linked, the others hang off it. The traversal reads 7-bit codes made for the build and dropped
@@ -119,6 +121,7 @@ impl HnswGraph {
             build.insert(&linked[done..done + size])?;
             done += size;
         }
+        self.reconnect(nodes.end, source, |_| false);
         for &(node, first) in &equals {
             build.store_scale(node);
             self.join(first, node);

@@ -19,6 +19,10 @@ use crate::{HnswParams, Quantisation, SearchStats, VectorForm};
 /// Vectors that a codec is trained on when they come one by one. Until then traversals read the vectors themselves.
 pub(crate) const TRAIN_AT: usize = 1024;
 
+/// One of so many slots is filled in any case. Where one vector is nearer to all others than they are to one another, as zero
+/// is among sparse ones, pruning would leave each of them that one link, and it has room for few of theirs.
+const FILLED: usize = 4;
+
 /// Reusable memory of one insertion at a time.
 #[derive(Default)]
 pub struct InsertScratch {
@@ -250,7 +254,8 @@ impl HnswGraph {
     }
 
     /// Keeps at most `limit` of the candidates, nearest first, leaving out those that are nearer to a kept one than to the
-    /// node itself (algorithm 4 of the HNSW paper; with `alpha` above one, RobustPrune of DiskANN).
+    /// node itself (algorithm 4 of the HNSW paper; with `alpha` above one, RobustPrune of DiskANN). Where that leaves fewer
+    /// than a share of `limit`, the nearest of those left out make it up (see [`FILLED`]).
     pub(crate) fn prune<S: VectorSource>(
         &self,
         space: &ExactSpace<'_, S>,
@@ -267,6 +272,15 @@ impl HnswGraph {
             let crowded =
                 |k: &Candidate| self.params.alpha * view.distance(k.node()) < candidate.distance();
             if !kept.iter().any(crowded) {
+                kept.push(candidate);
+            }
+        }
+        let floor = limit / FILLED;
+        for &candidate in sorted {
+            if kept.len() >= floor {
+                return;
+            }
+            if kept.iter().all(|k| k.node() != candidate.node()) {
                 kept.push(candidate);
             }
         }

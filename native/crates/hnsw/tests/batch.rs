@@ -4,20 +4,10 @@ mod common;
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use common::{Rows, build, insert_all, params, recall, search};
+use common::{Rows, build, build_batches, insert_all, params, recall, search};
 use omen_hnsw::{
     AllNodes, BatchOptions, Cancelled, HnswGraph, HnswParams, Metric, Quantisation, VectorSource,
 };
-
-fn build_batches(rows: &Rows, params: HnswParams, threads: usize, room: u64) -> HnswGraph {
-    let graph = HnswGraph::new(params);
-    let (progress, cancel) = (&AtomicU64::new(0), &AtomicBool::new(false));
-    let options = BatchOptions { threads, memory_bytes: room, progress, cancel };
-    graph.build_batches(0..rows.len(), rows, |_| false, &options).expect("nobody cancels");
-    let done = progress.load(std::sync::atomic::Ordering::Relaxed);
-    assert_eq!((graph.len(), done), (rows.len(), u64::from(rows.len())));
-    graph
-}
 
 fn bytes_of(graph: &HnswGraph) -> Vec<u8> {
     let mut bytes = Vec::new();

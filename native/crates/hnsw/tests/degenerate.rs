@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::HashSet;
 
-use common::{Rows, build, insert_all, params, recall, search};
+use common::{Random, Rows, build, build_batches, insert_all, params, recall, search};
 use omen_hnsw::{AllNodes, HnswGraph, HnswParams, Metric, VectorSource};
 
 const METRICS: [Metric; 3] = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
@@ -137,4 +137,48 @@ fn skipped_numbers_are_never_answers() {
     assert_eq!(graph.len(), 100);
     let (hits, _) = search(&graph, &rows, rows.vector(40), (100, 100), &AllNodes);
     assert!(hits.len() == 99 && hits.iter().all(|hit| hit.node != 40));
+}
+
+#[test]
+fn sparse_vectors_stay_within_reach_of_one_another() {
+    // Two in a hundred elements are not zero: hardly any two vectors have one in common, and the shortest are all others'
+    // nearest.
+    let (dim, mut random) = (1_000, Random(35));
+    let mut rows = Rows { dim, floats: vec![0.0; 1_200 * dim] };
+    for _ in 0..rows.floats.len() / 50 {
+        let at = random.below(rows.floats.len() as u64) as usize;
+        rows.floats[at] = random.normal().abs() + 0.1;
+    }
+    let queries = Rows { dim, floats: rows.floats[..100 * dim].to_vec() };
+    let single = build(&rows, params(Metric::L2));
+    single.join_parts(&rows);
+    let batches = build_batches(&rows, params(Metric::L2), 2, u64::MAX);
+    for graph in [single, batches] {
+        assert!(graph.reachable().iter().all(|reached| *reached));
+        let actual = recall(&graph, &rows, &queries, (10, 100), &AllNodes);
+        assert!(actual > 0.9, "recall {actual}");
+    }
+}
+
+/// Rays at right angles, and zero among them: nearer to each than they are to one another.
+fn star(rays: usize, zero_at: usize) -> Rows {
+    let mut random = Random(34);
+    let mut floats = vec![0.0; (rays + 1) * rays];
+    for ray in 0..rays {
+        let row = if ray < zero_at { ray } else { ray + 1 };
+        floats[row * rays + ray] = 1.0 + 0.1 * random.normal();
+    }
+    Rows { dim: rays, floats }
+}
+
+#[test]
+fn a_vector_nearer_to_all_than_they_to_each_other_takes_nobody_away() {
+    let lost = |graph: &HnswGraph| graph.reachable().iter().filter(|reached| !**reached).count();
+    for zero_at in [0, 200, 600] {
+        let rows = star(600, zero_at);
+        let single = build(&rows, params(Metric::L2));
+        single.join_parts(&rows);
+        let batches = build_batches(&rows, params(Metric::L2), 2, u64::MAX);
+        assert_eq!((lost(&single), lost(&batches)), (0, 0), "zero at {zero_at}");
+    }
 }

@@ -1,11 +1,11 @@
 //! Data and exact answers for the tests of this crate.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use omen_hnsw::{
-    Hit, HnswGraph, HnswParams, InsertScratch, Metric, NodeFilter, SearchRequest, SearchScratch,
-    SearchStats, VectorSource,
+    BatchOptions, Hit, HnswGraph, HnswParams, InsertScratch, Metric, NodeFilter, SearchRequest,
+    SearchScratch, SearchStats, VectorSource,
 };
 pub use omen_testing::Random;
 
@@ -69,6 +69,17 @@ pub fn build(rows: &Rows, params: HnswParams) -> HnswGraph {
     let graph = HnswGraph::new(params);
     let (progress, cancel) = (AtomicU64::new(0), AtomicBool::new(false));
     graph.build(0..rows.len(), rows, 1, &progress, &cancel).expect("nobody cancels");
+    graph
+}
+
+/// Inserts every row at once, with `room` bytes of working memory.
+pub fn build_batches(rows: &Rows, params: HnswParams, threads: usize, room: u64) -> HnswGraph {
+    let graph = HnswGraph::new(params);
+    let (progress, cancel) = (&AtomicU64::new(0), &AtomicBool::new(false));
+    let options = BatchOptions { threads, memory_bytes: room, progress, cancel };
+    graph.build_batches(0..rows.len(), rows, |_| false, &options).expect("nobody cancels");
+    let done = progress.load(Ordering::Relaxed);
+    assert_eq!((graph.len(), done), (rows.len(), u64::from(rows.len())));
     graph
 }
 

@@ -73,6 +73,8 @@ pub struct HnswIndex {
     linked_again: AtomicU64,
     /// Removals from the graph.
     removals: AtomicU64,
+    /// What had been linked when the graph's parts were joined last.
+    joined_at: AtomicU64,
     /// A search asked for a recall since the start: measuring costs a third of building, which only they should pay.
     recall_wanted: AtomicBool,
     /// What its file has.
@@ -85,6 +87,9 @@ pub struct HnswIndex {
 
 /// One vid in so many taken out at once, and what was measured before says nothing.
 const MANY_REMOVED: u64 = 4;
+
+/// Parts of a graph that grew by one vid in so many are joined.
+const JOIN_SHARE: u64 = 8;
 
 /// Vids linked between two looks at the list of those given again.
 const AGAIN_BATCH: usize = 256;
@@ -118,6 +123,7 @@ impl HnswIndex {
         graph: HnswGraph,
     ) -> Self {
         let building = Mutex::new(Some(Building::begin(&vectors)));
+        let joined_at = AtomicU64::new(u64::from(graph.len()));
         Self {
             column,
             vectors,
@@ -130,6 +136,7 @@ impl HnswIndex {
             again_count: AtomicU32::new(0),
             linked_again: AtomicU64::new(0),
             removals: AtomicU64::new(0),
+            joined_at,
             recall_wanted: AtomicBool::new(false),
             stored: Mutex::default(),
             reclaimed: AtomicU64::new(0),
@@ -274,8 +281,10 @@ impl HnswIndex {
         self.note_stored(ImageVersion { nodes: self.graph.len(), ..counted });
     }
 
-    /// The graph's image, with the version it has. What may block: a removal under way.
+    /// The graph's image, with the version it has; all that is linked in it is within reach, but for what is linked right
+    /// now. What may block: a removal under way.
     pub fn image(&self) -> (ImageVersion, Vec<u8>) {
+        self.join_parts(u64::MAX);
         let _shared = read(&self.changing);
         let version = self.image_version();
         let mut bytes = Vec::new();
@@ -312,7 +321,9 @@ impl HnswIndex {
         let entries = self.vectors.entries.view();
         let is_dead = |vid| entries.dead(vid, oldest);
         let rows = self.rows::<V>();
-        self.graph.build_batches(0..end, &rows, is_dead, options)
+        self.graph.build_batches(0..end, &rows, is_dead, options)?;
+        self.joined_at.store(u64::from(end), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Links published vids on `threads` threads until none is left or `cancel` is set: the engine ends then. An empty graph
@@ -343,11 +354,29 @@ impl HnswIndex {
         let rows = self.rows::<V>();
         self.link_fresh(&rows, threads, oldest, progress, cancel);
         self.link_given_again(&rows, oldest, cancel);
+        self.join_parts(JOIN_SHARE);
         if self.measurement_is_due() {
             let _shared = read(&self.changing);
             // Cancelled, the graph has the measurement it had.
             let _ = self.graph.calibrate(&rows, self.rerank(), threads, cancel);
         }
+    }
+
+    /// Single insertions can leave nodes out of reach. A walk over all of them is cheap beside linking one in `share` of them.
+    fn join_parts(&self, share: u64) {
+        let linked = || u64::from(self.graph.len()) + self.linked_again.load(Ordering::Acquire);
+        let last = self.joined_at.load(Ordering::Relaxed);
+        if (linked() - last).saturating_mul(share) <= last {
+            return;
+        }
+        let _alone = write(&self.changing);
+        match self.spec.form {
+            Form::F32 => self.graph.join_parts(&self.rows::<[f32]>()),
+            Form::F16 => self.graph.join_parts(&self.rows::<[F16]>()),
+            Form::Bits => self.graph.join_parts(&self.rows::<[u64]>()),
+            Form::Sparse => self.graph.join_parts(&self.rows::<SparseWords>()),
+        }
+        self.joined_at.store(linked(), Ordering::Relaxed);
     }
 
     /// Somebody searches for a recall: what it takes is worth to be known.

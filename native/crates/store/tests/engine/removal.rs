@@ -270,3 +270,30 @@ fn numbers_given_again_survive_crashes() {
         db.shutdown();
     }
 }
+
+/// Rays at right angles and zero, which is nearer to each than they are to one another, come one commit at a time.
+#[test]
+fn a_graph_of_vectors_far_from_one_another_is_stored_whole() {
+    const RAYS: usize = 500;
+    let specs = [INT, vector(RAYS as u32)];
+    let disk = Arc::new(MemoryDisk::default());
+    let db = open(&disk);
+    db.run(|tx| {
+        tx.handle.create_relation(T, &specs, false).unwrap();
+        tx.create_index(hnsw(GRAPH, T, 1, RAYS as u32)).unwrap();
+    });
+    for keys in (0..=RAYS).collect::<Vec<_>>().chunks(20) {
+        let ray = |&key: &usize| {
+            let mut floats = vec![0.0; RAYS];
+            if key > 0 {
+                floats[key - 1] = 1.0 + 0.001 * (key % 97) as f32;
+            }
+            vec![Cell::Int(key as i32), Cell::Vector(floats)]
+        };
+        db.run(|tx| tx.insert(T, &specs, &keys.iter().map(ray).collect::<Vec<_>>()));
+        wait_until_linked(&db, GRAPH);
+    }
+    db.checkpoint();
+    drop(db);
+    assert_eq!(problems(&disk), Vec::<String>::new());
+}
