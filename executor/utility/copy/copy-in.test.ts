@@ -2,6 +2,7 @@
 // words it.
 import { beforeEach, describe, expect, test } from "vitest";
 import { must } from "../../../common/assert.ts";
+import { SqlError, SqlState } from "../../../common/error.ts";
 import { Oid } from "../../../common/types/oid.ts";
 import { codecOf } from "../../../common/types/registry.ts";
 import type { Datum } from "../../../common/types/type.ts";
@@ -13,6 +14,7 @@ import {
   createIndex,
   createTable,
   engine,
+  insert,
   seqScan,
   target,
   type TestTable,
@@ -49,11 +51,12 @@ async function copy(
   more: Partial<InsertTarget> = {},
   size = data.length,
   batchRows = 3,
+  waitFor: typeof wait = wait,
 ): Promise<number> {
   session.begin();
   const transaction = must(session.transaction, "a transaction");
   transaction.beginStatement();
-  const context = createContext(options({ transaction, engine: engine(), wait, batchRows }));
+  const context = createContext(options({ transaction, engine: engine(), wait: waitFor, batchRows }));
   const copyTarget: InsertTarget = {
     table: t.table,
     attnums: target(t, NAMES).attnums,
@@ -177,5 +180,22 @@ test.each([
     message,
     fields: { where },
   });
+  expect(await stored()).toEqual([]);
+});
+
+// PostgreSQL names the row whose key it waits for; a batch that goes in together knows none of its own.
+test("an error that is no row's", async () => {
+  const other = new TestSession();
+  other.begin();
+  const row = [[2, "held", null, null, null, null, null]];
+  const oids = COLUMNS.map(([, oid]) => oid);
+  await other.run(insert(t, NAMES, values(oids, row)));
+  const refuse = (): Promise<void> =>
+    Promise.reject(new SqlError(SqlState.lockNotAvailable, "canceling statement due to lock timeout"));
+  // A numeric is read by its codec: nothing may be asked of a row beyond the last.
+  await expect(
+    copy(bytes("1\t1.5\n2\t2.5\n"), TEXT_FORMAT, { attnums: [1, 3] }, 100, 3, refuse),
+  ).rejects.toMatchObject({ code: "55P03", fields: { where: "COPY t, line 2" } });
+  other.abort();
   expect(await stored()).toEqual([]);
 });

@@ -182,8 +182,13 @@ export class CopyIn {
       });
     const { conflictRow, error } = await this.#tryInsert(complete);
     if (error !== undefined) {
-      // Keys are checked when rows go in together, after their lines are gone; the other checks see the line.
-      throw atLine(error, conflictRow ?? complete.validCount, conflictRow === undefined);
+      if (conflictRow !== undefined) throw atLine(error, conflictRow, false);
+      // Keys are checked when rows go in together, after their lines are gone; the other checks see the line. What is no
+      // row's fault, like a lock that is not to be had, comes at the last of them.
+      const { validCount } = complete;
+      throw validCount < rows.rowCount
+        ? atLine(error, validCount, true)
+        : atLine(error, rows.rowCount - 1, false);
     }
     this.#rowCount += rows.rowCount;
   }

@@ -16,6 +16,7 @@ const EXPECTED = new Set([
   "57014", // cancelled, statement_timeout
   "57P01", // terminated
   "57P03", // the server is starting
+  "42725", // a text search while another client has made a second index over the column
   "42701", // a column that another client has added
   "42703", // a column that another client has dropped
   "42704", // an index that another client has dropped

@@ -69,6 +69,12 @@ function judge(
     }
   }
   const last = exact.at(-1)?.[1] ?? null;
+  const isNearer = (distance: string | null | undefined): boolean =>
+    distance != null &&
+    last !== null &&
+    Number(distance) < Number(last) - 1e-3 * Math.max(1, Math.abs(Number(last)));
+  const ghost = found.find(([id, distance]) => !distances.has(id ?? "") && isNearer(distance));
+  if (ghost) return `row ${ghost.join(" at ")} is none of the exact answer's`;
   const reaches = (distance: string | null | undefined): boolean =>
     last === null ||
     (distance != null && Number(distance) <= Number(last) + 1e-4 * Math.max(1, Math.abs(Number(last))));
@@ -86,6 +92,7 @@ export async function search(connection: Connection, random: Random, report: Rep
   const sql = `SELECT id, ${distance} FROM ${table} ${random.pick(FILTERS)} ORDER BY ${distance} LIMIT ${LIMIT}`;
   await connection.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
   await connection.query("SET LOCAL hnsw.ef_search = 400");
+  if (random.chance(0.5)) await connection.query("SET LOCAL enable_seqscan = off");
   const found = (await connection.query(sql, random.chance(0.5) ? [] : undefined)).rows;
   const plan = (await connection.query(`EXPLAIN ${sql}`)).rows.map(([line]) => line).join("\n");
   const definitions = (
