@@ -54,9 +54,7 @@ export async function runClient(world: World, client: number): Promise<void> {
   while (Date.now() < world.deadline) {
     const task = pickTask(tasks, random);
     report.count(task.name);
-    const t0 = Date.now();
     await step(task.run);
-    report.count(`ms ${task.name}`, Date.now() - t0);
   }
   await step((open) => own.compare(open));
   await connection?.close();
