@@ -82,6 +82,8 @@ export interface StoredRows {
 export interface ColumnSpec {
   readonly kind: StorageKind;
   readonly dim: number;
+  /** Of a vector: a row keeps 1 + 2n of its `dim` words, n being the first, as an integer (form "sparse"). */
+  readonly isCounted?: boolean;
 }
 
 export interface IndexColumnSpec {

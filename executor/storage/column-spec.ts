@@ -4,7 +4,8 @@
 //   vector(n)      n floats
 //   halfvec(n)     n halves, two to a word
 //   bit(n)         n bits, in whole pairs of words
-//   sparsevec(n)   how many elements, their indices, their values, with room for the most an index takes
+//   sparsevec(n)   how many elements, their indices, their values; a buffer has room for the most an index takes, the engine
+//                  keeps what is there
 //
 // The last two only where an index needs them: in a hidden column, SqlType.isPacked.
 //
@@ -22,7 +23,7 @@ export function columnSpec(type: SqlType): ColumnSpec {
   const packing = packingOf(type);
   return packing === undefined
     ? { kind: codecOf(type.oid).storageKind === "vector" ? "bytes" : codecOf(type.oid).storageKind, dim: 0 }
-    : { kind: "vector", dim: packing.words };
+    : { kind: "vector", dim: packing.words, isCounted: packing.form === "sparse" };
 }
 
 /** The vectors in a vector column. */
@@ -30,7 +31,7 @@ export interface VectorPacking {
   readonly form: VectorForm;
   /** Elements of a vector. */
   readonly dimensions: number;
-  /** Words of a row. */
+  /** Words of a row, or the most of them (form "sparse"). */
   readonly words: number;
 }
 

@@ -212,6 +212,7 @@ export interface CheckedPart {
 export interface ColumnSpec {
   kind: string
   dim: number
+  isCounted?: boolean
 }
 
 export declare function compileRegex(pattern: string, caseInsensitive: boolean): CompiledRegex

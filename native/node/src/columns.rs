@@ -82,7 +82,7 @@ fn read_column_raw(lent: &Lent, column: sys::napi_value) -> Result<ColumnRef<'_>
             offsets: lent.read_raw(property(c"offsets")?, "offsets")?,
             bytes: lent.read_raw(property(c"bytes")?, "bytes")?,
         },
-        StorageKind::Vector => ValuesRef::Vector {
+        StorageKind::Vector | StorageKind::Counted => ValuesRef::Vector {
             dim: lent.number(property(c"dim")?, "dim")? as usize,
             values: lent.read_raw(values, "values")?,
         },
@@ -116,7 +116,7 @@ fn write_column(lent: &Lent, column: sys::napi_value) -> Result<ColumnMut<'_>> {
             offsets: lent.write_raw(property(c"offsets")?, "offsets")?,
             bytes: lent.write_raw(property(c"bytes")?, "bytes")?,
         },
-        StorageKind::Vector => ValuesMut::Vector {
+        StorageKind::Vector | StorageKind::Counted => ValuesMut::Vector {
             dim: lent.number(property(c"dim")?, "dim")? as usize,
             values: lent.write_raw(values, "values")?,
         },

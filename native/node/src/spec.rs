@@ -6,12 +6,15 @@ use crate::session::int8;
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 use omen_store as store;
-use omen_store::{Form, GraphSpec, IndexMethod, KeyKind, Metric, Quantisation, TextConfig};
+use omen_store::{
+    Form, GraphSpec, IndexMethod, KeyKind, Metric, Quantisation, StorageKind, TextConfig,
+};
 
 #[napi(object)]
 pub struct ColumnSpec {
     pub kind: String,
     pub dim: u32,
+    pub is_counted: Option<bool>,
 }
 
 #[napi(object)]
@@ -101,7 +104,11 @@ fn quantisation(word: &str) -> Result<Quantisation> {
 }
 
 pub fn column(spec: &ColumnSpec) -> Result<store::ColumnSpec> {
-    Ok(store::ColumnSpec { kind: storage_kind(Some(&spec.kind))?, dim: spec.dim })
+    let kind = match storage_kind(Some(&spec.kind))? {
+        StorageKind::Vector if spec.is_counted == Some(true) => StorageKind::Counted,
+        kind => kind,
+    };
+    Ok(store::ColumnSpec { kind, dim: spec.dim })
 }
 
 fn position(column: u32) -> Result<u16> {

@@ -33,4 +33,4 @@ pub use kv::{FjallKv, Kv, KvBatch, KvBytes, KvIter, KvRange, KvSnapshot, MemoryK
 pub use log::{BulkReader, BulkWriter, LogEnd, LogOptions, LogReader, LogRecord, LogWriter};
 pub use memory_disk::MemoryDisk;
 pub use os_disk::OsDisk;
-pub use vectors::{VectorLoad, VectorOptions, VectorSegments};
+pub use vectors::{RowWords, VectorLoad, VectorOptions, VectorSegments};

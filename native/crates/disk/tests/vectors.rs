@@ -2,11 +2,11 @@
 
 use omen_disk::vectors::MAX_DIM;
 use omen_disk::{
-    Disk, DiskErrorKind, FaultyDisk, MemoryDisk, OsDisk, VectorOptions, VectorSegments,
+    Disk, DiskErrorKind, FaultyDisk, MemoryDisk, OsDisk, RowWords, VectorOptions, VectorSegments,
 };
 use std::sync::Arc;
 
-const SMALL: VectorOptions = VectorOptions { dim: 5, segment_rows: 8 };
+const SMALL: VectorOptions = VectorOptions { words: RowWords::Fixed(5), segment_rows: 8 };
 
 fn vector(vid: u32, dim: usize) -> Vec<f32> {
     (0..dim).map(|position| vid as f32 * 100.0 + position as f32 + 0.5).collect()
@@ -25,7 +25,7 @@ fn vectors_come_back_in_place() {
     for disk in disks {
         for dim in [1, 3, 16, 17, 768] {
             let name = format!("1.{dim}");
-            let options = VectorOptions { dim, segment_rows: 8 };
+            let options = VectorOptions { words: RowWords::Fixed(dim), segment_rows: 8 };
             let column = VectorSegments::open(Arc::clone(&disk), &name, options, 0).unwrap();
             let kept = column_of(&column, dim);
             assert_eq!(column.sync().unwrap(), 4);
@@ -57,7 +57,7 @@ fn column_of(column: &VectorSegments, dim: usize) -> &[f32] {
 #[test]
 fn the_usual_layout_fits_its_limits() {
     for dim in [1, 3, 128, 768, 1536, 2000, MAX_DIM] {
-        let options = VectorOptions::new(dim);
+        let options = VectorOptions::new(RowWords::Fixed(dim));
         assert!(options.segment_rows.is_power_of_two());
         assert!(options.segment_rows * dim * 4 <= 32 << 20);
         assert!((512..=16_384).contains(&options.segment_rows), "{options:?}");
@@ -82,7 +82,7 @@ fn a_slot_is_written_once() {
 fn limits_are_errors() {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     for dim in [0, MAX_DIM + 1] {
-        let options = VectorOptions { dim, segment_rows: 8 };
+        let options = VectorOptions { words: RowWords::Fixed(dim), segment_rows: 8 };
         let refused = VectorSegments::open(Arc::clone(&disk), "1.1", options, 0).err().unwrap();
         assert_eq!(refused.kind, DiskErrorKind::TooLarge);
     }
@@ -147,7 +147,7 @@ fn every_flipped_byte_is_noticed() {
 /// Opening reads no rows: what is damaged afterwards is found as well, when it is first asked for and not later.
 #[test]
 fn rows_are_checked_at_first_touch() {
-    const WIDE: VectorOptions = VectorOptions { dim: 512, segment_rows: 32 };
+    const WIDE: VectorOptions = VectorOptions { words: RowWords::Fixed(512), segment_rows: 32 };
     let disk = MemoryDisk::new();
     let shared = || Arc::new(disk.clone()) as Arc<dyn Disk>;
     let column = VectorSegments::open(shared(), "7.2", WIDE, 0).unwrap();
@@ -181,7 +181,7 @@ fn rows_are_checked_at_first_touch() {
 #[test]
 fn threads_meet_at_a_first_touch() {
     let disk = MemoryDisk::new();
-    let options = VectorOptions { dim: 5, segment_rows: 4096 };
+    let options = VectorOptions { words: RowWords::Fixed(5), segment_rows: 4096 };
     let shared = || Arc::new(disk.clone()) as Arc<dyn Disk>;
     let column = VectorSegments::open(shared(), "7.2", options, 0).unwrap();
     (0..4000)

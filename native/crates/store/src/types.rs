@@ -1,5 +1,6 @@
 //! Plain data of the engine's public face: the Rust words of `native/engine.ts`.
 
+use omen_disk::RowWords;
 pub use omen_hnsw::Quantisation;
 pub use omen_kernels::Metric;
 
@@ -13,14 +14,37 @@ pub enum StorageKind {
     I64,
     F64,
     Bytes,
+    /// Rows of `dim` words, in vector segments.
     Vector,
+    /// As Vector, but a row has 1 + 2n words, at most `dim`, and begins with n: what lies behind them in a caller's buffer is
+    /// not kept (`Form::Sparse`).
+    Counted,
 }
 
-/// Kind of one column; `dim` is the vector dimension and 0 for other kinds.
+impl StorageKind {
+    /// Whether values lie in vector segments, and cells name them.
+    pub fn is_vector(self) -> bool {
+        matches!(self, Self::Vector | Self::Counted)
+    }
+}
+
+/// Kind of one column; `dim` is the words of a vector, or the most of them, and 0 for other kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ColumnSpec {
     pub kind: StorageKind,
     pub dim: u32,
+}
+
+impl ColumnSpec {
+    /// The words of a vector column's rows.
+    pub fn row_words(self) -> RowWords {
+        let most = self.dim as usize;
+        if self.kind == StorageKind::Counted {
+            RowWords::Counted { most }
+        } else {
+            RowWords::Fixed(most)
+        }
+    }
 }
 
 /// How an index column is ordered, where the storage kind alone does not say.

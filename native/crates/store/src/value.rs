@@ -55,7 +55,7 @@ impl Value<'_> {
             Self::I64(_) => kind == StorageKind::I64,
             Self::F64(_) => kind == StorageKind::F64,
             Self::Bytes(_) => kind == StorageKind::Bytes,
-            Self::Vector(_) => kind == StorageKind::Vector,
+            Self::Vector(_) => kind.is_vector(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The layout of a vector segment (docs/format.md, "vec") and its header page.
 
+use super::words::RowWords;
 use crate::error::{DiskError, Result};
 use crc32c::crc32c;
 use std::borrow::Cow;
@@ -8,8 +9,11 @@ const PAGE: usize = 4096;
 const ROW_ALIGN: usize = 64;
 const MAGIC: &[u8; 8] = b"OMENVEC\0";
 const FORMAT_VERSION: u32 = 1;
-/// Element type f32; half, bit and sparse rows will get numbers of their own.
-const ELEMENT_F32: u32 = 1;
+/// Row types: the words themselves, or where they lie in the column's heap.
+const ROWS_IN_PLACE: u32 = 1;
+const ROWS_IN_HEAP: u32 = 2;
+/// Bytes of a place (`heap::Place`).
+const PLACE_BYTES: usize = 8;
 const HEADER_BYTES: usize = 8 + 6 * 4 + 4;
 
 /// Bytes from one row to the next.
@@ -20,15 +24,21 @@ pub fn stride(dim: usize) -> usize {
 /// Where things lie in every segment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
-    pub dim: usize,
+    pub words: RowWords,
+    /// Slots.
     pub rows: usize,
+    /// Bytes from one slot to the next.
     pub stride: usize,
     rows_at: usize,
 }
 
 impl Layout {
-    pub fn new(dim: usize, rows: usize) -> Self {
-        Self { dim, rows, stride: stride(dim), rows_at: PAGE + (rows * 4).next_multiple_of(PAGE) }
+    pub fn new(words: RowWords, rows: usize) -> Self {
+        let stride = match words {
+            RowWords::Fixed(dim) => stride(dim),
+            RowWords::Counted { .. } => PLACE_BYTES,
+        };
+        Self { words, rows, stride, rows_at: PAGE + (rows * 4).next_multiple_of(PAGE) }
     }
 
     pub fn sum_at(slot: usize) -> usize {
@@ -47,10 +57,14 @@ impl Layout {
     pub fn encode_header(&self, number: u32) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..8].copy_from_slice(MAGIC);
+        let row_type = match self.words {
+            RowWords::Fixed(_) => ROWS_IN_PLACE,
+            RowWords::Counted { .. } => ROWS_IN_HEAP,
+        };
         let fields = [
             FORMAT_VERSION,
-            ELEMENT_F32,
-            self.dim as u32,
+            row_type,
+            self.words.most() as u32,
             self.stride as u32,
             self.rows as u32,
             number,
@@ -69,8 +83,8 @@ impl Layout {
             return Ok(());
         }
         Err(DiskError::corrupt(format!(
-            "vector segment \"{path}\" has not the header of segment {number} with {} dimensions",
-            self.dim
+            "vector segment \"{path}\" has not the header of segment {number} with {} words a row",
+            self.words.most()
         )))
     }
 
@@ -93,7 +107,7 @@ pub fn rows_of(vectors: &[f32], dim: usize, stride: usize) -> Cow<'_, [u8]> {
     Cow::Owned(rows)
 }
 
-fn bytes_of(numbers: &[f32]) -> &[u8] {
+pub fn bytes_of(numbers: &[f32]) -> &[u8] {
     // SAFETY: an f32 has no padding and any of its bytes is a u8; segments are for little-endian machines (`segment`).
     unsafe { std::slice::from_raw_parts(numbers.as_ptr().cast(), size_of_val(numbers)) }
 }

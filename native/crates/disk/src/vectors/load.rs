@@ -10,6 +10,7 @@
 use super::format::Layout;
 use super::segment::Segment;
 use super::table::SegmentTable;
+use super::words::RowWords;
 use crate::disk::Disk;
 use crate::error::Result;
 use std::sync::Arc;
@@ -28,9 +29,11 @@ pub struct VectorLoad {
     disk: Arc<dyn Disk>,
     dir: String,
     layout: Layout,
+    /// Words of a vector.
+    dim: usize,
     /// Of the column: the names its loads have had.
     names: Arc<AtomicU32>,
-    segments: SegmentTable,
+    segments: SegmentTable<Segment>,
     /// Vectors that can be read.
     len: AtomicU32,
 }
@@ -42,13 +45,16 @@ impl VectorLoad {
         layout: Layout,
         names: Arc<AtomicU32>,
     ) -> Self {
+        let RowWords::Fixed(dim) = layout.words else {
+            panic!("a load is of vectors that are all as long")
+        };
         let segments = SegmentTable::new();
-        Self { disk, dir, layout, names, segments, len: AtomicU32::new(0) }
+        Self { disk, dir, layout, dim, names, segments, len: AtomicU32::new(0) }
     }
 
     /// Numbers in a vector.
     pub fn dim(&self) -> usize {
-        self.layout.dim
+        self.dim
     }
 
     /// Vectors appended so far.
@@ -64,7 +70,7 @@ impl VectorLoad {
     /// little, however long the load was. One caller at a time. After an error the load is good for nothing but being
     /// dropped.
     pub fn append(&self, vectors: &[f32]) -> Result<()> {
-        let Layout { dim, rows, .. } = self.layout;
+        let (dim, rows) = (self.dim, self.layout.rows);
         assert!(vectors.len().is_multiple_of(dim), "whole vectors");
         let mut rest = vectors;
         while !rest.is_empty() {
@@ -89,7 +95,7 @@ impl VectorLoad {
     fn create(&self) -> Result<Segment> {
         let name = self.names.fetch_add(1, Ordering::Relaxed);
         let path = format!("{}/{PREFIX}{name:08}{SUFFIX}", self.dir);
-        Segment::create(&*self.disk, &path, self.layout).inspect_err(|_| {
+        Segment::create(&*self.disk, &path, self.layout, None).inspect_err(|_| {
             // Perhaps it came into being, and found no room.
             let _ = self.disk.remove(&path);
         })

@@ -1,4 +1,4 @@
-//! Vector segments: the f32 rows of one vector column, stored once and read in place.
+//! Vector segments: the rows of one vector column, 32-bit words held as floats, stored once and read in place.
 //!
 //! `vec/{table}.{column}/{n}.seg`: a header page, an array of CRC32C sums, then rows of a fixed stride (a multiple
 //! of 64 bytes), a power-of-two number of them. Vector number (vid) v lies in segment v / rows, slot v % rows. Rows
@@ -11,25 +11,31 @@
 //! that is what makes the returned slices sound. Writing a slot again with the same numbers is allowed, because
 //! replaying the log does so.
 //!
+//! Rows that differ in length (`RowWords::Counted`) lie in files beside the segments (`heap`); their slots say where.
+//!
 //! A load that is not committed yet has segments of its own (`load`), which the column adopts as they are.
 //!
 //! Durability is the caller's plan: `sync` at checkpoints, and before that the log carries the vectors. On open only
 //! slots below the caller's high-water mark count; the file may hold more, which is ignored and overwritten.
 
 mod format;
+mod heap;
 mod load;
 mod segment;
 mod table;
+mod words;
 
 use crate::disk::{Disk, create_dir_durably};
 use crate::error::{DiskError, DiskErrorKind, Result};
 use format::Layout;
+use heap::Heap;
 use segment::Segment;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use table::SegmentTable;
 
 pub use load::VectorLoad;
+pub use words::RowWords;
 
 /// pgvector's limit for the type `vector`.
 pub const MAX_DIM: usize = 16_000;
@@ -41,17 +47,20 @@ const MAX_SEGMENT_ROWS: usize = 16_384;
 /// How a column's segments are laid out.
 #[derive(Debug, Clone, Copy)]
 pub struct VectorOptions {
-    /// Numbers in a vector, 1 to `MAX_DIM`.
-    pub dim: usize,
+    /// 1 to `MAX_DIM` at most.
+    pub words: RowWords,
     /// Rows in a segment, a power of two; fixed for the life of the column.
     pub segment_rows: usize,
 }
 
 impl VectorOptions {
     /// The usual layout: segments of about 32 MB and at most 16,384 rows.
-    pub fn new(dim: usize) -> Self {
-        let fitting = (SEGMENT_BYTES / format::stride(dim).max(1)).max(1);
-        Self { dim, segment_rows: (1 << fitting.ilog2()).min(MAX_SEGMENT_ROWS) }
+    pub fn new(words: RowWords) -> Self {
+        let fitting = match words {
+            RowWords::Fixed(dim) => (SEGMENT_BYTES / format::stride(dim).max(1)).max(1),
+            RowWords::Counted { .. } => MAX_SEGMENT_ROWS,
+        };
+        Self { words, segment_rows: (1 << fitting.ilog2()).min(MAX_SEGMENT_ROWS) }
     }
 }
 
@@ -65,7 +74,9 @@ pub struct VectorSegments {
     disk: Arc<dyn Disk>,
     dir: String,
     layout: Layout,
-    segments: SegmentTable,
+    segments: SegmentTable<Segment>,
+    /// Of rows that differ in length.
+    heap: Option<Arc<Heap>>,
     /// Held while a segment is added, so that two writers do not create the same file.
     growing: Mutex<()>,
     /// Names that files of loads have had.
@@ -83,21 +94,29 @@ impl VectorSegments {
         options: VectorOptions,
         high_water: u32,
     ) -> Result<Self> {
-        if options.dim == 0 || options.dim > MAX_DIM {
-            let context = format!("vector dimension {}, allowed are 1 to {MAX_DIM}", options.dim);
+        let most = options.words.most();
+        if most == 0 || most > MAX_DIM {
+            let context = format!("vector dimension {most}, allowed are 1 to {MAX_DIM}");
             return Err(DiskError::new(DiskErrorKind::TooLarge, context));
         }
         assert!(options.segment_rows.is_power_of_two(), "segment_rows is a power of two");
         let dir = format!("vec/{name}");
+        create_dir_durably(&*disk, &dir)?;
+        let heap = match options.words {
+            RowWords::Fixed(_) => None,
+            RowWords::Counted { .. } => {
+                Some(Arc::new(Heap::open(Arc::clone(&disk), &dir, high_water == 0)?))
+            }
+        };
         let column = Self {
-            layout: Layout::new(options.dim, options.segment_rows),
+            layout: Layout::new(options.words, options.segment_rows),
             segments: SegmentTable::new(),
+            heap,
             growing: Mutex::new(()),
             load_names: Arc::default(),
             disk,
             dir,
         };
-        create_dir_durably(&*column.disk, &column.dir)?;
         column.load(high_water)?;
         Ok(column)
     }
@@ -108,28 +127,36 @@ impl VectorSegments {
         for number in 0..needed {
             let end = (high_water - number * rows).min(rows) as usize;
             let path = self.path(number);
-            let segment = Segment::open(&*self.disk, &path, self.layout, number, end)?;
+            let heap = self.heap.clone();
+            let segment = Segment::open(&*self.disk, &path, self.layout, number, end, heap)?;
             self.segments.insert(number, segment);
         }
         for name in self.disk.list(&self.dir)? {
-            if number_of(&name).is_none_or(|number| number >= needed) {
+            let is_heaps = self.heap.is_some() && heap::number_of(&name).is_some();
+            if !is_heaps && number_of(&name).is_none_or(|number| number >= needed) {
                 self.disk.remove(&format!("{}/{name}", self.dir))?;
             }
         }
         Ok(())
     }
 
-    /// Whether a file in the folder of a column is one of its segments.
+    /// Whether a file in the folder of a column is one of its segments, or of its heap.
     pub fn is_segment(name: &str) -> bool {
-        number_of(name).is_some()
+        number_of(name).is_some() || heap::number_of(name).is_some()
     }
 
     fn path(&self, number: u32) -> String {
         format!("{}/{number:08}.seg", self.dir)
     }
 
+    /// The words of a row.
+    pub fn row_words(&self) -> RowWords {
+        self.layout.words
+    }
+
+    /// The words of the longest row.
     pub fn dim(&self) -> usize {
-        self.layout.dim
+        self.layout.words.most()
     }
 
     /// Stores `vector` as number `vid`, visible to `vector(vid)` on return and durable after the next `sync`.
@@ -138,16 +165,19 @@ impl VectorSegments {
         self.write_run(vid, vector)
     }
 
-    /// Stores consecutive vectors, row-major, from number `first_vid` on.
+    /// Stores consecutive vectors, one behind the other, from number `first_vid` on.
     pub fn write_run(&self, first_vid: u32, vectors: &[f32]) -> Result<()> {
-        assert!(vectors.len().is_multiple_of(self.layout.dim), "whole vectors");
-        let rows = self.layout.rows;
+        let (rows, words) = (self.layout.rows, self.layout.words);
+        let mut left = words.count(vectors);
         let mut vid = first_vid as usize;
         let mut rest = vectors;
-        while !rest.is_empty() {
+        while left > 0 {
             let slot = vid % rows;
-            let count = (rows - slot).min(rest.len() / self.layout.dim);
-            let (run, after) = rest.split_at(count * self.layout.dim);
+            let count = (rows - slot).min(left);
+            let Some((run, after)) = words.split(rest, count) else {
+                unreachable!("rows that were counted")
+            };
+            left -= count;
             let number = u32::try_from(vid / rows).ok().filter(|_| vid + count <= 1 << 32);
             let number = number.ok_or_else(|| {
                 DiskError::new(DiskErrorKind::TooLarge, format!("\"{}\" is full", self.dir))
@@ -157,6 +187,10 @@ impl VectorSegments {
             rest = after;
         }
         Ok(())
+    }
+
+    fn create(&self, number: u32) -> Result<Segment> {
+        Segment::create(&*self.disk, &self.path(number), self.layout, self.heap.clone())
     }
 
     fn segment_for_write(&self, number: u32) -> Result<&Segment> {
@@ -171,7 +205,7 @@ impl VectorSegments {
         let mut created = None;
         for number in 0..=number {
             if self.segments.get(number).is_none() {
-                let segment = Segment::create(&*self.disk, &self.path(number), self.layout)?;
+                let segment = self.create(number)?;
                 segment.set_number(number)?;
                 created = Some(self.segments.insert(number, segment));
             }
@@ -214,6 +248,19 @@ impl VectorSegments {
         if let Some(segment) = self.segments.get(vid >> self.layout.rows.trailing_zeros()) {
             segment.release(vid as usize & (self.layout.rows - 1));
         }
+    }
+
+    /// After opening, once it is known which numbers below `end` are nobody's (`is_free`): what these left in the heap, and what
+    /// a crash did, is room for others from now on. Nobody writes meanwhile. Does nothing where all rows are as long.
+    pub fn settle(&self, end: u32, is_free: impl Fn(u32) -> bool) {
+        let Some(heap) = &self.heap else { return };
+        let mut settling = heap.settle();
+        for (number, segment) in (0..).zip(self.segments.iter()) {
+            let first = number * self.layout.rows as u32;
+            let count = end.saturating_sub(first).min(self.layout.rows as u32);
+            segment.settle(count as usize, &mut settling, |slot| is_free(first + slot as u32));
+        }
+        settling.end();
     }
 
     /// The vector with number `vid`, in place; `None` if it was never written or is damaged.
@@ -271,9 +318,9 @@ impl VectorSegments {
         Ok(())
     }
 
-    /// Makes every vector written so far durable; returns how many segments had to be synced.
+    /// Makes every vector written so far durable; returns how many files had to be synced.
     pub fn sync(&self) -> Result<usize> {
-        let mut synced = 0;
+        let mut synced = self.heap.as_ref().map_or(Ok(0), |heap| heap.sync())?;
         for segment in self.segments.iter() {
             synced += usize::from(segment.sync()?);
         }
@@ -291,17 +338,31 @@ impl VectorSegments {
         options: VectorOptions,
         high_water: u32,
     ) -> Result<u64> {
-        let layout = Layout::new(options.dim, options.segment_rows);
+        let layout = Layout::new(options.words, options.segment_rows);
         let needed = high_water.div_ceil(layout.rows as u32);
+        let dir = format!("vec/{name}");
         for number in 0..needed {
-            Segment::open(disk, &format!("vec/{name}/{number:08}.seg"), layout, number, 0)?;
+            Segment::open(disk, &format!("{dir}/{number:08}.seg"), layout, number, 0, None)?;
         }
-        Ok(u64::from(needed))
+        let files = match options.words {
+            RowWords::Counted { .. } if needed > 0 => Heap::check(disk, &dir)?,
+            _ => 0,
+        };
+        Ok(u64::from(needed) + files)
     }
 
     /// Bytes of the files.
     pub fn disk_bytes(&self) -> u64 {
-        self.segments.iter().count() as u64 * self.layout.file_bytes()
+        let segments = self.segments.iter().count() as u64 * self.layout.file_bytes();
+        segments + self.heap.as_ref().map_or(0, |heap| heap.disk_bytes())
+    }
+
+    /// Bytes of the rows of `count` vectors numbered so far, dead ones included.
+    pub fn row_bytes(&self, count: u32) -> u64 {
+        match (self.layout.words, &self.heap) {
+            (_, Some(heap)) => u64::from(count) * self.layout.stride as u64 + heap.used_bytes(),
+            (words, None) => u64::from(count) * (words.most() * size_of::<f32>()) as u64,
+        }
     }
 
     /// Removes the files that loads of the column `name` left when the process ended. Nobody may have it open.

@@ -5,11 +5,16 @@
 //! costs nothing by size, and nothing is given out unseen. Until every block was found sound, a reader looks at two bits.
 //!
 //! Whoever changes a slot has had its block looked at before; so a look, which holds `looking`, never meets a write.
+//!
+//! Of a column whose rows differ in length a slot holds a row's place in the column's `Heap`, and the sum covers both. A slot
+//! whose row is there owns the units, until it is released; one that was opened does once `Segment::settle` said so.
 
-use super::format::{Layout, rows_of};
+use super::format::{Layout, bytes_of, rows_of};
+use super::heap::{Heap, Place, Settling};
+use super::words::RowWords;
 use crate::disk::{Disk, DiskFile, Mapping};
 use crate::error::{DiskError, Result};
-use crc32c::crc32c;
+use crc32c::{crc32c, crc32c_append};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,6 +25,10 @@ compile_error!("vector segments are read in place, which needs a little-endian m
 /// Bytes of rows that are looked at together. A search touches rows at random, each in a block of its own: of 64 KiB, those
 /// that the first search over a million rows came by cost it 40 ms.
 const BLOCK_BYTES: usize = 8 * 1024;
+/// Rows of a heap that are looked at together.
+const BLOCK_PLACES: usize = 8;
+/// What a slot has that was never written.
+const NO_ROW: &[f32] = &[0.0];
 
 pub struct Segment {
     mapping: Mapping,
@@ -35,6 +44,24 @@ pub struct Segment {
     unseen: Unseen,
     file: Arc<dyn DiskFile>,
     path: String,
+    /// Where the rows lie, if not here.
+    elsewhere: Option<Elsewhere>,
+}
+
+/// Of rows that lie in a heap.
+struct Elsewhere {
+    heap: Arc<Heap>,
+    /// Slots that own their units.
+    owners: Bits,
+    /// Whether that is known: what the others hold is stale.
+    is_settled: AtomicBool,
+}
+
+impl Elsewhere {
+    /// Whether a slot's place is what somebody left who is gone: other rows may be written there.
+    fn is_stale(&self, slot: usize) -> bool {
+        self.is_settled.load(Ordering::Acquire) && !self.owners.get(slot)
+    }
 }
 
 /// What of an opened segment has not been looked at.
@@ -50,8 +77,11 @@ struct Unseen {
 }
 
 impl Unseen {
-    fn new(end: usize, stride: usize) -> Self {
-        let block_rows = 1 << (BLOCK_BYTES / stride).max(1).ilog2();
+    fn new(end: usize, layout: Layout) -> Self {
+        let block_rows = match layout.words {
+            RowWords::Fixed(_) => 1 << (BLOCK_BYTES / layout.stride).max(1).ilog2(),
+            RowWords::Counted { .. } => BLOCK_PLACES,
+        };
         let blocks = end.div_ceil(block_rows);
         Self {
             end,
@@ -66,14 +96,20 @@ impl Unseen {
 
 impl Segment {
     /// Creates the file at its full length, so that the mapping never has to move, and without a header (`set_number`).
-    pub fn create(disk: &dyn Disk, path: &str, layout: Layout) -> Result<Self> {
+    /// `heap`: where its rows will lie, of a column whose rows differ in length.
+    pub fn create(
+        disk: &dyn Disk,
+        path: &str,
+        layout: Layout,
+        heap: Option<Arc<Heap>>,
+    ) -> Result<Self> {
         if disk.exists(path)? {
             // Left by an attempt that failed half-way: were it in use, this process would have it open.
             disk.remove(path)?;
         }
         let file = disk.create(path)?;
         file.allocate(layout.file_bytes())?;
-        Self::map(file, path, layout, None)
+        Self::map(file, path, layout, None, heap)
     }
 
     /// Writes the header: the file is segment `number` from now on.
@@ -97,6 +133,7 @@ impl Segment {
         layout: Layout,
         number: u32,
         end: usize,
+        heap: Option<Arc<Heap>>,
     ) -> Result<Self> {
         use crate::error::DiskErrorKind::NotFound;
         let file = disk.open(path).map_err(|error| match error.kind {
@@ -111,7 +148,7 @@ impl Segment {
         let mut header = [0; Layout::header_bytes()];
         file.read_at(0, &mut header)?;
         layout.check_header(&header, path, number)?;
-        Self::map(file, path, layout, Some(end))
+        Self::map(file, path, layout, Some(end), heap)
     }
 
     /// `end`: of the slots that may hold vectors, for a file that was there.
@@ -120,6 +157,7 @@ impl Segment {
         path: &str,
         layout: Layout,
         end: Option<usize>,
+        heap: Option<Arc<Heap>>,
     ) -> Result<Self> {
         let mapping = file.map_read_only()?;
         assert!(mapping.len() as u64 >= layout.file_bytes(), "the whole segment is mapped");
@@ -132,9 +170,14 @@ impl Segment {
             dirty: AtomicBool::new(end.is_none()),
             claimed: Bits::new(layout.rows),
             written: Bits::new(layout.rows),
-            unseen: Unseen::new(end_of_unseen, layout.stride),
+            unseen: Unseen::new(end_of_unseen, layout),
             file,
             path: path.to_owned(),
+            elsewhere: heap.map(|heap| Elsewhere {
+                heap,
+                owners: Bits::new(layout.rows),
+                is_settled: AtomicBool::new(end.is_none()),
+            }),
         })
     }
 
@@ -188,19 +231,62 @@ impl Segment {
             let row = unsafe {
                 self.mapping.slice(self.layout.row_at(first + index), self.layout.stride)
             };
+            if self.elsewhere.as_ref().is_some_and(|e| e.is_stale(first + index)) {
+                return SlotState::Unwritten;
+            }
             match u32::from_le_bytes(*sum) {
-                sum if sum == row_sum(row) => SlotState::Sound,
+                sum if Some(sum) == self.sum_of(first + index, row) => SlotState::Sound,
                 0 if row.iter().all(|&byte| byte == 0) => SlotState::Unwritten,
                 _ => SlotState::Damaged,
             }
         })
     }
 
+    /// The sum of a slot whose bytes are `stored`. None when they lead to no row.
+    fn sum_of(&self, slot: usize, stored: &[u8]) -> Option<u32> {
+        let Some(Elsewhere { heap, .. }) = &self.elsewhere else { return Some(row_sum(stored)) };
+        let place = self.place(slot);
+        // SAFETY: no write to the slot is under way, says the caller of `states`, and nobody else writes the units of a slot
+        // that is not stale.
+        let row = unsafe { heap.words(place) }.filter(|row| !row.is_empty())?;
+        Some(place_sum(stored, row))
+    }
+
     /// Gives a slot back that nobody reads.
     pub fn release(&self, slot: usize) {
         self.look_at(slot);
+        if let Some(Elsewhere { heap, owners, .. }) = &self.elsewhere {
+            // Only what is sound: units that a damaged place names may be another row's.
+            if self.written.get(slot) && owners.get(slot) {
+                heap.give_back(self.place(slot));
+            }
+            owners.clear(slot);
+        }
         self.written.clear(slot);
         self.claimed.clear(slot);
+    }
+
+    /// Makes the first `end` slots, but for those that `is_free`, the owners of their units.
+    pub fn settle(&self, end: usize, settling: &mut Settling<'_>, is_free: impl Fn(usize) -> bool) {
+        let Some(Elsewhere { owners, is_settled, .. }) = &self.elsewhere else { return };
+        for slot in 0..end {
+            owners.clear(slot);
+            if !is_free(slot) && settling.take(self.place(slot)) {
+                owners.set(slot);
+            }
+        }
+        is_settled.store(true, Ordering::Release);
+    }
+
+    /// What a slot of a column with a heap holds; nothing if it was never written.
+    #[inline]
+    fn place(&self, slot: usize) -> Place {
+        assert!(slot < self.layout.rows, "slot inside the segment");
+        // SAFETY: slots lie inside the mapping (asserted in `map`); nobody writes this one while it is read.
+        let bytes = unsafe { self.mapping.slice(self.layout.row_at(slot), size_of::<Place>()) };
+        let (unit, words) = bytes.split_at(size_of::<u32>());
+        let number = |bytes: &[u8]| bytes.try_into().map_or(0, u32::from_le_bytes);
+        Place { unit: number(unit), words: number(words) }
     }
 
     pub fn is_written(&self, slot: usize) -> bool {
@@ -216,35 +302,39 @@ impl Segment {
 
     /// Writes whole vectors into the slots from `first` on: sums and rows in one `write_at` each.
     pub fn write_run(&self, first: usize, vectors: &[f32]) -> Result<()> {
-        let dim = self.layout.dim;
-        let count = vectors.len() / dim;
+        let rows = self.layout.words.rows(vectors);
+        let count = match self.layout.words {
+            RowWords::Fixed(dim) => vectors.len() / dim,
+            RowWords::Counted { .. } => rows.clone().count(),
+        };
         (first..first + count).step_by(self.unseen.block_rows).for_each(|slot| self.look_at(slot));
         self.look_at(first + count - 1);
         let fresh = (first..first + count).take_while(|&slot| self.claimed.set(slot)).count();
         if fresh < count {
             // Taken: let go of what was just claimed and go one by one, each fresh or a repetition.
             (first..first + fresh).for_each(|slot| self.claimed.clear(slot));
-            for (slot, vector) in (first..).zip(vectors.chunks_exact(dim)) {
+            for (slot, vector) in (first..).zip(rows) {
                 if self.claimed.set(slot) {
-                    self.store(slot, vector)?;
+                    self.store(slot, 1, vector)?;
                 } else {
                     self.expect_same(slot, vector)?;
                 }
             }
             return Ok(());
         }
-        self.store(first, vectors)
+        self.store(first, count, vectors)
     }
 
     /// Writes claimed slots and marks them. A failed write gives the claim back: the slot is still unwritten.
-    fn store(&self, first: usize, vectors: &[f32]) -> Result<()> {
-        let Layout { dim, stride, .. } = self.layout;
-        let count = vectors.len() / dim;
-        let rows = rows_of(vectors, dim, stride);
-        let sums: Vec<u8> =
-            rows.chunks_exact(stride).flat_map(|row| row_sum(row).to_le_bytes()).collect();
-        let written = (self.file.write_at(self.layout.row_at(first) as u64, &rows))
-            .and_then(|()| self.file.write_at(Layout::sum_at(first) as u64, &sums));
+    fn store(&self, first: usize, count: usize, vectors: &[f32]) -> Result<()> {
+        let Layout { words, stride, .. } = self.layout;
+        let written = if let Some(elsewhere) = &self.elsewhere {
+            self.store_in_heap(elsewhere, first, words.rows(vectors))
+        } else {
+            let rows = rows_of(vectors, words.most(), stride);
+            let sums = rows.chunks_exact(stride).flat_map(|row| row_sum(row).to_le_bytes());
+            self.write_slots(first, &rows, &sums.collect::<Vec<u8>>())
+        };
         // After the write, so that a sync which starts once this call is over has to see it.
         self.dirty.store(true, Ordering::Release);
         for slot in first..first + count {
@@ -252,6 +342,48 @@ impl Segment {
                 self.written.set(slot);
             } else {
                 self.claimed.clear(slot);
+            }
+        }
+        written
+    }
+
+    fn write_slots(&self, first: usize, rows: &[u8], sums: &[u8]) -> Result<()> {
+        self.file.write_at(self.layout.row_at(first) as u64, rows)?;
+        self.file.write_at(Layout::sum_at(first) as u64, sums)
+    }
+
+    /// Writes rows into the heap, those that come to lie one behind the other at once, and their places into the slots from
+    /// `first` on.
+    fn store_in_heap<'a>(
+        &self,
+        Elsewhere { heap, owners, .. }: &Elsewhere,
+        first: usize,
+        rows: impl Iterator<Item = &'a [f32]>,
+    ) -> Result<()> {
+        let (mut places, mut stored, mut sums) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut start, mut pending) = (0, Vec::new());
+        let write_all = || -> Result<()> {
+            for row in rows {
+                let place = heap.allocate(row.len())?;
+                places.push(place);
+                if !place.follows(start, pending.len()) {
+                    heap.write(start, &std::mem::take(&mut pending))?;
+                    start = place.unit;
+                }
+                Heap::padded(row, &mut pending);
+                let bytes = place.encode();
+                sums.extend(place_sum(&bytes, row).to_le_bytes());
+                stored.extend(bytes);
+            }
+            heap.write(start, &pending)?;
+            self.write_slots(first, &stored, &sums)
+        };
+        let written = write_all();
+        if written.is_ok() {
+            (first..first + places.len()).for_each(|slot| _ = owners.set(slot));
+        } else {
+            for place in places {
+                heap.give_back(place);
             }
         }
         written
@@ -280,12 +412,17 @@ impl Segment {
     #[allow(clippy::cast_ptr_alignment)] // rows start at multiples of 64, asserted in `map`
     pub unsafe fn vector(&self, slot: usize) -> &[f32] {
         assert!(slot < self.layout.rows, "slot inside the segment");
+        if let Some(Elsewhere { heap, .. }) = &self.elsewhere {
+            // SAFETY: a written slot is not written again before nobody reads it (`release`), and until then nobody else
+            // gets its units.
+            return unsafe { heap.words(self.place(slot)) }.unwrap_or(NO_ROW);
+        }
         // SAFETY: rows lie inside the mapping (asserted in `map` for all slots) and are 64-byte aligned; any bits are
         // an f32; a written slot is not written again before nobody reads it (`release`), so nothing changes under
         // the slice.
         unsafe {
             let row = self.mapping.as_ptr().add(self.layout.row_at(slot)).cast::<f32>();
-            std::slice::from_raw_parts(row, self.layout.dim)
+            std::slice::from_raw_parts(row, self.layout.words.most())
         }
     }
 
@@ -315,6 +452,14 @@ enum SlotState {
 /// The sum stored for a row. Zero is kept for slots that were never written.
 fn row_sum(row: &[u8]) -> u32 {
     match crc32c(row) {
+        0 => u32::MAX,
+        sum => sum,
+    }
+}
+
+/// As `row_sum`, of a place as it is stored and the row that lies there.
+fn place_sum(stored: &[u8], row: &[f32]) -> u32 {
+    match crc32c_append(crc32c(stored), bytes_of(row)) {
         0 => u32::MAX,
         sum => sum,
     }

@@ -22,6 +22,7 @@ mod vectors;
 use std::ops::Range;
 use std::sync::Arc;
 
+use omen_disk::RowWords;
 use omen_text::AnalyzedDocument;
 
 use crate::engine::Engine;
@@ -165,12 +166,19 @@ impl TableChange {
                 out.u32(vectors.owners.len() as u32);
                 continue;
             }
-            out.u8(tag::VECTORS);
+            let row_words = self.columns[vectors.column as usize].spec.row_words();
+            let is_fixed = matches!(row_words, RowWords::Fixed(_));
+            out.u8(if is_fixed { tag::VECTORS } else { tag::COUNTED_VECTORS });
             out.u32(relation);
             out.u16(vectors.column);
-            out.u32(self.columns[vectors.column as usize].spec.dim);
+            if is_fixed {
+                out.u32(row_words.most() as u32);
+            }
             out.u32(vectors.first_vid);
             out.u32(vectors.owners.len() as u32);
+            if !is_fixed {
+                out.u32(vectors.floats.len() as u32);
+            }
             vectors.floats.iter().for_each(|&f| out.f32(f));
         }
         let placed = self.chunks.iter().filter_map(|chunk| chunk.place.zip(Some(chunk)));

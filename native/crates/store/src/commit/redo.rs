@@ -15,6 +15,7 @@
 //!   16 stored vectors  relation u32, column u16, first vid u32, count u32: synced in their segments
 //!   17 backfill        relation u32, column u16, kind u8, as of u64, count u32, (rid u32, value)*: values of rows that exist,
 //!                      where a row's version is no younger than the commit `as of`
+//!   18 counted vectors relation u32, column u16, first vid u32, count u32, words u32, f32 *: rows that say how long they are
 //!
 //!   image  = column count u16, null bits, then per column not NULL: bool u8, i32, i64, f64 bits, bytes (length u32),
 //!            vector (vid u32)
@@ -226,6 +227,7 @@ fn kind_code(kind: StorageKind) -> u8 {
         StorageKind::F64 => 3,
         StorageKind::Bytes => 4,
         StorageKind::Vector => 5,
+        StorageKind::Counted => 6,
     }
 }
 
@@ -285,6 +287,12 @@ impl<'a> Reader<'a> {
         Ok(f32::from_le_bytes(self.array()?))
     }
 
+    fn floats(&mut self, count: usize) -> Result<Vec<f32>> {
+        let bytes = self.take(count.checked_mul(4).ok_or_else(damaged)?)?;
+        let (floats, _) = bytes.as_chunks::<4>();
+        Ok(floats.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    }
+
     pub fn string(&mut self) -> Result<&'a [u8]> {
         let len = self.u32()? as usize;
         self.take(len)
@@ -320,7 +328,7 @@ impl<'a> Reader<'a> {
             StorageKind::I64 => Value::I64(self.i64()?),
             StorageKind::F64 => Value::F64(f64::from_bits(self.u64()?)),
             StorageKind::Bytes => Value::Bytes(self.string()?),
-            StorageKind::Vector => Value::Vector(self.u32()?),
+            StorageKind::Vector | StorageKind::Counted => Value::Vector(self.u32()?),
         })
     }
 
@@ -341,6 +349,7 @@ impl<'a> Reader<'a> {
             3 => StorageKind::F64,
             4 => StorageKind::Bytes,
             5 => StorageKind::Vector,
+            6 => StorageKind::Counted,
             _ => return Err(damaged()),
         })
     }
@@ -460,8 +469,10 @@ pub enum Operation<'a> {
     Vectors {
         relation: u32,
         column: u16,
-        dim: u32,
+        /// Words of each; None where the rows say it.
+        dim: Option<u32>,
         first_vid: u32,
+        count: u32,
         floats: Vec<f32>,
     },
     Chunk {
@@ -527,6 +538,7 @@ pub mod tag {
     pub const CHUNK: u8 = 15;
     pub const STORED_VECTORS: u8 = 16;
     pub const BACKFILL: u8 = 17;
+    pub const COUNTED_VECTORS: u8 = 18;
 }
 
 /// Calls `each` for every operation of a redo, in order.
@@ -553,10 +565,15 @@ fn operation<'a>(reader: &mut Reader<'a>) -> Result<Operation<'a>> {
         tag::VECTORS => {
             let (relation, column, dim) = (reader.u32()?, reader.u16()?, reader.u32()?);
             let (first_vid, count) = (reader.u32()?, reader.u32()?);
-            let bytes = (count as usize).checked_mul(dim as usize * 4).ok_or_else(damaged)?;
-            let floats = reader.take(bytes)?.chunks_exact(4);
-            let floats = floats.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-            Operation::Vectors { relation, column, dim, first_vid, floats }
+            let words = (count as usize).checked_mul(dim as usize).ok_or_else(damaged)?;
+            let floats = reader.floats(words)?;
+            Operation::Vectors { relation, column, dim: Some(dim), first_vid, count, floats }
+        }
+        tag::COUNTED_VECTORS => {
+            let (relation, column) = (reader.u32()?, reader.u16()?);
+            let (first_vid, count, words) = (reader.u32()?, reader.u32()?, reader.u32()?);
+            let floats = reader.floats(words as usize)?;
+            Operation::Vectors { relation, column, dim: None, first_vid, count, floats }
         }
         tag::CHUNK => Operation::Chunk {
             relation: reader.u32()?,
@@ -643,6 +660,13 @@ mod tests {
         out.u32(1);
         out.f32(1.0);
         out.f32(2.0);
+        out.u8(tag::COUNTED_VECTORS);
+        out.u32(7);
+        out.u16(1);
+        out.u32(0);
+        out.u32(1);
+        out.u32(1);
+        out.f32(0.0);
         let whole = out.bytes;
         let read = |bytes: &[u8]| {
             let mut count = 0;

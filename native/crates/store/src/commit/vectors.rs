@@ -78,7 +78,7 @@ impl TableChange {
             let mut load = own.stream.take().map(VectorStream::into_load);
             // Vectors of the load that keep their segments. None where dead vectors have left room for all: updates of every
             // row would take fresh segments for ever.
-            let bytes = places.len() as u64 * column.vector_bytes();
+            let bytes = (places.len() * column.segments.dim() * size_of::<f32>()) as u64;
             let goes_again =
                 bytes <= MAX_COPIED_BYTES && column.numbers.has_free(places.len().max(1));
             let kept = load.as_ref().map_or(0, |load| match column.is_aligned() {
@@ -105,7 +105,7 @@ impl TableChange {
         load: Option<&VectorLoad>,
         places: &[Place],
     ) {
-        let dim = column.segments.dim();
+        let row_words = column.segments.row_words();
         let (given_again, fresh) = column.take_numbers(places.len());
         assert!(fresh.end < PRIVATE_VECTOR, "a column numbers fewer than 2^31 vectors");
         let runs = given_again.chunk_by(|a, b| a + 1 == *b).map(|run| (run[0], run.len(), true));
@@ -116,16 +116,17 @@ impl TableChange {
             rest = after;
             // A load's lie as they came, and stay where they are.
             let as_they_came = own.count as usize == count
-                && own.floats.len() == count * dim
+                && load.is_none()
                 && run.iter().zip(0..).all(|(place, at)| place.number == at);
             let floats = if as_they_came {
                 std::mem::take(&mut own.floats)
             } else {
                 let vector = |place: &Place| match load {
                     Some(load) => load.vector(place.number),
-                    None => own.vector(place.number, dim),
+                    None => own.vector(place.number, row_words),
                 };
-                let mut floats = Vec::with_capacity(count * dim);
+                let len = run.iter().map(|place| vector(place).len()).sum();
+                let mut floats = Vec::with_capacity(len);
                 for place in run {
                     floats.extend_from_slice(vector(place));
                 }

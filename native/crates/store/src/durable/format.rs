@@ -11,7 +11,7 @@ use crate::error::{Result, StoreError, sqlstate};
 const PATH: &str = "FORMAT";
 const MAGIC: &[u8; 8] = b"OMENDB\0\0";
 /// 1 kept rows in the key-value store and had no such file. 2 had nothing in its log about values that rows got beside their
-/// versions; all else is as it was.
+/// versions, and no rows of vectors that differ in length; all else is as it was.
 const VERSION: u32 = 3;
 /// The oldest version that is read.
 const OLDEST: u32 = 2;

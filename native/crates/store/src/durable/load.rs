@@ -28,7 +28,7 @@ use crate::table::chunk::Chunk;
 use crate::table::chunk_file::{self, ChunkFile};
 use crate::table::data::TableData;
 use crate::table::{ColumnInfo, StoredFile, Table};
-use crate::types::{IndexMethod, IndexSpec, StorageKind};
+use crate::types::{IndexMethod, IndexSpec};
 
 /// Loads a table: rows, vectors, indexes. `readable` is told of it when all but btrees and unstored text indexes is there;
 /// until then nobody sees it.
@@ -153,6 +153,7 @@ fn find_numbers(table: &Table) {
         let entries = column.entries.view();
         let nobodys: Vec<u32> = (0..column.len()).filter(|&vid| entries.is_empty(vid)).collect();
         if nobodys.is_empty() {
+            column.segments.settle(column.len(), |_| false);
             continue;
         }
         let graphs: Vec<(u32, Vec<u64>)> = indexes
@@ -171,6 +172,9 @@ fn find_numbers(table: &Table) {
         for vid in linked {
             column.numbers.note_dead(0, vid);
         }
+        // Rows that are nobody's leave their room at once: neither rows nor graphs can lead there again, even if this log is
+        // replayed once more.
+        column.segments.settle(column.len(), |vid| unlinked.binary_search(&vid).is_ok());
         column.numbers.note_unlinked(unlinked.into_iter());
     }
 }
@@ -185,13 +189,13 @@ fn empty_table(
 ) -> Result<Table> {
     let mut vectors = Vec::new();
     for (position, column) in columns.iter().enumerate() {
-        vectors.push(if column.spec.kind == StorageKind::Vector {
+        vectors.push(if column.spec.kind.is_vector() {
             let position = position as u16;
             let next = manifest.and_then(|m| m.vectors.iter().find(|(c, _)| *c == position));
             let next = next.map_or(0, |(_, next)| *next);
             let next = next.max(stored_vectors(records, relation, position)?);
             let disk = Arc::clone(&durable.disk);
-            Some(open_vectors(disk, relation, position, column.spec.dim, next)?)
+            Some(open_vectors(disk, relation, position, column.spec, next)?)
         } else {
             None
         });

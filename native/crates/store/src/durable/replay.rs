@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use omen_disk::Disk;
+use omen_disk::{Disk, RowWords};
 use omen_text::AnalyzedDocument;
 
 use crate::commit::redo::{Operation, Reader, decode};
@@ -100,10 +100,10 @@ impl Replay<'_> {
         let mine = self.table.relation_id;
         decode(&record.redo, |operation| {
             match operation {
-                Operation::Vectors { relation, column, dim, first_vid, floats }
+                Operation::Vectors { relation, column, dim, first_vid, count, floats }
                     if relation == mine =>
                 {
-                    self.vectors(column, dim, first_vid, &floats)?;
+                    self.vectors(column, dim, first_vid, count, &floats)?;
                 }
                 Operation::Chunk { relation, place, rows } if relation == mine => {
                     self.chunk(record.commit, place, rows as usize)?;
@@ -159,10 +159,27 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn vectors(&self, column: u16, dim: u32, first_vid: u32, floats: &[f32]) -> Result<()> {
-        let vectors = self.table.vectors(column as usize);
-        let vectors = vectors.filter(|v| v.segments.dim() == dim as usize).ok_or_else(damaged)?;
-        vectors.restore(first_vid, floats)?;
+    /// `dim`: the words of each vector, None where they say it.
+    fn vectors(
+        &self,
+        column: u16,
+        dim: Option<u32>,
+        first_vid: u32,
+        count: u32,
+        floats: &[f32],
+    ) -> Result<()> {
+        let vectors = self.table.vectors(column as usize).ok_or_else(damaged)?;
+        let row_words = vectors.segments.row_words();
+        let is_fitting = match (row_words, dim) {
+            (RowWords::Fixed(words), Some(dim)) => words == dim as usize,
+            (RowWords::Counted { .. }, None) => true,
+            _ => false,
+        };
+        let (rows, rest) = row_words.split(floats, count as usize).ok_or_else(damaged)?;
+        if !is_fitting || !rest.is_empty() {
+            return Err(damaged());
+        }
+        vectors.restore(first_vid, rows)?;
         vectors.next_vid.store(vectors.len(), Ordering::Release);
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::session::Temporary;
 use crate::sync::{lock, read, write};
 use crate::table::vectors::VectorColumn;
 use crate::table::{ColumnInfo, Table};
-use crate::types::{IndexMethod, IndexSpec};
+use crate::types::{ColumnSpec, IndexMethod, IndexSpec};
 
 /// A table that may still be on disk only.
 pub(crate) struct TableSlot {
@@ -198,9 +198,9 @@ impl Engine {
     ) -> Result<Table> {
         let mut vectors = Vec::new();
         for (position, column) in columns.iter().enumerate() {
-            vectors.push(if column.spec.kind == crate::types::StorageKind::Vector {
+            vectors.push(if column.spec.kind.is_vector() {
                 let disk = self.vector_disk(temporary);
-                Some(open_vectors(disk, relation_id, position as u16, column.spec.dim, 0)?)
+                Some(open_vectors(disk, relation_id, position as u16, column.spec, 0)?)
             } else {
                 None
             });
@@ -212,9 +212,9 @@ impl Engine {
         &self,
         table: &Table,
         column: u16,
-        dim: u32,
+        spec: ColumnSpec,
     ) -> Result<Arc<VectorColumn>> {
-        open_vectors(self.vector_disk(table.temporary), table.relation_id, column, dim, 0)
+        open_vectors(self.vector_disk(table.temporary), table.relation_id, column, spec, 0)
     }
 
     pub(crate) fn vector_disk(&self, temporary: bool) -> Arc<dyn Disk> {
@@ -253,10 +253,10 @@ pub(crate) fn open_vectors(
     disk: Arc<dyn Disk>,
     relation_id: u32,
     column: u16,
-    dim: u32,
+    spec: ColumnSpec,
     high_water: u32,
 ) -> Result<Arc<VectorColumn>> {
-    let options = VectorOptions::new(dim as usize);
+    let options = VectorOptions::new(spec.row_words());
     let segments =
         VectorSegments::open(disk, &vector_name(relation_id, column), options, high_water)?;
     let column = VectorColumn::new(segments);

@@ -155,7 +155,7 @@ impl Table {
 
     /// Bytes of all vectors numbered so far.
     pub fn vectors_bytes(&self) -> u64 {
-        self.vector_columns().iter().map(|(_, v)| u64::from(v.len()) * v.vector_bytes()).sum()
+        self.vector_columns().iter().map(|(_, v)| v.size_bytes()).sum()
     }
 
     pub fn indexes(&self) -> Arc<Vec<Arc<Index>>> {

@@ -61,7 +61,7 @@ impl StoredColumn {
             StorageKind::Bytes => {
                 ColumnData::Bytes { offsets: vec![0].into(), arena: Buffer::default() }
             }
-            StorageKind::Vector => ColumnData::Vector(Buffer::default()),
+            StorageKind::Vector | StorageKind::Counted => ColumnData::Vector(Buffer::default()),
         };
         Self { nulls: Buffer::default(), data, sum: None }
     }
@@ -447,7 +447,16 @@ pub fn check_columns(
                         format!("expected {} dimensions, not {dim}", spec.dim),
                     ));
                 }
-                (StorageKind::Vector, values.len() / dim.max(1))
+                let row_words = spec.row_words();
+                let held = values.chunks_exact(dim.max(1)).zip(column.nulls).take(rows);
+                if held
+                    .filter(|(_, null)| **null == 0)
+                    .any(|(row, _)| row_words.first(row).is_none())
+                {
+                    return Err(StoreError::internal("a row that says more than it holds"));
+                }
+                let kind = if spec.kind.is_vector() { spec.kind } else { StorageKind::Vector };
+                (kind, values.len() / dim.max(1))
             }
         };
         if kind != spec.kind {

@@ -1,4 +1,5 @@
-//! The vectors of one column: rows of 32-bit words in segments (what they mean: `form`), each numbered by a vid, and who may see which vid.
+//! The vectors of one column: rows of 32-bit words in segments (what they mean: `form`), each numbered by a vid, and who may
+//! see which vid.
 //!
 //! A vid is given by the commit that brings the vector, and stands in the log with it. It is also the node id of every
 //! graph over the column. Vids of dead versions are given again, with their slots: `numbers` says when.
@@ -54,9 +55,9 @@ impl VectorColumn {
         self.entries.len()
     }
 
-    /// Bytes of one vector.
-    pub fn vector_bytes(&self) -> u64 {
-        (self.segments.dim() * size_of::<f32>()) as u64
+    /// Bytes of the vectors numbered so far.
+    pub fn size_bytes(&self) -> u64 {
+        self.segments.row_bytes(self.len())
     }
 
     /// Takes the vids below `high_water` from disk, all of them invisible until `entries.set`.
@@ -128,7 +129,7 @@ impl VectorColumn {
     /// As `append` for vectors that the log has, of a table that nobody reads yet: slots may hold what they held at the
     /// checkpoint, when their numbers belonged to others.
     pub fn restore(&self, first_vid: u32, floats: &[f32]) -> Result<()> {
-        for (vid, vector) in (first_vid..).zip(floats.chunks_exact(self.segments.dim())) {
+        for (vid, vector) in (first_vid..).zip(self.segments.row_words().rows(floats)) {
             let same = |present: &[f32]| {
                 present.iter().map(|f| f.to_bits()).eq(vector.iter().map(|f| f.to_bits()))
             };
@@ -142,7 +143,7 @@ impl VectorColumn {
 
     /// Stores consecutive vectors from the next vid on, invisible until `entries.set`.
     pub fn append(&self, first_vid: u32, floats: &[f32]) -> Result<()> {
-        let count = (floats.len() / self.segments.dim()) as u32;
+        let count = self.segments.row_words().count(floats) as u32;
         self.segments.write_run(first_vid, floats)?;
         self.entries.grow(first_vid + count);
         Ok(())

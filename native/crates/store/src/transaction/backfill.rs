@@ -31,7 +31,7 @@ use crate::table::rows::check_columns;
 use crate::table::vectors::VectorColumn;
 use crate::table::{Table, empty_rows};
 use crate::value::{PRIVATE_VECTOR, Value};
-use omen_disk::VectorSegments;
+use omen_disk::{RowWords, VectorSegments};
 
 /// The values of one column of a batch: as the caller gave them, or as the numbers that its vectors got.
 enum Given<'a> {
@@ -141,7 +141,15 @@ fn store_vectors(
     while row < rids.len() {
         let end = (row..rids.len()).find(|&at| is_null(at) != is_null(row)).unwrap_or(rids.len());
         if let Some(vid) = vids[row] {
-            vectors.append(vid, &values[row * dim..end * dim])?;
+            let rows = &values[row * dim..end * dim];
+            match vectors.segments.row_words() {
+                RowWords::Fixed(_) => vectors.append(vid, rows)?,
+                // Without what the caller's rows have room for.
+                words @ RowWords::Counted { .. } => {
+                    let kept = rows.chunks_exact(dim).filter_map(|row| words.first(row));
+                    vectors.append(vid, &kept.collect::<Vec<_>>().concat())?;
+                }
+            }
         }
         row = end;
     }

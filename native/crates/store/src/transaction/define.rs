@@ -180,7 +180,7 @@ impl Transaction {
         initial: &ColumnRef<'_>,
     ) -> Result<()> {
         let mut state = self.open_state()?;
-        let is_vector = column.kind == crate::types::StorageKind::Vector;
+        let is_vector = column.kind.is_vector();
         let initial = if is_vector {
             if initial.vector(0)?.is_some() {
                 return Err(StoreError::unsupported(
@@ -194,11 +194,8 @@ impl Transaction {
         let private = self.private(&mut state, relation_id)?;
         let position = private.columns.len() as u16;
         let table = Arc::clone(&private.table);
-        let vectors = if is_vector {
-            Some(self.engine.new_vectors(&table, position, column.dim)?)
-        } else {
-            None
-        };
+        let vectors =
+            if is_vector { Some(self.engine.new_vectors(&table, position, column)?) } else { None };
         let column = ColumnInfo { spec: column, initial };
         let mut columns = Vec::clone(&private.columns);
         columns.push(column.clone());

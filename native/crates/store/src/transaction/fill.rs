@@ -200,7 +200,10 @@ fn fill_vectors(
         buffer.nulls[i] = u8::from(matches!(value, Value::Null));
         if let Value::Vector(cell) = value {
             let floats = cell_vector(shared.as_deref(), source.private, column, cell)?;
-            values[i * dim..(i + 1) * dim].copy_from_slice(floats);
+            let (row, rest) = values[i * dim..(i + 1) * dim].split_at_mut(floats.len());
+            row.copy_from_slice(floats);
+            // Of a row that is shorter than others can be.
+            rest.fill(0.0);
         }
     }
     Ok(())

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use omen_disk::RowWords;
 use omen_text::AnalyzedDocument;
 
 use super::stream::{BLOCK_BYTES, VectorStream};
@@ -30,29 +31,45 @@ pub const LIVE: u32 = u32::MAX;
 pub struct PrivateVectors {
     /// Of those that are not in the stream.
     pub floats: Vec<f32>,
+    /// Where each begins, where they are not all as long.
+    starts: Vec<usize>,
     pub count: u32,
     pub stream: Option<VectorStream>,
 }
 
 impl PrivateVectors {
-    /// Adds a vector; returns its cell.
-    pub fn push(&mut self, floats: &[f32]) -> u32 {
-        self.floats.extend_from_slice(floats);
+    /// Adds the vector that `floats` begin with (`check_columns` saw to it that there is one); returns its cell.
+    pub fn push(&mut self, floats: &[f32], row_words: RowWords) -> u32 {
+        let vector = row_words.first(floats).expect("rows were checked");
+        if let RowWords::Counted { .. } = row_words {
+            self.starts.push(self.floats.len());
+        }
+        self.floats.extend_from_slice(vector);
         self.count += 1;
         (self.count - 1) | PRIVATE_VECTOR
     }
 
-    /// Vector `number`, of `dim` words.
-    pub fn vector(&self, number: u32, dim: usize) -> &[f32] {
+    /// Vector `number`.
+    pub fn vector(&self, number: u32, row_words: RowWords) -> &[f32] {
         let streamed = self.stream.as_ref().map_or(0, VectorStream::len);
-        match &self.stream {
-            Some(stream) if number < streamed => stream.vector(number),
-            _ => &self.floats[(number - streamed) as usize * dim..][..dim],
-        }
+        let dim = match (&self.stream, row_words) {
+            (Some(stream), _) if number < streamed => return stream.vector(number),
+            (_, RowWords::Fixed(dim)) => dim,
+            (_, RowWords::Counted { .. }) => {
+                let start = self.starts[number as usize];
+                let next = self.starts.get(number as usize + 1);
+                return &self.floats[start..next.copied().unwrap_or(self.floats.len())];
+            }
+        };
+        &self.floats[(number - streamed) as usize * dim..][..dim]
     }
 
-    /// Hands the vectors to a stream once they take more than `limit` bytes, and from then on by blocks.
+    /// Hands the vectors to a stream once they take more than `limit` bytes, and from then on by blocks. Vectors that differ
+    /// in length stay in memory: they have no segments of their own that a column could adopt.
     pub fn spill(&mut self, column: &VectorColumn, limit: usize) {
+        if let RowWords::Counted { .. } = column.segments.row_words() {
+            return;
+        }
         let bytes = self.floats.len() * size_of::<f32>();
         let stream = match &mut self.stream {
             Some(stream) if bytes > BLOCK_BYTES.min(limit) => stream,
@@ -175,8 +192,8 @@ impl PrivateTable {
 
     /// The vector behind a cell: an own one, or one of the column.
     pub fn private_vector(&self, column: usize, cell: u32) -> &[f32] {
-        let dim = self.columns[column].spec.dim as usize;
-        self.vectors[column].vector(cell & !PRIVATE_VECTOR, dim)
+        let row_words = self.columns[column].spec.row_words();
+        self.vectors[column].vector(cell & !PRIVATE_VECTOR, row_words)
     }
 
     /// Row numbers in the chunk that holds `row`, and the chunk: for scans.

@@ -432,6 +432,7 @@ fn append_rows(
     rids: &[u32],
     command: u32,
 ) -> Result<()> {
+    let specs = Arc::clone(&private.columns);
     let mut done = 0;
     while done < rids.len() {
         let has_bytes =
@@ -439,7 +440,9 @@ fn append_rows(
         let (chunk, room, vectors) = private.open_chunk_and_vectors();
         // Rows with bytes go in smaller runs, so that a chunk notices that its arena is full.
         let run = room.min(rids.len() - done).min(if has_bytes { 256 } else { usize::MAX });
-        chunk.extend(columns, from + done, run, |column, floats| vectors[column].push(floats))?;
+        chunk.extend(columns, from + done, run, |column, floats| {
+            vectors[column].push(floats, specs[column].spec.row_words())
+        })?;
         private.note_inserted(&rids[done..done + run], command);
         done += run;
     }
@@ -494,7 +497,10 @@ fn changed_row(
         cells[position] = if matches!(column.values, crate::column::ValuesRef::Vector { .. }) {
             match column.vector(row)? {
                 None => OwnedValue::Null,
-                Some(floats) => OwnedValue::Vector(private.vectors[position].push(floats)),
+                Some(floats) => {
+                    let row_words = private.columns[position].spec.row_words();
+                    OwnedValue::Vector(private.vectors[position].push(floats, row_words))
+                }
             }
         } else {
             column.value(row)?.to_owned_value()

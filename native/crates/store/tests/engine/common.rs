@@ -70,7 +70,7 @@ impl Columns {
                     }
                     Data::Text(offsets, bytes)
                 }
-                StorageKind::Vector => {
+                StorageKind::Vector | StorageKind::Counted => {
                     let dim = spec.dim as usize;
                     let mut floats = Vec::new();
                     for row in rows {
@@ -105,7 +105,7 @@ impl Columns {
             StorageKind::I64 => Data::Big(vec![0; rows]),
             StorageKind::F64 => Data::Float(vec![0.0; rows]),
             StorageKind::Bytes => Data::Text(vec![0; rows + 1], vec![0; bytes]),
-            StorageKind::Vector => {
+            StorageKind::Vector | StorageKind::Counted => {
                 Data::Vector(spec.dim as usize, vec![0.0; rows * spec.dim as usize])
             }
             StorageKind::Bool => unreachable!("tests use no bool columns"),

@@ -18,6 +18,7 @@ mod removal;
 mod rows;
 mod search;
 mod space;
+mod sparse;
 mod streams;
 mod stress;
 mod upkeep;

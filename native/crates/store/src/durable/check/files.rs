@@ -17,7 +17,7 @@ use crate::engine::vector_name;
 use crate::error::{Result, StoreError};
 use crate::index::bm25::params;
 use crate::table::chunk_file::{self, ChunkFile};
-use crate::types::{IndexMethod, StorageKind};
+use crate::types::IndexMethod;
 
 /// Says by an error that the check is to stop; asked before each file.
 type Tick<'a> = &'a dyn Fn() -> Result<()>;
@@ -118,18 +118,14 @@ fn check_vectors(disk: &dyn Disk, kv: &dyn Kv, tick: Tick<'_>) -> CheckedPart {
             let mut count = 0;
             for (column, next) in manifest.vectors {
                 let spec = columns.get(column as usize).map(|c| c.spec);
-                let Some(spec) = spec.filter(|spec| spec.kind == StorageKind::Vector) else {
+                let Some(spec) = spec.filter(|spec| spec.kind.is_vector()) else {
                     return Err(StoreError::corrupt(format!(
                         "relation {relation} has no vector column {column}"
                     )));
                 };
                 let name = vector_name(relation, column);
-                count += VectorSegments::check(
-                    disk,
-                    &name,
-                    VectorOptions::new(spec.dim as usize),
-                    next,
-                )?;
+                count +=
+                    VectorSegments::check(disk, &name, VectorOptions::new(spec.row_words()), next)?;
             }
             Ok(count)
         };
