@@ -2,8 +2,10 @@
 //!
 //! `vec/{table}.{column}/{n}.heap`: a header page, then 2^18 units of 16 bytes. A row fills whole units of one file. The slot
 //! of its number holds its place, and the sum over both (`segment`); nothing in a heap says whose a unit is. So what is free
-//! is known in memory only: `settle` finds it from the places, once it is known which slots count. Until then, while the
-//! log is replayed, rows go to files made since the start, and nothing given back is given again.
+//! is known in memory only, and found from the places (`Claims`). When a column is opened every slot below its mark claims
+//! what it leads to: those that count at the checkpoint are among them, and rows of the log go where none does, however
+//! often it is replayed. Once it is known which slots count, the claims of the others fall: the heap is settled. Until then
+//! slots own nothing that they could give back.
 //!
 //! Free units are kept as runs, by where they begin and by length. A row takes the shortest run that has room for it, the
 //! lowest of those; neighbours become one run again. So rows that take the places of dead ones of about their lengths
@@ -86,6 +88,8 @@ pub struct Heap {
     dir: String,
     files: SegmentTable<HeapFile>,
     free: Mutex<Free>,
+    /// Whether it is known which units are free.
+    is_settled: AtomicBool,
 }
 
 #[derive(Default)]
@@ -97,8 +101,6 @@ struct Free {
     units: u64,
     /// Of the next file.
     next_file: u32,
-    /// Whether what is given back may be given again: false between `open` and `settle`.
-    settled: bool,
 }
 
 impl Free {
@@ -146,14 +148,15 @@ impl Free {
 
 impl Heap {
     /// Opens the files in the folder of a column, and removes them all where no slot counts (`is_new`). Corrupt if a header
-    /// is damaged or a file has another length; a file that a crash cut off before it had a header is passed over until
-    /// `settle`.
+    /// is damaged or a file has another length; a file that a crash cut off before it had a header is removed when units
+    /// are claimed.
     pub fn open(disk: Arc<dyn Disk>, dir: &str, is_new: bool) -> Result<Self> {
         let heap = Self {
             disk,
             dir: dir.to_owned(),
             files: SegmentTable::new(),
-            free: Mutex::new(Free { settled: is_new, ..Free::default() }),
+            free: Mutex::default(),
+            is_settled: AtomicBool::new(is_new),
         };
         for number in heap.disk.list(dir)?.iter().filter_map(|name| number_of(name)) {
             let path = heap.path(number);
@@ -216,12 +219,9 @@ impl Heap {
         Ok(Place { unit, words: words as u32 })
     }
 
-    /// Takes back a place that nobody reads.
+    /// Takes back a place that was allocated and that nobody reads.
     pub fn give_back(&self, place: Place) {
-        let mut free = self.free();
-        if free.settled && place.words > 0 {
-            free.give(place.unit, place.units());
-        }
+        self.free().give(place.unit, place.units());
     }
 
     /// Writes `bytes` into allocated units that nobody reads, from `unit` on.
@@ -279,30 +279,36 @@ impl Heap {
         self.files.iter().count() as u64 * FILE_BYTES as u64
     }
 
-    /// Bytes of the units in use. Between `open` and `settle` all units of the files that were there count.
+    /// Bytes of the units in use, or claimed.
     pub fn used_bytes(&self) -> u64 {
         let free = self.free();
         (self.files.iter().count() as u64 * u64::from(FILE_UNITS) - free.units) * UNIT_BYTES as u64
     }
 
-    /// Begins to find out what is free: `Settling::take` is told every place that is not, then `Settling::end` is called.
-    /// Nobody allocates meanwhile.
-    pub fn settle(&self) -> Settling<'_> {
+    #[inline]
+    pub fn is_settled(&self) -> bool {
+        self.is_settled.load(Ordering::Acquire)
+    }
+
+    /// Begins to find out what is free: `Claims::add` is told every place that is not, then one of the others is called. Nobody
+    /// allocates meanwhile.
+    pub fn claims(&self) -> Claims<'_> {
         let files = self.free().next_file;
         let taken = vec![0; files as usize * FILE_UNITS as usize / 64];
-        Settling { heap: self, taken }
+        Claims { heap: self, taken }
     }
 }
 
 /// Units found to be in use, a bit each.
-pub struct Settling<'a> {
+pub struct Claims<'a> {
     heap: &'a Heap,
     taken: Vec<u64>,
 }
 
-impl Settling<'_> {
-    /// Notes a place. False when it leads nowhere or another row's is in it: then it is damaged, and must not be given back.
-    pub fn take(&mut self, place: Place) -> bool {
+impl Claims<'_> {
+    /// Notes a place. False when it leads nowhere or another row's is in it: then it is damaged or stale, and must not be given
+    /// back.
+    pub fn add(&mut self, place: Place) -> bool {
         let there = place.locate().is_some_and(|(number, _)| self.heap.files.get(number).is_some());
         if !there || place.words == 0 {
             return false;
@@ -336,8 +342,15 @@ impl Settling<'_> {
         at.min(end) - unit
     }
 
+    /// What nobody has is free from now on, and slots whose places were added own them.
+    pub fn settle(self) {
+        // Before anything is free: who looks at a stale slot from here on leaves alone what it leads to.
+        self.heap.is_settled.store(true, Ordering::Release);
+        self.reserve();
+    }
+
     /// What nobody has is free from now on.
-    pub fn end(self) {
+    pub fn reserve(self) {
         let mut free = self.heap.free();
         free.by_unit.clear();
         free.by_length.clear();
@@ -359,7 +372,6 @@ impl Settling<'_> {
                 unit += self.run(unit, end, true);
             }
         }
-        free.settled = true;
     }
 }
 

@@ -27,8 +27,8 @@ mod words;
 
 use crate::disk::{Disk, create_dir_durably};
 use crate::error::{DiskError, DiskErrorKind, Result};
-use format::Layout;
-use heap::Heap;
+use format::{Layout, bytes_of};
+use heap::{Claims, Heap};
 use segment::Segment;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -137,6 +137,9 @@ impl VectorSegments {
                 self.disk.remove(&format!("{}/{name}", self.dir))?;
             }
         }
+        if let Some(heap) = self.heap.as_ref().filter(|heap| !heap.is_settled()) {
+            self.claims(heap, high_water, |_| true).reserve();
+        }
         Ok(())
     }
 
@@ -187,6 +190,24 @@ impl VectorSegments {
             rest = after;
         }
         Ok(())
+    }
+
+    /// As `write_run` for vectors that the log has: a slot may hold what it held at the checkpoint, when its number was
+    /// another's.
+    ///
+    /// # Safety
+    /// Nobody reads the column yet.
+    pub unsafe fn restore_run(&self, first_vid: u32, vectors: &[f32]) -> Result<()> {
+        for (vid, vector) in (first_vid..).zip(self.layout.words.rows(vectors)) {
+            // A slot that leads to equal words may be one that was not written any more before a crash: then they are in
+            // units that have become another's, whose row is equal too.
+            let stays = |present| self.heap.is_none() && bytes_of(present) == bytes_of(vector);
+            if self.get(vid).is_some_and(|present| !stays(present)) {
+                // SAFETY: nobody reads the column, says the caller.
+                unsafe { self.release(vid) };
+            }
+        }
+        self.write_run(first_vid, vectors)
     }
 
     fn create(&self, number: u32) -> Result<Segment> {
@@ -253,14 +274,20 @@ impl VectorSegments {
     /// After opening, once it is known which numbers below `end` are nobody's (`is_free`): what these left in the heap, and what
     /// a crash did, is room for others from now on. Nobody writes meanwhile. Does nothing where all rows are as long.
     pub fn settle(&self, end: u32, is_free: impl Fn(u32) -> bool) {
-        let Some(heap) = &self.heap else { return };
-        let mut settling = heap.settle();
+        if let Some(heap) = self.heap.as_ref().filter(|heap| !heap.is_settled()) {
+            self.claims(heap, end, |vid| !is_free(vid)).settle();
+        }
+    }
+
+    /// What the slots of those numbers below `end` lead to that are `claimed`.
+    fn claims<'a>(&self, heap: &'a Heap, end: u32, claimed: impl Fn(u32) -> bool) -> Claims<'a> {
+        let mut claims = heap.claims();
         for (number, segment) in (0..).zip(self.segments.iter()) {
             let first = number * self.layout.rows as u32;
             let count = end.saturating_sub(first).min(self.layout.rows as u32);
-            segment.settle(count as usize, &mut settling, |slot| is_free(first + slot as u32));
+            segment.claim(count as usize, &mut claims, |slot| claimed(first + slot as u32));
         }
-        settling.end();
+        claims
     }
 
     /// The vector with number `vid`, in place; `None` if it was never written or is damaged.

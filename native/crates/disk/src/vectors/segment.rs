@@ -7,10 +7,10 @@
 //! Whoever changes a slot has had its block looked at before; so a look, which holds `looking`, never meets a write.
 //!
 //! Of a column whose rows differ in length a slot holds a row's place in the column's `Heap`, and the sum covers both. A slot
-//! whose row is there owns the units, until it is released; one that was opened does once `Segment::settle` said so.
+//! whose row is there owns the units, until it is released; of those that were opened, the ones that `Segment::claim` says.
 
 use super::format::{Layout, bytes_of, rows_of};
-use super::heap::{Heap, Place, Settling};
+use super::heap::{Claims, Heap, Place};
 use super::words::RowWords;
 use crate::disk::{Disk, DiskFile, Mapping};
 use crate::error::{DiskError, Result};
@@ -51,16 +51,19 @@ pub struct Segment {
 /// Of rows that lie in a heap.
 struct Elsewhere {
     heap: Arc<Heap>,
-    /// Slots that own their units.
+    /// Slots that claimed their units first, or wrote them since the heap was settled.
     owners: Bits,
-    /// Whether that is known: what the others hold is stale.
-    is_settled: AtomicBool,
 }
 
 impl Elsewhere {
+    /// Whether the units are the slot's to give back.
+    fn owns(&self, slot: usize) -> bool {
+        self.heap.is_settled() && self.owners.get(slot)
+    }
+
     /// Whether a slot's place is what somebody left who is gone: other rows may be written there.
     fn is_stale(&self, slot: usize) -> bool {
-        self.is_settled.load(Ordering::Acquire) && !self.owners.get(slot)
+        self.heap.is_settled() && !self.owners.get(slot)
     }
 }
 
@@ -173,11 +176,7 @@ impl Segment {
             unseen: Unseen::new(end_of_unseen, layout),
             file,
             path: path.to_owned(),
-            elsewhere: heap.map(|heap| Elsewhere {
-                heap,
-                owners: Bits::new(layout.rows),
-                is_settled: AtomicBool::new(end.is_none()),
-            }),
+            elsewhere: heap.map(|heap| Elsewhere { heap, owners: Bits::new(layout.rows) }),
         })
     }
 
@@ -255,27 +254,27 @@ impl Segment {
     /// Gives a slot back that nobody reads.
     pub fn release(&self, slot: usize) {
         self.look_at(slot);
-        if let Some(Elsewhere { heap, owners, .. }) = &self.elsewhere {
+        if let Some(elsewhere) = &self.elsewhere {
             // Only what is sound: units that a damaged place names may be another row's.
-            if self.written.get(slot) && owners.get(slot) {
-                heap.give_back(self.place(slot));
+            if self.written.get(slot) && elsewhere.owns(slot) {
+                elsewhere.heap.give_back(self.place(slot));
             }
-            owners.clear(slot);
+            elsewhere.owners.clear(slot);
         }
         self.written.clear(slot);
         self.claimed.clear(slot);
     }
 
-    /// Makes the first `end` slots, but for those that `is_free`, the owners of their units.
-    pub fn settle(&self, end: usize, settling: &mut Settling<'_>, is_free: impl Fn(usize) -> bool) {
-        let Some(Elsewhere { owners, is_settled, .. }) = &self.elsewhere else { return };
+    /// Adds what those of the first `end` slots lead to that are `claimed`: the owners from now on.
+    pub fn claim(&self, end: usize, claims: &mut Claims<'_>, claimed: impl Fn(usize) -> bool) {
+        let Some(Elsewhere { owners, .. }) = &self.elsewhere else { return };
         for slot in 0..end {
-            owners.clear(slot);
-            if !is_free(slot) && settling.take(self.place(slot)) {
+            if claimed(slot) && claims.add(self.place(slot)) {
                 owners.set(slot);
+            } else {
+                owners.clear(slot);
             }
         }
-        is_settled.store(true, Ordering::Release);
     }
 
     /// What a slot of a column with a heap holds; nothing if it was never written.
@@ -379,12 +378,12 @@ impl Segment {
             self.write_slots(first, &stored, &sums)
         };
         let written = write_all();
-        if written.is_ok() {
-            (first..first + places.len()).for_each(|slot| _ = owners.set(slot));
-        } else {
+        if written.is_err() {
             for place in places {
                 heap.give_back(place);
             }
+        } else if heap.is_settled() {
+            (first..first + places.len()).for_each(|slot| _ = owners.set(slot));
         }
         written
     }
@@ -393,10 +392,7 @@ impl Segment {
         let same = self.is_written(slot) && {
             // SAFETY: just checked.
             let present = unsafe { self.vector(slot) };
-            present
-                .iter()
-                .map(|number| number.to_bits())
-                .eq(vector.iter().map(|number| number.to_bits()))
+            bytes_of(present) == bytes_of(vector)
         };
         if same {
             return Ok(());

@@ -676,7 +676,7 @@ mod tests {
             })
             .map(|()| count)
         };
-        assert_eq!(read(&whole).unwrap(), 6);
+        assert_eq!(read(&whole).unwrap(), 7);
         for cut in 0..whole.len() {
             let _ = read(&whole[..cut]);
         }

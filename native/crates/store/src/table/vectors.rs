@@ -129,16 +129,10 @@ impl VectorColumn {
     /// As `append` for vectors that the log has, of a table that nobody reads yet: slots may hold what they held at the
     /// checkpoint, when their numbers belonged to others.
     pub fn restore(&self, first_vid: u32, floats: &[f32]) -> Result<()> {
-        for (vid, vector) in (first_vid..).zip(self.segments.row_words().rows(floats)) {
-            let same = |present: &[f32]| {
-                present.iter().map(|f| f.to_bits()).eq(vector.iter().map(|f| f.to_bits()))
-            };
-            if self.segments.get(vid).is_some_and(|present| !same(present)) {
-                // SAFETY: nobody reads the table yet.
-                unsafe { self.segments.release(vid) };
-            }
-        }
-        self.append(first_vid, floats)
+        // SAFETY: nobody reads the table yet.
+        unsafe { self.segments.restore_run(first_vid, floats)? };
+        self.entries.grow(first_vid + self.segments.row_words().count(floats) as u32);
+        Ok(())
     }
 
     /// Stores consecutive vectors from the next vid on, invisible until `entries.set`.

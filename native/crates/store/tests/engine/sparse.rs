@@ -184,24 +184,25 @@ fn sparse_rows_are_what_was_written_over_crashes_and_checkpoints() {
     let disk: Arc<dyn Disk> = Arc::new(FaultyDisk::over(&disk).unwrap());
     let kv: Arc<dyn Kv> = Arc::new(MemoryKv::open(Arc::clone(&disk)).unwrap());
     for part in check(&disk, &kv) {
-        // Of rows so unlike each other, a quarter of them equal, a graph of eight links does not lead to all.
+        // Of rows so unlike each other, a quarter of them empty, a graph of eight links does not lead to all: neither where
+        // every row lies in a slot of its own (`StorageKind::Vector`).
         let mut problems = part.problems.iter().filter(|what| !what.contains("out of reach"));
         assert_eq!(problems.next(), None);
     }
 }
 
-/// Every row updated many times, with rows of other lengths: what they take stays near what it was after the first time (row
-/// versions and numbers on their way to be given again come and go beside it).
+/// Every row updated many times, with rows of other lengths: what they take stays near what it was after the first time. What
+/// grows is the part of the rows beside their vectors, 20 bytes a version.
 #[test]
 fn twenty_updates_of_sparse_rows_take_little_more_room_than_one() {
-    const ROWS: i32 = 1500;
+    const ROWS: i32 = 600;
     let disk = Arc::new(MemoryDisk::new());
     let db = open(&disk);
     create(&db, &METRICS[..1]);
     let mut random = Random(21);
     let rids = db.run(|tx| {
         let rows: Vec<Row> =
-            (0..ROWS).map(|key| vec![Cell::Int(key), vector(&mut random, 30)]).collect();
+            (0..ROWS).map(|key| vec![Cell::Int(key), vector(&mut random, 100)]).collect();
         tx.insert(T, &specs(), &rows)
     });
     let words: usize = contents(&db).values().map(|row| 1 + 2 * row[0] as usize).sum();
@@ -211,10 +212,10 @@ fn twenty_updates_of_sparse_rows_take_little_more_room_than_one() {
         "{after_one} bytes, {words} words"
     );
     let mut update = |db: &Db| {
-        for part in rids.chunks(500) {
+        for part in rids.chunks(200) {
             db.run(|tx| {
                 for &rid in part {
-                    let count = 1 + random.below(60);
+                    let count = 1 + random.below(200);
                     let cell = vector(&mut random, count);
                     tx.update(T, rid, &specs(), &[1], vec![cell]);
                 }
@@ -231,7 +232,7 @@ fn twenty_updates_of_sparse_rows_take_little_more_room_than_one() {
         update(&db);
     }
     let twenty = bytes(&db);
-    assert!(twenty < 3 * one, "{one} bytes after one update, {twenty} after twenty");
+    assert!(twenty < one + one / 2, "{one} bytes after one update, {twenty} after twenty");
     db.kill();
     let db = open(&disk);
     // Waits until the table is loaded whole.
@@ -257,7 +258,8 @@ fn every_crash_state_holds_sparse_rows_whole() {
             }
             let rows: Vec<Row> = (0..6)
                 .map(|at| {
-                    let count = random.below(150);
+                    // Many are empty, and so equal.
+                    let count = random.below(150) * random.below(2);
                     vec![Cell::Int(round * 10 + at), vector(&mut random, count)]
                 })
                 .collect();
