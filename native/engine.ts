@@ -760,11 +760,6 @@ export interface ClientSockets {
   adopt(fd: number): number;
   /** What the socket is watched for from now on. */
   watch(id: number, reads: boolean, writes: boolean): void;
-  /**
-   * Reads sockets that are ready into `buffer`, one behind the other, and describes each in `events` (SocketEvent). Gives the
-   * number of events, below zero when more sockets are ready than there was room for. `buffer` has room for 16 KB at least.
-   */
-  receive(buffer: Uint8Array, events: Int32Array): number;
   /** Sends what the kernel takes at once of the first `count` bytes; how many, or SocketEvent.broken. */
   send(id: number, bytes: Uint8Array, count: number): number;
   /** Tells the client that nothing more comes. */
@@ -796,9 +791,15 @@ export interface EngineBinding {
   readonly attachEngine: () => Engine;
   /** Duplicates a file descriptor (socket hand-off between threads). */
   readonly dup: (fd: number) => number;
-  /** Client sockets of the calling thread. */
+  /**
+   * Client sockets of the calling thread. Sockets that are ready are read into `bytes`, one behind the other, and described in
+   * `events` (SocketEvent); then `deliver` is called with the number of events, again and again until all that are ready have
+   * been read. `bytes` has room for 16 KB at least. Both are the addon's until the thread ends, and may not be transferred.
+   */
   readonly Sockets: new (
-    deliver: () => void,
+    deliver: (count: number) => void,
+    bytes: Uint8Array,
+    events: Int32Array,
   ) => ClientSockets;
   /** Incremental decoder of COPY data (see CopyDecoder). */
   readonly createCopyDecoder: (options: CopyDecoderOptions) => CopyDecoder;
@@ -807,10 +808,10 @@ export interface EngineBinding {
   /** Position of the first NaN or infinity; -1 = there is none. */
   readonly firstNotFinite: (values: Float32Array) => number;
   /**
-   * Reads `[1,2.5,-3e-5]` into `out`; gives the number of elements, 0 when the text is of another form (blanks, names, not
-   * finite), right or wrong, or does not fit.
+   * Reads `[1,2.5,-3e-5]` into `out` from place `from` on; gives the number of elements, 0 when the text is of another form
+   * (blanks, names, not finite), right or wrong, or does not fit.
    */
-  readonly parseVector: (text: Uint8Array, out: Float32Array) => number;
+  readonly parseVector: (text: Uint8Array, out: Float32Array, from: number) => number;
   /** Which kernels run: "avx2+fma", "scalar", ... */
   readonly simdName: () => string;
   /** Regular expression in linear time (no back-references or look-around: 0A000). */

@@ -5,22 +5,24 @@
 const MAX_SEARCHED = 16;
 
 export class HeldLocks {
+  /** In the first #count places; never shortened, for setting an array's length costs more than the search. */
   readonly #few: number[] = [];
+  #count = 0;
   #more: Set<number> | undefined;
 
   has(key: number): boolean {
-    return this.#few.includes(key) || this.#more?.has(key) === true;
+    for (let i = 0; i < this.#count; i++) if (this.#few[i] === key) return true;
+    return this.#more?.has(key) === true;
   }
 
   add(key: number): void {
     if (this.has(key)) return;
-    if (this.#few.length < MAX_SEARCHED) this.#few.push(key);
+    if (this.#count < MAX_SEARCHED) this.#few[this.#count++] = key;
     else (this.#more ??= new Set()).add(key);
   }
 
   clear(): void {
-    if (this.#few.length === 0) return;
-    this.#few.length = 0;
+    this.#count = 0;
     this.#more = undefined;
   }
 }

@@ -9,6 +9,7 @@ import { registerCodec } from "../common/types/registry.ts";
 import type { TypeCodec } from "../common/types/type.ts";
 import { vectorCodec } from "../common/types/vector.ts";
 import { compileRegex, distance, parseVector } from "../native/index.ts";
+import { VectorTexts } from "./vector-texts.ts";
 
 export function useNativeFunctions(): void {
   setVectorKernels({
@@ -23,19 +24,16 @@ export function useNativeFunctions(): void {
 
 /** The vector codec with its texts read natively where they have the plain form; errors and other forms are its own. */
 function nativeVectorCodec(): TypeCodec {
+  const texts = new VectorTexts();
   const elements = new Float32Array(MAX_DIMENSIONS);
-  const parsePlain = (bytes: Uint8Array): Float32Array | undefined => {
-    const count = parseVector(bytes, elements);
-    return count === 0 ? undefined : elements.slice(0, count);
-  };
   return {
     ...vectorCodec,
-    parsePlain,
+    parsePlain: (bytes) => texts.read(bytes),
     parse: (text, typmod, types) => {
-      const plain = parsePlain(encodeUtf8(text));
-      if (plain === undefined) return vectorCodec.parse(text, typmod, types);
-      checkModifier(plain.length, typmod);
-      return plain;
+      const count = parseVector(encodeUtf8(text), elements, 0);
+      if (count === 0) return vectorCodec.parse(text, typmod, types);
+      checkModifier(count, typmod);
+      return elements.slice(0, count);
     },
   };
 }

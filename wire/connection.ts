@@ -128,9 +128,9 @@ export class Connection implements StreamListener {
   // The stream's words
 
   /** Bytes of the client, in memory that is the stream's again afterwards. */
-  received(chunk: Buffer): void {
+  received(memory: Buffer, start: number, end: number): void {
     if (this.#state === "closed") return;
-    this.#reader.push(chunk);
+    this.#reader.push(memory, start, end);
     this.#sliceStart = undefined;
     this.#pump();
     this.#reader.keep();

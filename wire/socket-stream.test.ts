@@ -23,7 +23,8 @@ class Told {
   onReceived: (chunk: Buffer) => void = () => undefined;
   #check: () => void = () => undefined;
 
-  received(chunk: Buffer): void {
+  received(memory: Buffer, start: number, end: number): void {
+    const chunk = memory.subarray(start, end);
     this.chunks.push(Buffer.from(chunk));
     this.onReceived(chunk);
     this.#check();

@@ -11,7 +11,7 @@ import { type ClientStream, type DirectWay, NodeStream, type StreamListener } fr
 
 /** What the sockets of a worker read into, one turn after the other. */
 const READ_BYTES = 256 * 1024;
-/** Sockets read by one call; when more are ready, there is another. */
+/** Sockets read at a time; when more are ready, there is another call for them. */
 const MAX_EVENTS = 64;
 
 /** What a thread does around the messages of several clients that it has at hand at once. */
@@ -27,10 +27,10 @@ const timer = performance;
 
 export class SocketTable {
   readonly #turn: SharedTurn | undefined;
-  readonly #sockets = new Sockets(() => this.#deliver());
   readonly #streams = new Map<number, SocketStream>();
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #events = new Int32Array(MAX_EVENTS * SocketEvent.size);
+  readonly #sockets = new Sockets((count) => this.#deliver(count), this.#buffer, this.#events);
 
   constructor(turn?: SharedTurn) {
     this.#turn = turn;
@@ -44,15 +44,10 @@ export class SocketTable {
     return stream;
   }
 
-  #deliver(): void {
-    for (let isMoreReady = true; isMoreReady; ) {
-      const answer = this.#sockets.receive(this.#buffer, this.#events);
-      isMoreReady = answer < 0;
-      const count = Math.abs(answer);
-      if (count === 0) return;
-      if (count === 1 || this.#turn === undefined) this.#serve(count, undefined);
-      else this.#serveTogether(count, this.#turn);
-    }
+  /** So many sockets have been read. */
+  #deliver(count: number): void {
+    if (count === 1 || this.#turn === undefined) this.#serve(count, undefined);
+    else this.#serveTogether(count, this.#turn);
   }
 
   #serveTogether(count: number, turn: SharedTurn): void {
@@ -74,7 +69,7 @@ export class SocketTable {
       // One that an earlier stream's bytes have ended is not there any more.
       if (stream !== undefined) {
         if (this.#events[at + SocketEvent.mayWrite] === 1) stream.onRoom();
-        if (read > 0) stream.onBytes(this.#buffer.subarray(start, end));
+        if (read > 0) stream.onBytes(this.#buffer, start, end);
         else if (read < 0) stream.onEnd(read === SocketEvent.broken);
       }
       start = end;
@@ -167,8 +162,9 @@ export class SocketStream implements ClientStream {
   }
 
   /** Bytes of the client, in memory that is used again afterwards. */
-  onBytes(chunk: Buffer): void {
-    if (this.#state === "open") must(this.#listener, "it reads once it is listened to").received(chunk);
+  onBytes(memory: Buffer, start: number, end: number): void {
+    if (this.#state !== "open") return;
+    must(this.#listener, "it reads once it is listened to").received(memory, start, end);
   }
 
   /** The kernel takes more. */

@@ -7,8 +7,8 @@ import { type SecureContext, TLSSocket } from "node:tls";
 import type { ClientSockets } from "../native/index.ts";
 
 export interface StreamListener {
-  /** Bytes of the client. Their memory is the stream's again afterwards. */
-  received(chunk: Buffer): void;
+  /** Bytes of the client, `memory[start .. end)`, which are the stream's again afterwards. */
+  received(memory: Buffer, start: number, end: number): void;
   /** The client has read what was waiting. */
   drained(): void;
   /** Once: no byte comes or goes any more. */
@@ -54,7 +54,7 @@ export class NodeStream implements ClientStream {
 
   listen(listener: StreamListener): void {
     const socket = this.#socket;
-    socket.on("data", (chunk: Buffer) => listener.received(chunk));
+    socket.on("data", (chunk: Buffer) => listener.received(chunk, 0, chunk.length));
     socket.on("drain", () => listener.drained());
     socket.on("error", () => undefined);
     socket.on("close", () => listener.closed());

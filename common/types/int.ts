@@ -40,8 +40,8 @@ export function parseInt8(text: string): number | bigint {
 
 const MINUS = 0x2d;
 const ZERO = 0x30;
-/** Digits whose value is exact as a number whatever they are. */
-const MAX_PLAIN_DIGITS = 15;
+/** So many digits are below 2^53, where numbers are exact, or come out above every limit: rounding leads to no number below it. */
+const MAX_PLAIN_DIGITS = 16;
 
 /** An integer within [min, max] from its digits and perhaps a minus; undefined = another text, for the parser to read or refuse. */
 function plainInteger(bytes: Uint8Array, min: number, max: number): number | undefined {

@@ -76,7 +76,7 @@ export class SearchOperator implements Operator {
   #answered(search: BranchSearch, ranking: Ranking): RankedRows {
     const isExact = search.stats[SearchStat.path] !== THEN_FILTER;
     this.#report(search, isExact ? search.stats[SearchStat.matching] : undefined);
-    return { ...ranking, nulls: undefined };
+    return withoutNulls(ranking);
   }
 
   /** Whether rows have to be tested: a partial index holds those that pass, and no others. */
@@ -90,7 +90,7 @@ export class SearchOperator implements Operator {
     return chain(this.#isFiltered ? this.#matching() : undefined, (bitmap) =>
       chain(search.top(wanted, bitmap, exact), (ranking) => {
         this.#report(search, bitmap?.count);
-        if (ranking.rids.length >= wanted) return { ...ranking, nulls: undefined };
+        if (ranking.rids.length >= wanted) return withoutNulls(ranking);
         return this.#withRest(search, ranking, wanted, bitmap);
       }),
     );
@@ -154,4 +154,9 @@ export class SearchOperator implements Operator {
       extra.set("Blocks", `${count(SearchStat.blocksRead)} read, ${count(SearchStat.blocksSkipped)} skipped`);
     }
   }
+}
+
+/** Written out: objects made by spreading one that is now an index's, now the pool's would each be of a shape of its own. */
+function withoutNulls({ rids, values }: Ranking): RankedRows {
+  return { rids, values, nulls: undefined };
 }

@@ -35,8 +35,10 @@ export class FrameReader {
 
   #shape: FrameShape = "untyped";
   #limit: FrameLimit = () => MAX_STARTUP_BYTES;
+  /** What is not yet given out lies at #head[#offset .. #headEnd), then in #rest. */
   #head: Buffer = EMPTY;
   #offset = 0;
+  #headEnd = 0;
   /** Whether the last chunk pushed (the head, or the end of the rest) still lies in the socket's memory. */
   #isBorrowed = false;
   #rest: Buffer[] = [];
@@ -48,16 +50,20 @@ export class FrameReader {
     this.#limit = limit;
   }
 
-  /** Takes a chunk of the socket, whose memory is the reader's until keep(). */
-  push(chunk: Buffer): void {
+  /** Takes a chunk of the socket, `memory[start .. end)`, which is the reader's until keep(). */
+  push(memory: Buffer, start: number, end: number): void {
     this.#isBorrowed = true;
-    if (this.#offset === this.#head.length && this.#restBytes === 0) {
-      this.#head = chunk;
-      this.#offset = 0;
-    } else {
-      this.#rest.push(chunk);
-      this.#restBytes += chunk.length;
+    if (this.#offset === this.#headEnd && this.#restBytes === 0) this.#setHead(memory, start, end);
+    else {
+      this.#rest.push(memory.subarray(start, end));
+      this.#restBytes += end - start;
     }
+  }
+
+  #setHead(memory: Buffer, start: number, end: number): void {
+    this.#head = memory;
+    this.#offset = start;
+    this.#headEnd = end;
   }
 
   /** Copies what is left of the chunk: its memory is used again. The current frame is over. */
@@ -66,15 +72,15 @@ export class FrameReader {
     this.#isBorrowed = false;
     const last = this.#rest.pop();
     if (last !== undefined) this.#rest.push(Buffer.from(last));
-    else if (this.#offset < this.#head.length) {
-      this.#head = Buffer.from(this.#head.subarray(this.#offset));
-      this.#offset = 0;
+    else if (this.#offset < this.#headEnd) {
+      const kept = Buffer.from(this.#head.subarray(this.#offset, this.#headEnd));
+      this.#setHead(kept, 0, kept.length);
     } else this.#letGo();
   }
 
   /** Bytes received and not yet given out as frames. */
   get bufferedBytes(): number {
-    return this.#head.length - this.#offset + this.#restBytes;
+    return this.#headEnd - this.#offset + this.#restBytes;
   }
 
   /** Whether all that is left is one frame of this type without a body. */
@@ -92,14 +98,14 @@ export class FrameReader {
       this.#letGo();
       return false;
     }
-    if (this.#head.length - this.#offset < headerBytes) this.#join();
+    if (this.#headEnd - this.#offset < headerBytes) this.#join();
     const type = typeBytes === 1 ? (this.#head[this.#offset] as number) : 0;
     const length = this.#head.readInt32BE(this.#offset + typeBytes);
     this.#check(type, length);
     const frameBytes = typeBytes + length;
     if (this.bufferedBytes < frameBytes) return false;
     this.type = type;
-    if (this.#head.length - this.#offset < frameBytes) {
+    if (this.#headEnd - this.#offset < frameBytes) {
       this.buffer = this.#takeAcross(frameBytes);
       this.start = headerBytes;
       this.end = frameBytes;
@@ -118,13 +124,14 @@ export class FrameReader {
    */
   #takeAcross(frameBytes: number): Buffer {
     const frame = Buffer.allocUnsafe(frameBytes);
-    let filled = this.#head.copy(frame, 0, this.#offset);
+    let filled = this.#head.copy(frame, 0, this.#offset, this.#headEnd);
     let used = 0;
     while (filled < frameBytes) {
-      this.#head = must(this.#rest[used], "the frame's bytes are here");
-      this.#offset = this.#head.copy(frame, filled);
-      filled += this.#offset;
-      this.#restBytes -= this.#head.length;
+      const chunk = must(this.#rest[used], "the frame's bytes are here");
+      const copied = chunk.copy(frame, filled);
+      this.#setHead(chunk, copied, chunk.length);
+      filled += copied;
+      this.#restBytes -= chunk.length;
       used += 1;
     }
     this.#rest.splice(0, used);
@@ -134,10 +141,9 @@ export class FrameReader {
   /** What came after the current frame, taken out of the reader: the bytes of a TLS handshake follow an SSLRequest. */
   takeRest(): Buffer {
     this.#join();
-    const rest = this.#head.subarray(this.#offset);
-    this.#head = EMPTY;
+    const rest = this.#head.subarray(this.#offset, this.#headEnd);
+    this.#setHead(EMPTY, 0, 0);
     this.#isBorrowed = false;
-    this.#offset = 0;
     this.buffer = EMPTY;
     return rest;
   }
@@ -157,9 +163,9 @@ export class FrameReader {
 
   #join(): void {
     if (this.#restBytes === 0) return;
-    this.#head = Buffer.concat([this.#head.subarray(this.#offset), ...this.#rest]);
+    const joined = Buffer.concat([this.#head.subarray(this.#offset, this.#headEnd), ...this.#rest]);
+    this.#setHead(joined, 0, joined.length);
     this.#isBorrowed = false;
-    this.#offset = 0;
     this.#rest = [];
     this.#restBytes = 0;
   }
@@ -167,8 +173,7 @@ export class FrameReader {
   /** An idle connection must not hold on to the last 64 KB chunk it received. */
   #letGo(): void {
     if (this.bufferedBytes > 0) return;
-    this.#head = EMPTY;
-    this.#offset = 0;
+    this.#setHead(EMPTY, 0, 0);
     this.buffer = EMPTY;
     this.start = 0;
     this.end = 0;

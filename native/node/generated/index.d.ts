@@ -145,18 +145,15 @@ export declare class ScanCursor {
 }
 
 export declare class Sockets {
-  /** `deliver` is called when sockets are ready; it calls `receive` until that has read them all. */
-  constructor(deliver: () => void)
+  /**
+   * `deliver` is called with the number of events when sockets have been read into `bytes`, again and again until all that
+   * are ready have been. Both arrays are lent until the thread ends.
+   */
+  constructor(deliver: (arg: number) => void, bytes: unknown, events: unknown)
   /** Takes the socket `fd` over, not yet watched. Gives its id. */
   adopt(fd: number): number
   /** What the socket is watched for from now on. */
   watch(id: number, reads: boolean, writes: boolean): void
-  /**
-   * Reads sockets that are ready into `buffer`, one behind the other, and writes an event for each into `events`: its id;
-   * the bytes read, 0 for none, -1 at the client's end, -2 when the connection is broken; 1 if it may write. Gives the
-   * number of events; below zero, when more sockets are ready than there was room for.
-   */
-  receive(buffer: unknown, events: unknown): number
   /** Sends what the kernel takes at once of the first `count` bytes; how many, or -2 for a broken connection. */
   send(id: number, bytes: unknown, count: number): number
   /** Tells the client that nothing more comes; what it sends can still be read. */
@@ -297,10 +294,10 @@ export interface LockStatus {
 export declare function openEngine(options: object): Engine
 
 /**
- * Reads a vector's text into `out`; gives the number of elements, 0 when the text has no plain form or too many of them
- * (see `plain_vector`): then `out` holds rubbish and the text is for somebody else to judge.
+ * Reads a vector's text into `out` from place `from` on; gives the number of elements, 0 when the text has no plain form or
+ * too many of them (see `plain_vector`): then `out` holds rubbish there and the text is for somebody else to judge.
  */
-export declare function parseVector(text: unknown, out: unknown): number
+export declare function parseVector(text: unknown, out: unknown, from: number): number
 
 export interface RelationStatistics {
   rowCount: number

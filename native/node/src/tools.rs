@@ -66,13 +66,14 @@ pub fn first_not_finite(env: Env, values: Unknown<'_>) -> napi::Result<i64> {
     })
 }
 
-/// Reads a vector's text into `out`; gives the number of elements, 0 when the text has no plain form or too many of them
-/// (see `plain_vector`): then `out` holds rubbish and the text is for somebody else to judge.
+/// Reads a vector's text into `out` from place `from` on; gives the number of elements, 0 when the text has no plain form or
+/// too many of them (see `plain_vector`): then `out` holds rubbish there and the text is for somebody else to judge.
 #[napi]
-pub fn parse_vector(env: Env, text: Unknown<'_>, out: Unknown<'_>) -> napi::Result<u32> {
+pub fn parse_vector(env: Env, text: Unknown<'_>, out: Unknown<'_>, from: u32) -> napi::Result<u32> {
     guard(env, || {
         let lent = Lent::new(env);
-        let mut slots = lent.write::<f32>(out, "out")?.iter_mut();
+        let out = lent.write::<f32>(out, "out")?;
+        let mut slots = out.get_mut(from as usize..).unwrap_or_default().iter_mut();
         let push = |value| slots.next().map(|slot| *slot = value).is_some();
         Ok(omen_copy::plain_vector(lent.read::<u8>(text, "text")?, push).unwrap_or(0) as u32)
     })

@@ -1,8 +1,8 @@
 //! Client sockets of one worker: who has something to read or room to write, told once per turn of the event loop.
 //!
 //! A stream object of Node's costs a worker a callback with all its ceremony per socket and chunk. Here libuv only notes which
-//! descriptors are ready; behind them, still in the same turn, one call to JavaScript says that some are, which reads them all
-//! with `receive` into memory of its own.
+//! descriptors are ready; behind them, still in the same turn, they are all read into memory that JavaScript has lent for good,
+//! and one call hands it what is there.
 //!
 //! Invariants: a socket belongs to the thread that adopted it, and is closed with it at the latest; its descriptor outlives the
 //! handle that watches it; an id is given once; JavaScript never runs while anything here is borrowed.
@@ -10,6 +10,7 @@
 //! What to do when a client vanishes or does not read is no affair of this file (wire/socket-stream.ts).
 
 pub mod answer;
+mod room;
 mod uv;
 
 use crate::error::{Result, guard, misuse};
@@ -19,6 +20,7 @@ use napi::bindgen_prelude::{Function, FunctionRef};
 use napi::{Env, JsValue, Unknown, sys};
 use napi_derive::napi;
 use omen_store::StoreError;
+use room::Room;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -64,8 +66,12 @@ struct Table {
     event_loop: *mut sys::uv_loop_s,
     env: sys::napi_env,
     context: sys::napi_async_context,
-    /// JavaScript that calls `receive`.
-    deliver: FunctionRef<(), ()>,
+    /// JavaScript that is told how many events there are.
+    deliver: FunctionRef<i32, ()>,
+    /// What sockets are read into, one behind the other.
+    bytes: Room<u8>,
+    /// An event for each.
+    events: Room<i32>,
     sockets: RefCell<HashMap<u32, Box<Socket>>>,
     /// Ids and what they are ready for, in the order of the events.
     ready: RefCell<VecDeque<(u32, c_int)>>,
@@ -93,31 +99,39 @@ unsafe extern "C" fn on_event(handle: *mut uv::Raw, status: c_int, events: c_int
 unsafe extern "C" fn on_turn(handle: *mut uv::Raw) {
     // SAFETY: the table closes the handle before it goes.
     let Some(table) = (unsafe { uv::data::<Table>(handle).as_ref() }) else { return };
-    if !table.ready.borrow().is_empty() {
-        table.call();
+    while !table.ready.borrow().is_empty() {
+        // SAFETY: JavaScript, which looks at the same memory, does not run before `receive` is done.
+        let count = unsafe { table.receive(table.bytes.as_mut(), table.events.as_mut()) };
+        if count == 0 || !table.call(count) {
+            break;
+        }
     }
 }
 
 impl Table {
-    /// Calls JavaScript as the event loop does: promises and ticks of the call run before this returns.
-    fn call(&self) {
+    /// Calls JavaScript as the event loop does: promises and ticks of the call run before this returns. False when it
+    /// cannot be called any more.
+    fn call(&self, count: i32) -> bool {
         let env = Env::from_raw(self.env);
         let (mut scope, mut receiver, mut result) = (null_mut(), null_mut(), null_mut());
+        let mut argument = null_mut();
+        let mut status = sys::Status::napi_generic_failure;
         // SAFETY: the loop's callbacks run on the environment's thread within its context. The scope is closed below; a
         // status other than "exception" means that the environment is ending, and nobody waits any more.
         unsafe {
             if sys::napi_open_handle_scope(self.env, &raw mut scope) != sys::Status::napi_ok {
-                return;
+                return false;
             }
             sys::napi_get_global(self.env, &raw mut receiver);
+            sys::napi_create_int32(self.env, count, &raw mut argument);
             if let Ok(deliver) = self.deliver.borrow_back(&env) {
-                let status = sys::napi_make_callback(
+                status = sys::napi_make_callback(
                     self.env,
                     self.context,
                     receiver,
                     deliver.raw(),
-                    0,
-                    std::ptr::null(),
+                    1,
+                    &raw const argument,
                     &raw mut result,
                 );
                 if status == sys::Status::napi_pending_exception {
@@ -128,6 +142,7 @@ impl Table {
             }
             sys::napi_close_handle_scope(self.env, scope);
         }
+        status == sys::Status::napi_ok || status == sys::Status::napi_pending_exception
     }
 
     fn adopt(self: &Rc<Self>, fd: OwnedFd) -> Result<u32> {
@@ -153,8 +168,10 @@ impl Table {
         socket.ok_or_else(|| misuse(format!("no socket {id}")))
     }
 
-    /// Reads what is ready, as far as there is room; gives the number of events, below zero when more is ready.
-    fn receive(&self, buffer: &mut [u8], events: &mut [i32]) -> Result<i32> {
+    /// Reads sockets that are ready into `buffer`, as far as there is room, and writes an event for each into `events`: its id;
+    /// the bytes read, 0 for none, `ENDED` or `BROKEN`; 1 if it may write. Gives the number of events, 0 when none is
+    /// ready.
+    fn receive(&self, buffer: &mut [u8], events: &mut [i32]) -> i32 {
         let sockets = self.sockets.borrow();
         let mut ready = self.ready.borrow_mut();
         let (mut used, mut count) = (0, 0);
@@ -177,15 +194,16 @@ impl Table {
             if wanted & READABLE != 0 {
                 let room = room.min(MAX_READ);
                 read = read_from(socket, &mut buffer[used..][..room]);
-                used += usize::try_from(read).unwrap_or(0);
-                if wanted & FAILED != 0 && read >= 0 {
-                    socket.watch(socket.interest.get())?;
+                if wanted & FAILED != 0 && read >= 0 && socket.watch(socket.interest.get()).is_err()
+                {
+                    read = BROKEN;
                 }
             }
+            used += usize::try_from(read).unwrap_or(0);
             slot.copy_from_slice(&[id as i32, read, i32::from(wanted & WRITABLE != 0)]);
             count += 1;
         }
-        Ok(if ready.is_empty() { count } else { -count })
+        count
     }
 }
 
@@ -255,17 +273,27 @@ fn first(bytes: &[u8], count: u32) -> Result<&[u8]> {
 
 #[napi]
 impl Sockets {
-    /// `deliver` is called when sockets are ready; it calls `receive` until that has read them all.
+    /// `deliver` is called with the number of events when sockets have been read into `bytes`, again and again until all that
+    /// are ready have been. Both arrays are lent until the thread ends.
     #[napi(constructor)]
-    pub fn new(env: Env, deliver: Function<'_, (), ()>) -> napi::Result<Self> {
+    pub fn new(
+        env: Env,
+        deliver: Function<'_, i32, ()>,
+        bytes: Unknown<'_>,
+        events: Unknown<'_>,
+    ) -> napi::Result<Self> {
         let deliver = deliver.create_ref()?;
         guard(env, || {
+            let bytes = Room::keep(env, bytes, MIN_READ, "bytes")?;
+            let events = Room::keep(env, events, EVENT, "events")?;
             let (event_loop, context) = surroundings(env)?;
             let table = Rc::new(Table {
                 event_loop,
                 env: env.raw(),
                 context,
                 deliver,
+                bytes,
+                events,
                 sockets: RefCell::default(),
                 ready: RefCell::default(),
                 last_id: Cell::new(0),
@@ -308,18 +336,6 @@ impl Sockets {
     pub fn watch(&self, env: Env, id: u32, reads: bool, writes: bool) -> napi::Result<()> {
         let interest = if reads { READABLE } else { 0 } | if writes { WRITABLE } else { 0 };
         guard(env, || self.table.with(id, |socket| socket.watch(interest)))
-    }
-
-    /// Reads sockets that are ready into `buffer`, one behind the other, and writes an event for each into `events`: its id;
-    /// the bytes read, 0 for none, -1 at the client's end, -2 when the connection is broken; 1 if it may write. Gives the
-    /// number of events; below zero, when more sockets are ready than there was room for.
-    #[napi]
-    pub fn receive(&self, env: Env, buffer: Unknown<'_>, events: Unknown<'_>) -> napi::Result<i32> {
-        guard(env, || {
-            let lent = Lent::new(env);
-            let buffer = lent.write::<u8>(buffer, "buffer")?;
-            self.table.receive(buffer, lent.write::<i32>(events, "events")?)
-        })
     }
 
     /// Sends what the kernel takes at once of the first `count` bytes; how many, or -2 for a broken connection.
