@@ -265,6 +265,19 @@ impl Sockets {
         let bytes = first(bytes, count)?.into();
         self.table.with(id, |socket| Ok(Answer { fd: Arc::clone(&socket.fd), bytes, sent }))
     }
+
+    /// What the kernel takes at once of the first `count` bytes; how many, or `BROKEN`.
+    pub(crate) fn send_first(&self, id: u32, bytes: &[u8], count: u32) -> Result<i32> {
+        let bytes = first(bytes, count)?;
+        self.table.with(id, |socket| {
+            let send = || rustix::net::send(&socket.fd, bytes, SendFlags::NOSIGNAL);
+            Ok(match rustix::io::retry_on_intr(send) {
+                Ok(count) => count as i32,
+                Err(rustix::io::Errno::AGAIN) => 0,
+                Err(_) => BROKEN,
+            })
+        })
+    }
 }
 
 fn first(bytes: &[u8], count: u32) -> Result<&[u8]> {
@@ -343,15 +356,7 @@ impl Sockets {
     pub fn send(&self, env: Env, id: u32, bytes: Unknown<'_>, count: u32) -> napi::Result<i32> {
         guard(env, || {
             let lent = Lent::new(env);
-            let bytes = first(lent.read::<u8>(bytes, "bytes")?, count)?;
-            self.table.with(id, |socket| {
-                let send = || rustix::net::send(&socket.fd, bytes, SendFlags::NOSIGNAL);
-                Ok(match rustix::io::retry_on_intr(send) {
-                    Ok(count) => count as i32,
-                    Err(rustix::io::Errno::AGAIN) => 0,
-                    Err(_) => BROKEN,
-                })
-            })
+            self.send_first(id, lent.read::<u8>(bytes, "bytes")?, count)
         })
     }
 

@@ -29,6 +29,14 @@ impl EngineTransaction {
     pub(crate) fn new(transaction: Arc<Transaction>, session: Arc<Closing>) -> Self {
         Self { transaction, session, sent: Sent::default() }
     }
+
+    fn commit_now(&self, asynchronous: bool) -> Result<Pending> {
+        if asynchronous {
+            self.transaction.commit_asynchronously()
+        } else {
+            self.transaction.commit()
+        }
+    }
 }
 fn token(pending: Pending) -> u32 {
     match pending {
@@ -137,15 +145,7 @@ impl EngineTransaction {
 
     #[napi]
     pub fn commit(&self, env: Env, asynchronous: bool) -> napi::Result<u32> {
-        guard(env, || {
-            let transaction = &self.transaction;
-            let pending = if asynchronous {
-                transaction.commit_asynchronously()
-            } else {
-                transaction.commit()
-            };
-            Ok(token(pending?))
-        })
+        guard(env, || Ok(token(self.commit_now(asynchronous)?)))
     }
 
     /// As `commit`; the first `count` of `bytes` are sent to the socket where the commit becomes durable. Below zero: it is,
@@ -164,6 +164,17 @@ impl EngineTransaction {
             let lent = Lent::new(env);
             let sent = Sent::default();
             let bytes = lent.read::<u8>(bytes, "bytes")?;
+            if !self.transaction.has_changes() {
+                // Nobody else has a hand in this commit: the answer needs no memory of its own to be passed on.
+                return Ok(match self.commit_now(asynchronous)? {
+                    // What could not be sent the owner finds when it sends the rest.
+                    Pending::Done => -sockets.send_first(socket, bytes, count).unwrap_or(0).max(0),
+                    Pending::Wait(token) => {
+                        self.sent = sent;
+                        token as i32
+                    }
+                });
+            }
             let answer = sockets.answer(socket, bytes, count, sent.clone())?;
             let courier = self.session.courier().clone();
             let acknowledgement = Box::new(move || courier.answer(answer));

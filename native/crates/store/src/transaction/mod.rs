@@ -273,6 +273,11 @@ impl Transaction {
         Ok(())
     }
 
+    /// True once something was written or defined, unless that was rolled back.
+    pub fn has_changes(&self) -> bool {
+        !lock(&self.state).undo.is_empty()
+    }
+
     /// True once something was written or locked.
     pub fn has_writes(&self) -> bool {
         let state = lock(&self.state);
