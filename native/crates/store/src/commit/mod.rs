@@ -17,6 +17,7 @@ pub mod bulk;
 pub mod news;
 pub mod publish;
 pub mod redo;
+pub mod room;
 mod vectors;
 
 use std::ops::Range;

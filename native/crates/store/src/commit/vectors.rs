@@ -3,21 +3,19 @@
 //! Vectors that came through the log's way lie in memory and are written to the slots of their vids, those of dead vectors
 //! first. Vectors of a large write lie in segments already (`transaction::stream`): the column adopts these, and their vids
 //! are those of the segments. A segment that is not full is adopted only where it leaves no gap in front of it; otherwise
-//! its vectors go the other way, as they do where dead vectors have left room for all of them.
+//! its vectors go the other way. Where dead vectors have left room for all, they lie there already (`room`).
 
 use std::sync::Arc;
 
 use omen_disk::VectorLoad;
 
 use super::publish::added_vectors;
+use super::room::Reserved;
 use super::{ChunkChange, CommitRequest, TableChange};
 use crate::error::Result;
 use crate::table::vectors::VectorColumn;
 use crate::transaction::{Definition, PrivateVectors, VectorStream};
 use crate::value::PRIVATE_VECTOR;
-
-/// Of a load that goes to the slots of dead vectors: other commits wait while it is copied there and synced.
-const MAX_COPIED_BYTES: u64 = 256 << 20;
 
 /// Owner of a vid that no row of the commit has; never a row id.
 pub const NOBODY: u32 = u32::MAX;
@@ -36,15 +34,15 @@ pub struct NumberedVectors {
 }
 
 /// A cell of a live row that names a new vector.
-struct Place {
+pub struct Place {
     chunk: usize,
     at: usize,
     /// Of the vector, among the transaction's own.
-    number: u32,
+    pub number: u32,
 }
 
 /// Where the new vectors of a column stand, in row order.
-fn places(chunks: &mut [ChunkChange], position: usize) -> Vec<Place> {
+pub fn places(chunks: &mut [ChunkChange], position: usize) -> Vec<Place> {
     let mut places = Vec::new();
     for (number, chunk) in chunks.iter_mut().enumerate() {
         let live: Vec<usize> = chunk.live_positions().collect();
@@ -76,13 +74,12 @@ impl TableChange {
             let column = vectors_of(position).expect("a vector column has segments");
             let mut places = places(&mut self.chunks, position);
             let mut load = own.stream.take().map(VectorStream::into_load);
-            // Vectors of the load that keep their segments. None where dead vectors have left room for all: updates of every
-            // row would take fresh segments for ever.
-            let bytes = (places.len() * column.segments.dim() * size_of::<f32>()) as u64;
-            let goes_again =
-                bytes <= MAX_COPIED_BYTES && column.numbers.has_free(places.len().max(1));
+            if let Some(vids) = own.reserved.take().and_then(Reserved::into_numbers) {
+                self.give_reserved(position, &vids, &places);
+                continue;
+            }
+            // Vectors of the load that keep their segments.
             let kept = load.as_ref().map_or(0, |load| match column.is_aligned() {
-                _ if goes_again => 0,
                 true => load.len(),
                 false => load.whole(),
             });
@@ -139,6 +136,24 @@ impl TableChange {
                 first_vid,
                 given_again,
                 floats,
+                owners,
+                synced: false,
+            });
+        }
+    }
+
+    /// Gives the vectors at `places`, in their order, the numbers under which they lie in their slots already.
+    fn give_reserved(&mut self, position: usize, vids: &[u32], places: &[Place]) {
+        let mut rest = places;
+        for run in vids.chunk_by(|a, b| a + 1 == *b) {
+            let (own, after) = rest.split_at(run.len());
+            rest = after;
+            let owners = self.set_cells(position, run.iter().copied().zip(own));
+            self.numbered.push(NumberedVectors {
+                column: position as u16,
+                first_vid: run[0],
+                given_again: true,
+                floats: Vec::new(),
                 owners,
                 synced: false,
             });

@@ -248,7 +248,10 @@ impl Durable {
             engine.finish_commit(request, Err(error));
             return;
         }
-        match request.store_chunks(&*self.disk, self.limits.bulk_bytes) {
+        let stored = request
+            .use_room()
+            .and_then(|()| request.store_chunks(&*self.disk, self.limits.bulk_bytes));
+        match stored {
             Ok(()) => self.enqueue([request]),
             Err(error) => {
                 self.abort_unless_full(&error);

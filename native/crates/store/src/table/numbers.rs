@@ -174,10 +174,28 @@ impl Numbers {
         lock(&self.0).fresh += count;
     }
 
-    /// Whether `count` numbers can be had that are not fresh.
-    pub fn has_free(&self, count: usize) -> bool {
-        let stages = lock(&self.0);
-        stages.building == 0 && stages.free.len() >= count
+    /// The smallest `count` numbers that may be given again, for a commit that is still to come; None unless there are so many.
+    pub fn reserve(&self, count: usize) -> Option<Vec<u32>> {
+        let mut stages = lock(&self.0);
+        if stages.building > 0 || count == 0 {
+            return None;
+        }
+        let rest = stages.free.len().checked_sub(count)?;
+        let mut taken = stages.free.split_off(rest);
+        taken.reverse();
+        Some(taken)
+    }
+
+    /// Numbers that were reserved and not given are free.
+    pub fn give_back(&self, numbers: Vec<u32>) {
+        if !numbers.is_empty() {
+            lock(&self.0).add_free(numbers);
+        }
+    }
+
+    /// Whether a graph is being built that commits do not know of.
+    pub fn is_building(&self) -> bool {
+        lock(&self.0).building > 0
     }
 
     /// Whether some wait that only a checkpoint makes free.
@@ -295,7 +313,9 @@ mod tests {
         assert_eq!(numbers.round_to_wait_for(3, 3 * ROWS, 100), Some(2), "but not again and again");
         let taken = numbers.begin_removal(3, || ROWS).expect("some are dead");
         numbers.end_removal(taken, false, true);
-        assert!(numbers.has_free(100));
+        let reserved = numbers.reserve(100).expect("so many are free");
+        assert_eq!(reserved[..3], [0, 1, 2]);
+        numbers.give_back(reserved);
         assert_eq!(numbers.round_to_wait_for(3, 3 * ROWS, 100), None, "there are free ones");
     }
 }

@@ -80,6 +80,17 @@ impl VectorColumn {
         (given_again, first..end)
     }
 
+    /// Takes `count` numbers of dead vectors for a commit that is still to come, whose slots may be written from now on; None
+    /// unless there are so many.
+    pub fn reserve_numbers(&self, count: usize) -> Option<Vec<u32>> {
+        let vids = self.numbers.reserve(count)?;
+        for &vid in &vids {
+            // SAFETY: as in `take_numbers`.
+            unsafe { self.segments.release(vid) };
+        }
+        Some(vids)
+    }
+
     /// The next fresh vid is the first of a segment.
     pub fn is_aligned(&self) -> bool {
         self.next_vid.load(Ordering::Acquire).is_multiple_of(self.segments.segment_rows())

@@ -12,6 +12,7 @@ use omen_disk::RowWords;
 use omen_text::AnalyzedDocument;
 
 use super::stream::{BLOCK_BYTES, VectorStream};
+use crate::commit::room::Reserved;
 use crate::error::Result;
 use crate::key::set::SharedKeys;
 use crate::key::{Entry, encode_key};
@@ -35,6 +36,8 @@ pub struct PrivateVectors {
     starts: Vec<usize>,
     pub count: u32,
     pub stream: Option<VectorStream>,
+    /// The numbers of those that live rows have, once they lie in the room of dead ones.
+    pub reserved: Option<Reserved>,
 }
 
 impl PrivateVectors {

@@ -382,3 +382,47 @@ fn updates_by_whole_segments_take_the_room_of_dead_vectors() {
     assert!(db.run(|tx| tx.scan(T, &[INT, vector(DIM)])) == rows, "as before the crash");
     db.shutdown();
 }
+
+/// A table that is emptied and filled again and again holds two loads, whatever their number and length.
+#[test]
+fn loads_into_an_emptied_table_take_the_room_of_dead_vectors() {
+    const ROUNDS: i32 = 6;
+    let reopen = |disk: &Arc<MemoryDisk>| {
+        let kv = Arc::new(MemoryKv::open(Arc::clone(disk) as Arc<dyn Disk>).unwrap());
+        let storage = Storage::Durable { disk: Arc::clone(disk) as Arc<dyn Disk>, kv };
+        Db::try_open_with(storage, 1 << 20).unwrap()
+    };
+    for (rows, segments, has_graph) in [(40_000, 6, false), (2500, 1, true)] {
+        let disk = Arc::new(MemoryDisk::new());
+        let mut db = reopen(&disk);
+        db.run(|tx| {
+            tx.handle.create_relation(T, &[INT, vector(DIM)], false).unwrap();
+            if has_graph {
+                tx.create_index(hnsw(GRAPH, T, 1, DIM)).unwrap();
+            }
+        });
+        let mut random = Random(15);
+        for round in 0..ROUNDS {
+            db.run(|tx| {
+                for (rid, _) in tx.scan(T, &[INT, vector(DIM)]) {
+                    tx.delete(T, rid);
+                }
+            });
+            insert_vectors(&db, rows, || random_vector(&mut random, DIM));
+            if round == 3 {
+                let before = db.run(|tx| tx.scan(T, &[INT, vector(DIM)]));
+                db.kill();
+                db = reopen(&disk);
+                let after = db.run(|tx| tx.scan(T, &[INT, vector(DIM)]));
+                assert!(after == before, "as before the crash");
+            }
+        }
+        if has_graph {
+            finds_all(&db);
+            assert!(numbers(&db) <= 3 * rows as u64, "{} numbers", numbers(&db));
+        }
+        let files = disk.list(&format!("vec/{T}.1")).unwrap();
+        assert!(files.len() <= segments, "{files:?}");
+        db.shutdown();
+    }
+}
