@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   session thread   CommitRequest ---> queue
-//!   its own thread   a bulk commit first writes its chunks into chunk files and syncs its vectors; a lone session's small one goes all the way
+//!   its own thread   a bulk commit first writes its chunks into chunk files, syncs its vectors and puts them where dead ones have left
+//!                    room; a lone session's small one goes all the way
 //!   committer        take the queue -> commit numbers, vids -> redo -> one log group (one write, one sync)
 //!                    -> publish each in order -> visible = its number -> release locks, deliver token
 //!   applier          redo -> KV, off the commit path; checkpoints
