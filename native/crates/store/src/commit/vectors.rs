@@ -79,10 +79,9 @@ impl TableChange {
                 continue;
             }
             // Vectors of the load that keep their segments.
-            let kept = load.as_ref().map_or(0, |load| match column.is_aligned() {
-                true => load.len(),
-                false => load.whole(),
-            });
+            let kept = load
+                .as_ref()
+                .map_or(0, |load| if column.is_aligned() { load.len() } else { load.whole() });
             let adopted: Vec<Place> = places.extract_if(.., |place| place.number < kept).collect();
             self.number_others(position, &column, own, load.as_ref(), &places);
             if let Some(load) = load.as_mut().filter(|_| !adopted.is_empty()) {
