@@ -3,10 +3,16 @@
 import { readLabel } from "../../catalog/build-label.ts";
 import type { CatalogEntry, IndexEntry } from "../../catalog/entries.ts";
 import { SqlError, SqlState } from "../../common/error.ts";
-import type { ExecutionContext } from "../context.ts";
+import type { Engine } from "../../native/engine.ts";
 
-/** The entry behind a storage id, of a build under way or newly committed. 40001 when the build was given up in this moment. */
-export function unknownIndex(storageId: number, { engine }: ExecutionContext): IndexEntry {
+/**
+ * The entry behind a storage id, of a build under way or newly committed. 40001 when the build was given up between the
+ * engine's check and this look: the row was in the way of an index that nobody will have, and the statement can be repeated.
+ */
+export function unknownIndex(
+  storageId: number,
+  { engine }: { readonly engine: Pick<Engine, "buildProgress" | "catalogChanges"> },
+): IndexEntry {
   const build = engine.buildProgress().find((candidate) => candidate.indexId === storageId);
   if (build !== undefined) return readLabel(build.label).index;
   for (const { key, value } of engine.catalogChanges(0).changes) {
