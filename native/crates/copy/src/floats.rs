@@ -1,9 +1,11 @@
 //! The quick way to read `[1,2.5,-3e-5]`: numbers without blanks between them, as programs write them. Whoever gets None
 //! reads the text the slow way, which knows blanks, names and what to complain about.
 //!
-//! A decimal of up to 19 digits is `digits / 10^scale` with both sides exact in an f64, so the quotient is the f64 nearest
-//! to the decimal (W. D. Clinger, PLDI 1990). Rounding that to f32 rounds twice, which goes wrong only where the quotient
-//! lies exactly between two f32s: those, and what is not normal as an f32, go to the standard library.
+//! A decimal of up to 19 digits, leading zeros apart, is `digits / 10^scale`. Where both sides are exact in an f64 the quotient
+//! is the f64 nearest to the decimal (W. D. Clinger, PLDI 1990). More digits than that, 17 of them in what programs print of
+//! a float that they hold as a double, are rounded to an f64 first: then the quotient is less than 2.1 units in the last
+//! place away. Rounding it to f32 goes wrong only where a point exactly between two f32s may lie in between: such decimals,
+//! and what is not normal as an f32, go to the standard library.
 
 /// 2^53: integers up to here are exact in an f64.
 const MAX_EXACT: u64 = 1 << 53;
@@ -11,6 +13,8 @@ const MAX_DIGITS: usize = 19;
 /// The bits an f32 has less than an f64, and what they are halfway between two f32s.
 const LOST_BITS: u64 = (1 << 29) - 1;
 const HALFWAY: u64 = 1 << 28;
+/// How near to the middle a quotient of rounded digits is not trusted.
+const UNSURE: u64 = 3;
 
 /// Powers of ten that are exact in an f64.
 const POWERS: [f64; 23] = [
@@ -41,36 +45,65 @@ pub fn plain_vector(text: &[u8], mut push: impl FnMut(f32) -> bool) -> Option<us
 fn plain_number(text: &[u8]) -> Option<(f32, usize)> {
     let negative = text.first() == Some(&b'-');
     let start = usize::from(negative);
-    let (mut digits, mut count, mut point, mut at) = (0u64, 0, None, start);
-    loop {
-        match text.get(at)? {
-            byte @ b'0'..=b'9' => {
-                digits = digits.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
-                count += 1;
-            }
-            b'.' if point.is_none() && count > 0 => point = Some(at),
-            _ => break,
-        }
-        at += 1;
-    }
-    if count == 0 {
+    let mut digits = 0;
+    let mut at = read_digits(text, start, &mut digits);
+    if at == start {
         return None;
     }
-    let scale = point.map_or(0, |point| at - point - 1);
-    if matches!(text[at], b'e' | b'E') || count > MAX_DIGITS {
+    let (mut count, mut scale) = (at - start, 0);
+    if text.get(at) == Some(&b'.') {
+        let fraction = at + 1;
+        at = read_digits(text, fraction, &mut digits);
+        scale = at - fraction;
+        count += scale;
+    }
+    let is_long = count > MAX_DIGITS && count - leading_zeros(&text[start..at]) > MAX_DIGITS;
+    if matches!(text.get(at)?, b'e' | b'E') || is_long || scale >= POWERS.len() {
         return standard(text);
     }
-    let magnitude = if digits <= MAX_EXACT && scale < POWERS.len() {
-        digits as f64 / POWERS[scale]
-    } else {
-        return standard(text);
-    };
+    let magnitude = digits as f64 / POWERS[scale];
     let is_normal = magnitude == 0.0 || magnitude >= f64::from(f32::MIN_POSITIVE);
-    if !is_normal || magnitude.to_bits() & LOST_BITS == HALFWAY {
+    let unsure = if digits <= MAX_EXACT { 0 } else { UNSURE };
+    if !is_normal || (magnitude.to_bits() & LOST_BITS).abs_diff(HALFWAY) <= unsure {
         return standard(text);
     }
     let value = magnitude as f32;
     Some((if negative { -value } else { value }, at))
+}
+
+/// How many zeros come before the first digit that counts.
+fn leading_zeros(number: &[u8]) -> usize {
+    let before = number.iter().take_while(|&&byte| matches!(byte, b'0' | b'.'));
+    before.filter(|&&byte| byte == b'0').count()
+}
+
+/// Appends the digits at `at` to `digits`, which wraps around behind the nineteenth that counts; gives the place behind them.
+fn read_digits(text: &[u8], mut at: usize, digits: &mut u64) -> usize {
+    while let Some(number) = text[at..].first_chunk().and_then(eight_digits) {
+        *digits = digits.wrapping_mul(100_000_000).wrapping_add(number);
+        at += 8;
+    }
+    while let Some(byte @ b'0'..=b'9') = text.get(at) {
+        *digits = digits.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+        at += 1;
+    }
+    at
+}
+
+/// The number that eight digits are; None where one of the bytes is none. Neighbours are joined into numbers of two, of four and
+/// of eight digits, all at once.
+fn eight_digits(bytes: &[u8; 8]) -> Option<u64> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(*bytes);
+    // The upper half of a digit's byte is 3, and stays it when 6 is added.
+    let is_three = |word: u64| word & (EACH * 0xF0) == EACH * 0x30;
+    if !is_three(word) || !is_three(word + EACH * 6) {
+        return None;
+    }
+    let ones = word - EACH * 0x30;
+    let twos = (ones * 10 + (ones >> 8)) & 0x00FF_00FF_00FF_00FF;
+    let fours = (twos * 100 + (twos >> 16)) & 0x0000_FFFF_0000_FFFF;
+    Some((fours * 10_000 + (fours >> 32)) & 0xFFFF_FFFF)
 }
 
 /// By the standard library, which rounds once.
@@ -99,6 +132,9 @@ mod tests {
         assert_eq!(read("[1,-2.5,3e-5,0.1,007]"), Some(vec![1.0, -2.5, 3e-5, 0.1, 7.0]));
         let negative_zero = read("[-0]").expect("a number");
         assert!(negative_zero[0] == 0.0 && negative_zero[0].is_sign_negative());
+        // What programs print of a float that they hold as a double, with zeros in front.
+        let long = "[0.10000000149011612,-0.0012345678918063641,00012345678.12345678,0.000000]";
+        assert_eq!(read(long), Some(vec![0.1, -0.001_234_567_8, 12_345_678.0, 0.0]));
     }
 
     #[test]
@@ -136,12 +172,22 @@ mod tests {
             let (whole, fraction) = padded.split_at(padded.len() - places);
             check(&format!("{whole}.{fraction}"));
             check(&format!("-{digits}"));
-            check(&f32::from_bits(random() as u32 & 0x7F7F_FFFF).to_string());
+            let single = f32::from_bits(random() as u32 & 0x7F7F_FFFF);
+            check(&single.to_string());
+            check(&f64::from(single).to_string());
+            check(
+                &f64::from(f32::from_bits(0x3800_0000 + random() as u32 % 0x1000_0000)).to_string(),
+            );
             // The decimal of the middle between two neighbouring floats, and its neighbours.
             let low = f32::from_bits(0x3000_0000 + random() as u32 % 0x1800_0000);
             let middle = f64::midpoint(f64::from(low), f64::from(low.next_up()));
-            check(&format!("{middle:.15}"));
+            for places in 15..20 {
+                check(&format!("{middle:.places$}"));
+            }
             check(&format!("{middle}"));
+            // Next to the middle, with more digits than an f64 has.
+            check(&format!("{:.18}", middle.next_up()));
+            check(&format!("{:.18}", middle.next_down()));
         }
     }
 }
