@@ -79,7 +79,7 @@ fn leading_zeros(number: &[u8]) -> usize {
 
 /// Appends the digits at `at` to `digits`, which wraps around behind the nineteenth that counts; gives the place behind them.
 fn read_digits(text: &[u8], mut at: usize, digits: &mut u64) -> usize {
-    while let Some(number) = text[at..].first_chunk().and_then(eight_digits) {
+    while let Some(number) = text[at..].first_chunk().copied().and_then(eight_digits) {
         *digits = digits.wrapping_mul(100_000_000).wrapping_add(number);
         at += 8;
     }
@@ -92,9 +92,9 @@ fn read_digits(text: &[u8], mut at: usize, digits: &mut u64) -> usize {
 
 /// The number that eight digits are; None where one of the bytes is none. Neighbours are joined into numbers of two, of four and
 /// of eight digits, all at once.
-fn eight_digits(bytes: &[u8; 8]) -> Option<u64> {
+fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
     const EACH: u64 = 0x0101_0101_0101_0101;
-    let word = u64::from_le_bytes(*bytes);
+    let word = u64::from_le_bytes(bytes);
     // The upper half of a digit's byte is 3, and stays it when 6 is added.
     let is_three = |word: u64| word & (EACH * 0xF0) == EACH * 0x30;
     if !is_three(word) || !is_three(word + EACH * 6) {
