@@ -7,6 +7,9 @@ import { Random } from "./random.ts";
 import { faultsOf } from "./whole.ts";
 import type { World } from "./world.ts";
 
+/** A client has cancelled the session that makes a backup, or has ended it. */
+const DISTURBED = /canceling statement|terminat/;
+
 /** Runs the command line of the built product; its exit status and all it printed. */
 export async function omendb(
   ...args: string[]
@@ -91,9 +94,10 @@ export class Supervisor {
     const [copy, restored] = [join(this.#folder, "copy"), join(this.#folder, "restored")];
     const acknowledged = this.#acknowledged();
     const backup = await omendb("backup", copy, "--url", this.#world.url);
-    // A client may have ended the session that makes it.
-    if (backup.status !== 0) report.count("backups that failed");
-    else {
+    if (backup.status !== 0) {
+      report.count("backups that failed");
+      if (!DISTURBED.test(backup.output)) report.fault("backup", backup.output.slice(-1200));
+    } else {
       report.count("backups");
       const { status, output } = await omendb("restore", copy, "--data", restored);
       if (status !== 0) report.fault("restore", output.slice(-1200));
