@@ -1,6 +1,6 @@
 // `tsx bench/vector/knn.ts --pg URL --pg-pid PID [--set FOLDER ...] [--quick] [--json FILE]`: nearest neighbours through SQL
-// beside pgvector: CREATE INDEX, server CPU and wall time per query at equal recall, and the rate of 8 clients; OmenDB with
-// the vectors themselves and with a byte a dimension.
+// beside pgvector: CREATE INDEX, server CPU and wall time per query at equal recall, and the rate of 8 clients; OmenDB as it
+// comes, with a byte a dimension, and with the vectors themselves.
 //
 // Rounds alternate between the contenders and the values of ef; of a point's rounds the quietest counts.
 import { mkdtempSync, rmSync } from "node:fs";
@@ -48,8 +48,13 @@ interface Contender {
 function contenders(systems: readonly System[]): Contender[] {
   return systems.flatMap((system) => {
     const plain = { name: system.name, system, table: "items", options: [] };
-    const sq8 = { name: "omendb sq8", system, table: "items_sq8", options: ["quantization = 'sq8'"] };
-    return system.name === "omendb" ? [plain, sq8] : [plain];
+    const floats = {
+      name: "omendb floats",
+      system,
+      table: "items_floats",
+      options: ["quantization = 'none'"],
+    };
+    return system.name === "omendb" ? [plain, floats] : [plain];
   });
 }
 

@@ -31,6 +31,9 @@ export interface BuildWay {
 /** pgvector's limits and defaults for WITH (m, ef_construction). */
 const HNSW_DEFAULTS = { m: 16, efConstruction: 64 } as const;
 
+/** Dimensions from which on vectors have codes in their index unless something else is said. */
+const LEAST_CODED = 128;
+
 /** Whether rows may be written while the index is built, whatever the command. */
 export function isBuiltFromVectors({ method }: Pick<IndexEntry, "method">): boolean {
   return method === "hnsw" || method === "ivfflat";
@@ -145,15 +148,32 @@ function graphSpec(
   const key = must(index.columns[0], "a vector index has one column");
   const type = must(table.columns[storedAttnum(key) - 1], "the indexed column").type;
   const { form, dimensions } = must(packingOf(type), "vectors of a known dimension");
+  const metric = metricOf(context, index);
   return {
     m: Number(option("m") ?? HNSW_DEFAULTS.m),
     efConstruction: Number(option("ef_construction") ?? HNSW_DEFAULTS.efConstruction),
-    metric: metricOf(context, index),
+    metric,
     form,
     dimensions,
-    quantization: (option("quantization") ?? "none") as Quantization,
+    quantization: quantizationOf(option("quantization"), form, dimensions, metric),
     rerank: Number(option("rerank") ?? 0),
   };
+}
+
+/**
+ * `auto`, the default, is codes of a byte a dimension where they were measured to make searches cheaper at the recall of floats:
+ * 384 dimensions cost half, 128 three quarters, 64 as much. Halves and other metrics were not measured.
+ */
+function quantizationOf(
+  said: string | undefined,
+  form: IndexSpec["form"],
+  dimensions: number,
+  metric: Metric,
+): Quantization {
+  const option = (said ?? "auto").toLowerCase();
+  if (option !== "auto") return option as Quantization;
+  const isMeasured = form === "f32" && (metric === "l2" || metric === "ip" || metric === "cosine");
+  return isMeasured && dimensions >= LEAST_CODED ? "sq8" : "none";
 }
 
 /** The metric of a vector operator class, from its name: "halfvec_cosine_ops". */

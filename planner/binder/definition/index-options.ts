@@ -20,7 +20,7 @@ const OPTIONS: Readonly<Record<IndexEntry["method"], Readonly<Record<string, Opt
   hnsw: {
     m: { kind: "int", min: 2, max: 100 },
     ef_construction: { kind: "int", min: 4, max: 1000 },
-    quantization: { kind: "enum", values: ["none", "f16", "sq8", "rabitq", "bq", "pq"] },
+    quantization: { kind: "enum", values: ["auto", "none", "f16", "sq8", "rabitq", "bq", "pq"] },
     rerank: { kind: "int", min: 0, max: 1000 },
   },
   ivfflat: { lists: { kind: "int", min: 1, max: 32_768 } },
@@ -94,11 +94,13 @@ export function checkGraphOptions(options: IndexOptions, opclass: string): void 
       "ef_construction must be greater than or equal to 2 * m",
     );
   }
-  const quantization = option("quantization") ?? "none";
-  if (option("rerank") !== undefined && quantization === "none")
+  const quantization = (option("quantization") ?? "auto").toLowerCase();
+  // What "auto" comes to is not known before the build, and may be nothing to rank again.
+  const isSaid = quantization !== "auto" && quantization !== "none";
+  if (option("rerank") !== undefined && !isSaid)
     throw new SqlError(SqlState.invalidParameterValue, 'option "rerank" needs a "quantization"');
   const isDense = !/^(bit|sparsevec)_/.test(opclass);
   const isOfAngles = ANGULAR.has(quantization);
-  if (quantization !== "none" && (!isDense || (isOfAngles && opclass.endsWith("_l1_ops"))))
+  if (isSaid && (!isDense || (isOfAngles && opclass.endsWith("_l1_ops"))))
     throw notSupported(`quantization "${quantization}" under operator class "${opclass}"`);
 }

@@ -18,6 +18,7 @@
 //! after it, a quarter of the vectors' bytes; the vectors themselves decide what is kept.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use omen_kernels::Metric;
@@ -90,11 +91,9 @@ impl HnswGraph {
                 });
             })?;
         }
-        if let Some(own) = own {
-            self.publish_codes(own);
-        }
-        let guides = self.codes().filter(|codes| codes.can_guide_building());
-        let build = Build { codes: guides.or(borrowed.as_ref()), ..build };
+        self.publish_codes(own.map(Arc::new));
+        let guides = self.guiding_codes();
+        let build = Build { codes: guides.as_deref().or(borrowed.as_ref()), ..build };
 
         let equals = build.equals(&defined)?;
         let is_equal = |node| equals.binary_search_by_key(&node, |pair| pair.0).is_ok();
@@ -127,6 +126,7 @@ impl HnswGraph {
             self.join(first, node);
         }
         nodes.clone().for_each(|node| self.complete(node));
+        self.review_build(source, &linked);
         let others = nodes.len() as u64 - done as u64;
         options.progress.fetch_add(others, Ordering::Relaxed);
         Ok(())

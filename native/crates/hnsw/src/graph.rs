@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use omen_kernels::Metric;
 
@@ -11,6 +11,7 @@ use crate::aim::Calibration;
 use crate::codes::Codes;
 use crate::epochs::Epochs;
 use crate::pool::Pool;
+use crate::review::Review;
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering, publishing};
 use crate::{EF_CONSTRUCTION_RANGE, HnswParams, M_RANGE, Quantisation};
 
@@ -27,7 +28,7 @@ const WORD: usize = size_of::<u32>();
 pub struct HnswGraph {
     pub(crate) params: HnswParams,
     /// 2M slots a node.
-    base_links: Pool,
+    pub(crate) base_links: Pool,
     /// One word a node: the first of its blocks in `upper_links`, zero when it lives on level 0 only.
     upper_blocks: Pool,
     /// M slots a block, one block for each level above 0 of each node; block 0 is never used.
@@ -41,10 +42,10 @@ pub struct HnswGraph {
     pub(crate) scales: Pool,
     /// Under the inner product: vectors of unequal lengths have come (`product`).
     pub(crate) is_uneven: AtomicBool,
-    /// The quantised vectors, once there were enough to train on.
-    codes: OnceLock<Codes>,
-    /// Nodes inserted before that. Held while the codec is trained.
-    pub(crate) uncoded: Mutex<Vec<u32>>,
+    /// The quantised vectors, while there are some that tell neighbours apart (see `review`). Whoever reads them inside the
+    /// epochs, or while insertions wait, keeps the ones it began with.
+    codes: RwLock<Option<Arc<Codes>>>,
+    pub(crate) review: Review,
     pub(crate) epochs: Epochs,
     pub(crate) calibration: Mutex<Option<Arc<Calibration>>>,
     /// The entry node plus one; zero in an empty graph.
@@ -54,6 +55,10 @@ pub struct HnswGraph {
     stripes: Box<[Mutex<()>]>,
     completion: Mutex<Completion>,
     len: AtomicU32,
+    /// [`HnswGraph::linked_nodes`] of the stored graph this was opened as, until the graph changes.
+    linked_when_stored: RwLock<Option<Vec<u64>>>,
+    /// A block of the stored graph that somebody came by was damaged.
+    damaged: Arc<AtomicBool>,
 }
 
 /// The rows of a graph.
@@ -81,6 +86,11 @@ struct Completion {
     ahead: BinaryHeap<Reverse<u32>>,
 }
 
+/// Reads under a lock that only a panic can poison, which leaves whole values.
+fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Takes a lock that only a panic can poison; a panic while linking takes the process down, recovery decides.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("a panic while linking aborts the process")
@@ -99,16 +109,15 @@ impl HnswGraph {
             twins: Pool::new(WORD),
             scales: Pool::new(usize::from(params.metric == Metric::Cosine) * WORD),
         };
-        Self::from_parts(params, pools, Counts { blocks: 1, ..Counts::default() }, None, Vec::new())
+        Self::from_parts(params, pools, Counts { blocks: 1, ..Counts::default() }, None)
     }
 
-    /// A graph out of a stored one's parts, which fit together. `uncoded`: nodes that wait for a codec.
+    /// A graph out of a stored one's parts, which fit together.
     pub(crate) fn from_parts(
         params: HnswParams,
         pools: Pools,
         counts: Counts,
         codes: Option<Codes>,
-        uncoded: Vec<u32>,
     ) -> Self {
         assert!(
             EF_CONSTRUCTION_RANGE.contains(&params.ef_construction),
@@ -127,8 +136,8 @@ impl HnswGraph {
             twin_count: AtomicU32::new(counts.twins),
             scales,
             is_uneven: AtomicBool::new(false),
-            codes: codes.map_or_else(OnceLock::new, OnceLock::from),
-            uncoded: Mutex::new(uncoded),
+            review: Review::new(params.quantisation, counts.nodes, codes.is_some()),
+            codes: RwLock::new(codes.map(Arc::new)),
             epochs: Epochs::default(),
             calibration: Mutex::default(),
             entry: AtomicU32::new(counts.entry),
@@ -136,6 +145,8 @@ impl HnswGraph {
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             completion: Mutex::new(Completion { len: counts.nodes, ahead: BinaryHeap::new() }),
             len: AtomicU32::new(counts.nodes),
+            linked_when_stored: RwLock::default(),
+            damaged: Arc::default(),
         }
     }
 
@@ -151,6 +162,9 @@ impl HnswGraph {
     /// Which nodes below [`HnswGraph::len`] a search can come to, or could if a path led there: one bit a node. The others
     /// were skipped, removed, or have no defined distance.
     pub fn linked_nodes(&self) -> Vec<u64> {
+        if let Some(linked) = &*read(&self.linked_when_stored) {
+            return linked.clone();
+        }
         let nodes = self.len();
         let mut linked = vec![0u64; (nodes as usize).div_ceil(64)];
         let mut mark = |node: u32| linked[node as usize / 64] |= 1 << (node % 64);
@@ -205,15 +219,76 @@ impl HnswGraph {
         level_of(self.params.seed, self.params.m, node)
     }
 
-    /// The quantised vectors that a traversal reads, if this graph has them (yet).
+    /// The quantised vectors that a traversal reads, if this graph has them (now).
     #[inline]
-    pub(crate) fn codes(&self) -> Option<&Codes> {
-        if self.params.quantisation == Quantisation::None { None } else { self.codes.get() }
+    pub(crate) fn codes(&self) -> Option<Arc<Codes>> {
+        if self.params.quantisation == Quantisation::None {
+            return None;
+        }
+        read(&self.codes).clone()
     }
 
-    /// Every linked node has its code in `codes`.
-    pub(crate) fn publish_codes(&self, codes: Codes) {
-        assert!(self.codes.set(codes).is_ok(), "codes are made once");
+    /// Codes that insertions traverse by.
+    pub(crate) fn guiding_codes(&self) -> Option<Arc<Codes>> {
+        self.codes().filter(|codes| codes.can_guide_building())
+    }
+
+    /// Every linked node has its code in `codes`; or traversals read the vectors from now on. Insertions wait meanwhile.
+    pub(crate) fn publish_codes(&self, codes: Option<Arc<Codes>>) {
+        *self.codes.write().unwrap_or_else(PoisonError::into_inner) = codes;
+    }
+
+    /// The nodes that have a code where there are codes. Insertions wait meanwhile.
+    pub(crate) fn coded_nodes(&self) -> Vec<u32> {
+        let linked = self.linked_nodes();
+        let is_linked = |&node: &u32| linked[node as usize / 64] >> (node % 64) & 1 == 1;
+        let len = self.len();
+        let mut nodes: Vec<u32> = (0..len).filter(is_linked).collect();
+        // And those that finished before one with a lower number.
+        let ahead: Vec<u32> =
+            lock(&self.completion).ahead.iter().map(|&Reverse(node)| node).collect();
+        let is_reached =
+            |node: u32| self.neighbours(node, 0).next().is_some() || self.entry() == Some(node);
+        let twins = nodes.iter().chain(&ahead).filter_map(|&node| self.next_twin(node));
+        let hanging: Vec<u32> = twins.filter(|&twin| twin >= len).collect();
+        let heads =
+            ahead.iter().filter(|&&node| self.next_twin(node).is_some() || is_reached(node));
+        nodes.extend(hanging.into_iter().chain(heads.copied()));
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes
+    }
+
+    /// What [`HnswGraph::linked_nodes`] says of a stored graph that nobody has changed.
+    pub(crate) fn set_linked_when_stored(&self, linked: Option<Vec<u64>>) {
+        *self.linked_when_stored.write().unwrap_or_else(PoisonError::into_inner) = linked;
+    }
+
+    /// Before links change, or nodes come.
+    pub(crate) fn forget_linked_when_stored(&self) {
+        if read(&self.linked_when_stored).is_some() {
+            self.set_linked_when_stored(None);
+        }
+    }
+
+    /// What is set when a block of the stored graph turns out damaged.
+    pub(crate) fn set_damage_mark(&mut self, mark: Arc<AtomicBool>) {
+        self.damaged = mark;
+    }
+
+    /// Looks at all that was stored.
+    pub(crate) fn look_at_stored(&self) {
+        self.base_links.look_at_all();
+        if let Some(codes) = self.codes() {
+            codes.pool.look_at_all();
+        }
+    }
+
+    /// False once a search, or whoever else, came by bytes of the stored graph that do not match their sum. Such links and
+    /// codes count as empty: nothing leads out of the file, but what the graph finds since then is not to be trusted, and
+    /// whoever asks this after a search never gives a wrong answer.
+    pub fn is_sound(&self) -> bool {
+        !self.damaged.load(Ordering::Acquire)
     }
 
     pub(crate) fn entry(&self) -> Option<u32> {
@@ -240,6 +315,7 @@ impl HnswGraph {
 
     /// Makes room for a node that nobody can reach yet.
     pub(crate) fn prepare(&self, node: u32) {
+        self.forget_linked_when_stored();
         assert!(node <= MAX_NODE, "a node number within its limit");
         for pool in [&self.base_links, &self.upper_blocks, &self.twins, &self.scales] {
             pool.ensure(node);

@@ -9,15 +9,12 @@ use crate::SearchBudget;
 use crate::VectorSource;
 use crate::beam::{Beam, Terms};
 use crate::codes::{Codes, QueryScratch};
-use crate::graph::{HnswGraph, MAX_LEVEL, lock};
+use crate::graph::{HnswGraph, MAX_LEVEL};
 use crate::scratch::{Candidate, SearchScratch};
 use crate::search::measure;
 use crate::space::{ExactSpace, Space, inverse_norm};
 use crate::sync::{Fault, Ordering, planted, publishing};
-use crate::{HnswParams, Quantisation, SearchStats, VectorForm};
-
-/// Vectors that a codec is trained on when they come one by one. Until then traversals read the vectors themselves.
-pub(crate) const TRAIN_AT: usize = 1024;
+use crate::{Quantisation, SearchStats, VectorForm};
 
 /// One of so many slots is filled in any case. Where one vector is nearer to all others than they are to one another, as zero
 /// is among sparse ones, pruning would leave each of them that one link, and it has room for few of theirs.
@@ -32,6 +29,8 @@ pub struct InsertScratch {
     pub(crate) prune: PruneScratch,
     query: QueryScratch,
     pub(crate) floats: Vec<f32>,
+    /// Of the nearest that the last insertion found by codes, those that the codes ranked high enough (`review`).
+    agreement: Option<u32>,
 }
 
 /// What a beam found on one level, or one node's full list, and what is kept of it.
@@ -60,14 +59,37 @@ impl HnswGraph {
             self.scales.words(node)[0].store(inverse_norm(vector).to_bits(), Ordering::Relaxed);
         }
         self.note_lengths(self.entry().into_iter().chain([node]), source);
-        if self.exact(source, node).is_defined() {
-            self.encode(node, source, &mut scratch.floats);
-            let codes = self.codes().filter(|codes| codes.can_guide_building());
-            if let Some(twin) = self.link_with(node, source, codes, scratch) {
-                self.join(twin, node);
-            }
+        if !self.exact(source, node).is_defined() {
+            return self.complete(node);
         }
-        self.complete(node);
+        if self.params.quantisation == Quantisation::None {
+            self.link_new(node, source, None, scratch);
+            return self.complete(node);
+        }
+        let is_due = {
+            let _codes_stay = self.review.insertion();
+            if let Some(codes) = self.codes() {
+                codes.encode(node, source.vector(node), &mut scratch.floats);
+            }
+            self.link_new(node, source, self.guiding_codes().as_deref(), scratch);
+            self.complete(node);
+            self.review.note(node, scratch.agreement.take())
+        };
+        if is_due {
+            self.review_codes(source);
+        }
+    }
+
+    fn link_new<S: VectorSource>(
+        &self,
+        node: u32,
+        source: &S,
+        codes: Option<&Codes>,
+        scratch: &mut InsertScratch,
+    ) {
+        if let Some(twin) = self.link_with(node, source, codes, scratch) {
+            self.join(twin, node);
+        }
     }
 
     /// Distances from a node whose inverse norm is stored.
@@ -77,29 +99,6 @@ impl HnswGraph {
         node: u32,
     ) -> ExactSpace<'a, S> {
         ExactSpace::of_node(self.params.metric, source, &self.scales, node)
-    }
-
-    /// Gives an unpublished node its code; the one that completes the sample trains the codec.
-    fn encode<S: VectorSource>(&self, node: u32, source: &S, floats: &mut Vec<f32>) {
-        let HnswParams { quantisation, metric, seed, .. } = self.params;
-        if quantisation == Quantisation::None {
-            return;
-        }
-        if let Some(codes) = self.codes() {
-            return codes.encode(node, source.vector(node), floats);
-        }
-        let mut uncoded = lock(&self.uncoded);
-        if let Some(codes) = self.codes() {
-            return codes.encode(node, source.vector(node), floats);
-        }
-        uncoded.push(node);
-        if uncoded.len() >= TRAIN_AT {
-            let codes = Codes::train(quantisation, metric, seed, source, &uncoded);
-            for node in uncoded.drain(..) {
-                codes.encode(node, source.vector(node), floats);
-            }
-            self.publish_codes(codes);
-        }
     }
 
     /// Links a prepared node, traversing by `codes` if there are any; or leaves it and names a linked node that has the same
@@ -203,7 +202,7 @@ impl HnswGraph {
         (entry, highest): (u32, u8),
         scratch: &mut InsertScratch,
     ) -> Option<u32> {
-        let InsertScratch { search, chosen, prune, .. } = scratch;
+        let InsertScratch { search, chosen, prune, agreement, .. } = scratch;
         let mut stats = SearchStats::default();
         let nearest = self.descend(walk, entry, self.level_of(entry), highest, &mut stats);
         prune.sorted.clear();
@@ -225,6 +224,9 @@ impl HnswGraph {
                 measure(exact, &mut prune.sorted);
             }
             if level == 0 {
+                if let Some(by_code) = &starts {
+                    *agreement = crate::review::agreement(by_code, &prune.sorted);
+                }
                 // An older node only: of two equal nodes inserted at once at most one may hang off the other, and a
                 // checkpoint that keeps a node keeps the one it hangs off.
                 let own = exact.distance(node);

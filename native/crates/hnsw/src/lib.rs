@@ -46,6 +46,7 @@ mod pool;
 mod product;
 mod reconnect;
 mod repair;
+mod review;
 mod scratch;
 mod search;
 mod source;
@@ -53,6 +54,7 @@ mod space;
 mod sparse;
 mod sync;
 mod threads;
+mod unseen;
 
 pub use aim::{Aim, Calibration, Way};
 pub use batch::BatchOptions;

@@ -1,7 +1,7 @@
 //! A growing array of rows of fixed width, readable without locks while it grows.
 //!
-//! Rows first come from memory the pool was opened over, if any (a stored graph, see `image`), then from blocks that
-//! double in size; a directory finds a row with one look. Nothing ever moves, so a reference to a row stays good for the
+//! Rows first come from memory the pool was opened over, if any (a stored graph, see `image`), held against sums at first
+//! touch where it was given some (see `unseen`), then from blocks that double in size; a directory finds a row with one look. Nothing ever moves, so a reference to a row stays good for the
 //! pool's life. Blocks come zeroed from the operating system page by page: the unused end of the newest one is address
 //! space, not memory. Large ones ask for huge pages: a search touches rows at random, and most of what a miss then costs is the walk of the page tables.
 //!
@@ -10,9 +10,11 @@
 
 use std::ptr::null_mut;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::memory::{Block, Memory};
 use crate::sync::{AtomicPtr, AtomicU32, Mutex, Ordering, make_words, null_pointers};
+use crate::unseen::Unseen;
 
 /// Rows that lie together for sure. The directory has one pointer for each so many.
 const GRANULE_ROWS: usize = 1 << GRANULE_BITS;
@@ -29,6 +31,10 @@ pub(crate) struct Pool {
     /// Rows below this are in `base`, the others in blocks.
     base_rows: u32,
     base: *mut u8,
+    /// What of the base has not been looked at.
+    unseen: Option<Unseen>,
+    /// Some of it: a reader that finds this false need not look.
+    is_unseen: AtomicBool,
     /// Keeps `base` alive.
     _owner: Option<Arc<dyn Memory>>,
     /// First bytes of the granules of rows, null where there is none yet.
@@ -57,6 +63,8 @@ impl Pool {
             row_bytes: row_bytes / size_of::<u32>() * size_of::<AtomicU32>(),
             base_rows: 0,
             base: null_mut(),
+            unseen: None,
+            is_unseen: AtomicBool::new(false),
             _owner: None,
             granules: null_pointers(if row_bytes == 0 { 0 } else { GRANULES }),
             blocks: Mutex::default(),
@@ -72,6 +80,28 @@ impl Pool {
         // SAFETY: `offset` is inside the allocation, checked above.
         let base = unsafe { base.add(offset) };
         Self { base_rows: rows, base, _owner: Some(memory), ..Self::new(row_bytes) }
+    }
+
+    /// A pool as [`Pool::over`] makes it, whose base is looked at as it is touched.
+    pub fn with_unseen(self, unseen: Unseen) -> Self {
+        Self { unseen: Some(unseen), is_unseen: AtomicBool::new(true), ..self }
+    }
+
+    /// Looks at every row of the base.
+    pub fn look_at_all(&self) {
+        (0..self.base_rows).for_each(|row| self.look_at(row));
+    }
+
+    #[inline(always)]
+    fn look_at(&self, row: u32) {
+        if self.is_unseen.load(Ordering::Acquire)
+            && let Some(unseen) = &self.unseen
+        {
+            // SAFETY: the base has the rows that `unseen` is of, and every access to one comes by here.
+            if unsafe { unseen.look_at(row, self.base) } {
+                self.is_unseen.store(false, Ordering::Release);
+            }
+        }
     }
 
     pub fn row_bytes(&self) -> usize {
@@ -115,9 +145,18 @@ impl Pool {
         blocks.push(block);
     }
 
-    /// The first byte of `row`, which some `ensure` allocated before its number was published.
+    /// The first byte of `row`, which some `ensure` allocated before its number was published; looked at.
     #[inline(always)]
     fn start(&self, row: u32) -> *mut u8 {
+        if row < self.base_rows {
+            self.look_at(row);
+        }
+        self.place(row)
+    }
+
+    /// The same, of a row that will not be read.
+    #[inline(always)]
+    fn place(&self, row: u32) -> *mut u8 {
         if row < self.base_rows {
             // SAFETY: `over` checked that all base rows lie inside the memory.
             return unsafe { self.base.add(row as usize * self.row_bytes) };
@@ -184,7 +223,7 @@ impl Pool {
         const LINES: usize = 2;
         // SAFETY: as in `bytes`, but nothing is read.
         let row =
-            unsafe { std::slice::from_raw_parts(self.start(row), self.row_bytes.min(LINES * 64)) };
+            unsafe { std::slice::from_raw_parts(self.place(row), self.row_bytes.min(LINES * 64)) };
         crate::memory::prefetch(row);
     }
 

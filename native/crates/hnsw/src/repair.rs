@@ -63,6 +63,7 @@ impl HnswGraph {
         progress: &AtomicU64,
         cancel: &AtomicBool,
     ) -> Result<(), Cancelled> {
+        self.forget_linked_when_stored();
         let nodes = self.len();
         let mut removed = vec![0u64; nodes as usize / 64 + 1];
         for node in (0..nodes).filter(|&node| is_removed(node)) {
@@ -98,11 +99,11 @@ impl HnswGraph {
         self.replace_entry(nodes, &removal);
         let mut orphans = orphans.into_inner().expect("no thread panicked");
         orphans.sort_unstable();
-        let codes = self.codes().filter(|codes| codes.can_guide_building());
+        let codes = self.guiding_codes();
         let mut scratch = InsertScratch::new();
         for node in orphans.into_iter().filter(|&node| self.entry() != Some(node)) {
             // Too little that is live was near: it looks for neighbours as a new node does, and keeps what it has.
-            if let Some(twin) = self.link_again(node, source, codes, &mut scratch) {
+            if let Some(twin) = self.link_again(node, source, codes.as_deref(), &mut scratch) {
                 self.move_chain(twin, node);
             }
         }
@@ -111,7 +112,6 @@ impl HnswGraph {
         if !is_early {
             self.epochs.wait_for_readers();
         }
-        lock(&self.uncoded).retain(|&node| !removal.is_removed(node));
         for node in (0..nodes).filter(|&node| removal.is_removed(node)) {
             self.write_links(node, 0, std::iter::empty());
             if self.has_upper(node) {

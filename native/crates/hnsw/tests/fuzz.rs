@@ -43,11 +43,14 @@ const FIELDS: [(&str, usize, usize); 15] = [
     ("points", 56, 4),
 ];
 const HEADER: usize = 64;
-const SECTIONS: usize = 8;
+const SECTIONS: usize = 11;
 const LINKS: usize = 0;
 const BLOCKS: usize = 1;
 const UPPER: usize = 2;
 const TWINS: usize = 3;
+const CODES: usize = 6;
+const LINK_SUMS: usize = 9;
+const CODE_SUMS: usize = 10;
 
 /// A stored graph whose bytes can be changed under right checksums.
 #[derive(Clone)]
@@ -55,6 +58,17 @@ struct Forger {
     bytes: Vec<u8>,
     parts: Vec<std::ops::Range<usize>>,
     m: usize,
+    /// Bytes of a node's links of level 0 and of its code.
+    rows: [usize; 2],
+}
+
+/// Bytes of a block that has a sum of its own, of rows of so many bytes.
+fn block_bytes(row: usize) -> usize {
+    row << (4096 / row.max(1)).max(1).ilog2()
+}
+
+fn sum_of(bytes: &[u8]) -> [u8; 4] {
+    crc32c::crc32c(bytes).to_le_bytes()
 }
 
 impl Forger {
@@ -71,6 +85,9 @@ impl Forger {
             5 => dim.div_ceil(8).next_multiple_of(4),
             _ => 0,
         };
+        let rows = [m * 8, code];
+        let sums =
+            rows.map(|row| if row == 0 { 0 } else { (nodes * row).div_ceil(block_bytes(row)) });
         let lengths = [
             nodes * m * 8,
             nodes * 4,
@@ -80,6 +97,9 @@ impl Forger {
             codec,
             nodes * code,
             if points == 0 { 0 } else { 8 + points * 20 },
+            nodes.div_ceil(64) * 8,
+            sums[0] * 4,
+            sums[1] * 4,
         ];
         let mut at = HEADER;
         let parts = lengths.map(|len| {
@@ -88,7 +108,7 @@ impl Forger {
             part
         });
         assert_eq!(at + (SECTIONS + 1) * 4, bytes.len(), "the layout as described");
-        Self { bytes, parts: parts.to_vec(), m }
+        Self { bytes, parts: parts.to_vec(), m, rows }
     }
 
     fn word(&self, part: usize, at: usize) -> u32 {
@@ -107,17 +127,25 @@ impl Forger {
 
     /// Makes every checksum right again.
     fn sign(mut self) -> Vec<u8> {
+        for (part, sums, row) in
+            [(LINKS, LINK_SUMS, self.rows[0]), (CODES, CODE_SUMS, self.rows[1])]
+        {
+            let (Some(sums), true) = (self.parts.get(sums).cloned(), row > 0) else { continue };
+            let blocks = self.bytes[self.parts[part].clone()].chunks(block_bytes(row));
+            let fresh: Vec<u8> = blocks.flat_map(sum_of).collect();
+            self.bytes[sums].copy_from_slice(&fresh);
+        }
         let bytes = &mut self.bytes;
-        let sum = crc32c::crc32c(&bytes[..HEADER - 4]).to_le_bytes();
+        let sum = sum_of(&bytes[..HEADER - 4]);
         bytes[HEADER - 4..HEADER].copy_from_slice(&sum);
         let sections = self.parts.len();
         let trailer = bytes.len() - (sections + 1) * 4;
         for (at, part) in self.parts.iter().enumerate() {
-            let sum = crc32c::crc32c(&bytes[part.clone()]).to_le_bytes();
+            let sum = sum_of(&bytes[part.clone()]);
             bytes[trailer + at * 4..trailer + at * 4 + 4].copy_from_slice(&sum);
         }
         let own = trailer + sections * 4;
-        let sum = crc32c::crc32c(&bytes[trailer..own]).to_le_bytes();
+        let sum = sum_of(&bytes[trailer..own]);
         bytes[own..].copy_from_slice(&sum);
         self.bytes
     }
@@ -146,16 +174,36 @@ fn read(bytes: &[u8]) -> Result<HnswGraph, ImageError> {
     HnswGraph::read_image(&mut &bytes[..])
 }
 
-/// Does everything to a graph out of a file, if it is one. True when it was.
+/// The graph in memory of its own, looked at as it is used.
+fn open(bytes: &[u8]) -> Result<HnswGraph, ImageError> {
+    let mut block = Block::zeroed(bytes.len());
+    block.bytes_mut().copy_from_slice(bytes);
+    HnswGraph::open(std::sync::Arc::new(block))
+}
+
+/// Does everything to a graph out of a file, if it is one, looked at before and while it is used. True when it was.
 fn use_it(bytes: &[u8], rows: &Rows) -> bool {
-    let Ok(graph) = read(bytes) else { return false };
+    let unseen = open(bytes);
+    let Ok(graph) = read(bytes) else {
+        // What is wrong may lie where only its use tells.
+        return unseen.is_ok_and(|graph| use_graph(&graph, rows) && graph.is_sound());
+    };
+    // A stream may go on after its graph, memory may not.
+    let is_used = use_graph(&graph, rows);
+    if let Ok(unseen) = unseen {
+        assert_eq!(use_graph(&unseen, rows), is_used);
+    }
+    is_used
+}
+
+fn use_graph(graph: &HnswGraph, rows: &Rows) -> bool {
     let nodes = graph.len();
     // As the store does before it gives a graph vectors to read.
     if nodes > NODES || !graph.fits_dimension(DIM) {
         return false;
     }
     let query = &rows.floats[NODES as usize * DIM..][..DIM];
-    let (hits, _) = search(&graph, rows, query, (nodes as usize, 200), &AllNodes);
+    let (hits, _) = search(graph, rows, query, (nodes as usize, 200), &AllNodes);
     assert!(hits.iter().all(|hit| hit.node < nodes), "a node that is not there");
     assert!(hits.is_sorted_by(|a, b| a.distance <= b.distance));
     let mut found: Vec<u32> = hits.iter().map(|hit| hit.node).collect();
@@ -163,7 +211,7 @@ fn use_it(bytes: &[u8], rows: &Rows) -> bool {
     assert!(found.windows(2).all(|pair| pair[0] != pair[1]), "a node twice");
     for one_in in [3, 90] {
         let few = |node: u32| node.is_multiple_of(one_in);
-        let (hits, _) = search(&graph, rows, query, (5, 9), &few);
+        let (hits, _) = search(graph, rows, query, (5, 9), &few);
         assert!(hits.iter().all(|hit| few(hit.node)));
     }
     if let Some(known) = graph.calibration() {
@@ -181,10 +229,10 @@ fn use_it(bytes: &[u8], rows: &Rows) -> bool {
     let (progress, cancel) = (AtomicU64::new(0), AtomicBool::new(false));
     let removed = |node: u32| node.is_multiple_of(5);
     graph.remove(removed, rows, 1, &progress, &cancel).expect("nobody cancels");
-    insert_all(&graph, rows, nodes..nodes + 4);
+    insert_all(graph, rows, nodes..nodes + 4);
     let again: Vec<u32> = (0..nodes).filter(|&node| removed(node)).take(8).collect();
     for node in again {
-        insert_all(&graph, rows, node..node + 1);
+        insert_all(graph, rows, node..node + 1);
     }
     for high_water in [graph.len(), graph.len() / 2] {
         let mut copy = Vec::new();
@@ -377,22 +425,35 @@ fn fuzz(rounds: u32, seed: u64) -> (u32, u32) {
 
 #[test]
 fn damage_under_right_checksums_gives_errors_or_graphs_that_can_be_used() {
-    let (refused, taken) = fuzz(12, 57);
+    let (refused, taken) = fuzz(8, 57);
     assert!(refused > 50 && taken > 50, "refused {refused}, taken {taken}");
 }
 
-/// As version 2 wrote it: without the last section, its sum, and the number of its points.
+/// As older versions wrote it: without the sums of blocks and what is linked, and before that without a calibration.
 #[test]
-fn a_file_of_the_version_before_is_read_and_measured_when_it_is_due() {
+fn files_of_older_versions_are_read_and_measured_when_it_is_due() {
     let rows = rows();
     for quantisation in [Quantisation::None, Quantisation::Sq8] {
-        let mut forged = stored(&rows, quantisation, Metric::Cosine);
-        let is_new = read(&forged.bytes).expect("as written");
-        forged.bytes[8..12].copy_from_slice(&2u32.to_le_bytes());
-        forged.bytes[56..60].fill(0);
-        let last = forged.parts.pop().expect("eight sections");
-        forged.bytes.truncate(last.start + SECTIONS * 4);
-        let before = forged.sign();
+        let forger = stored(&rows, quantisation, Metric::Cosine);
+        let is_new = read(&forger.bytes).expect("as written");
+        let of_version = |version: u32, sections: usize| {
+            let mut forged = forger.clone();
+            forged.bytes[8..12].copy_from_slice(&version.to_le_bytes());
+            let end = forged.parts[sections].start;
+            forged.parts.truncate(sections);
+            forged.bytes.truncate(end + (sections + 1) * 4);
+            if sections < 8 {
+                forged.bytes[56..60].fill(0);
+            }
+            forged.sign()
+        };
+        let mut last = of_version(3, 8);
+        assert_eq!(read(&last).expect("version 3").calibration(), is_new.calibration());
+        assert!(use_it(&last, &rows));
+        // All of such a file is looked at when it is opened.
+        last[HEADER + 5] ^= 4;
+        assert!(open(&last).is_err());
+        let before = of_version(2, 7);
         let graph = read(&before).expect("version 2");
         assert!(graph.calibration().is_none() && graph.is_uncalibrated());
         for query in rows.iter().take(40) {

@@ -124,8 +124,9 @@ fn an_image_beside_insertions_is_a_whole_graph() {
 
 #[test]
 fn every_truncation_and_every_flipped_byte_is_an_error() {
-    let rows = rows_with_copies(300, 55);
-    let bytes = bytes_of(&build(&rows, params(Metric::Cosine)), 300);
+    let rows = rows_with_copies(40, 55);
+    // Few links: a graph is made of most of these files before it is refused.
+    let bytes = bytes_of(&build(&rows, HnswParams { m: 4, ..params(Metric::Cosine) }), 40);
     for length in (0..bytes.len()).step_by(7) {
         assert!(read(&bytes[..length]).is_err(), "cut at {length}");
     }
@@ -138,6 +139,52 @@ fn every_truncation_and_every_flipped_byte_is_an_error() {
         read(b"something else entirely, and long enough to hold a whole header of ours"),
         Err(ImageError::BadMagic)
     ));
+}
+
+/// The graph in memory of its own, looked at as it is used.
+fn open(bytes: &[u8]) -> Result<HnswGraph, ImageError> {
+    let mut block = Block::zeroed(bytes.len());
+    block.bytes_mut().copy_from_slice(bytes);
+    HnswGraph::open(std::sync::Arc::new(block))
+}
+
+/// Whatever byte is changed, it is an error at opening, or found before anything is made of it: the answers are the right
+/// ones, or the graph says that they are not to be trusted.
+#[test]
+fn a_flipped_byte_is_found_when_it_is_touched_at_the_latest() {
+    let rows = rows_with_copies(1_500, 60);
+    for quantisation in [Quantisation::None, Quantisation::Sq8] {
+        let graph = build(&rows, HnswParams { quantisation, ..params(Metric::L2) });
+        let bytes = bytes_of(&graph, 1_500);
+        let whole = open(&bytes).expect("as written");
+        assert!(whole.linked_nodes() == graph.linked_nodes());
+        let queries: Vec<&[f32]> = rows.iter().step_by(97).collect();
+        let answers = |graph: &HnswGraph| -> Vec<_> {
+            queries.iter().map(|query| search(graph, &rows, query, (10, 40), &AllNodes)).collect()
+        };
+        let right = answers(&whole);
+        assert!(right == answers(&graph) && whole.is_sound() && whole.verify().is_ok());
+        let (mut refused, mut told, mut untouched) = (0, 0, 0);
+        for at in (0..bytes.len()).step_by(1201) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << (at % 8);
+            let Ok(graph) = open(&damaged) else {
+                refused += 1;
+                continue;
+            };
+            let found = answers(&graph);
+            if graph.is_sound() {
+                untouched += 1;
+                assert!(found == right, "flipped at {at}");
+            } else {
+                told += 1;
+            }
+            // Links are made all the same, and nothing leads outside.
+            insert_all(&graph, &Rows::clustered(1_504, 12, 60), 1_500..1_504);
+            assert!(graph.verify().is_err() && !graph.is_sound(), "flipped at {at}");
+        }
+        assert!(refused > 10 && told > 10, "{refused} refused, {told} told, {untouched} untouched");
+    }
 }
 
 #[test]

@@ -11,7 +11,8 @@
 //!
 //! A code is written once, before its node is published. A [`Codec`] is made from a sample and then rests: codes of later
 //! vectors of another distribution get coarser, which costs traversal steps and shows in recall, never in the distances
-//! that come out. Rebuilding the index trains anew.
+//! that come out. Those of a byte a dimension are looked at while the graph grows, and all made anew where they no longer do
+//! (`review`); for the others that is what rebuilding the index does.
 
 mod bq;
 mod half;

@@ -1,7 +1,7 @@
 //! The graph as bytes that can be mapped: whole pools, laid out as they are in memory. All numbers little-endian.
 //!
 //! ```text
-//!   header    magic "OMENHNSW"  version u32 = 3  m u16  ef_construction u16  metric u8  quantisation u8  zero u16
+//!   header    magic "OMENHNSW"  version u32 = 4  m u16  ef_construction u16  metric u8  quantisation u8  zero u16
 //!             alpha f32  seed u64  nodes u32  entry node + 1 u32  blocks u32  dimensions u32  codec bytes u64
 //!             points of the calibration u32  CRC32C of the above u32
 //!   sections  links of level 0      nodes x 2m u32, a node number plus one, zero ends the list
@@ -9,22 +9,28 @@
 //!             upper links           blocks x m u32, block 0 unused
 //!             equal nodes           nodes x u32, the next node with an equal vector plus one
 //!             scales                nodes x f32, inverse norms; under cosine only
-//!             codec                 what codes were trained to; without codes the nodes that wait for a codec, u32 each
+//!             codec                 what codes were trained to; empty without codes
 //!             codes                 nodes x bytes of a code; when dimensions are not zero
 //!             calibration           nodes it was measured at u32, largest norm f32, then its points: slack f32, width u32,
 //!                                   recall f32, its standard error f32, distances f32; empty without points
-//!   trailer   CRC32C of each section u32 x 8  CRC32C of these u32
+//!             linked nodes          one bit a node, in words of 64: those a search can come to
+//!             sums of links         CRC32C u32 of each block of level 0: as many rows, a power of two, as fit into 4 KiB
+//!             sums of codes         the same of the codes
+//!   trailer   CRC32C of each section u32 x 11  CRC32C of these u32
 //! ```
 //!
 //! Every section begins at a multiple of 64 bytes, the gaps are zero, and the header fixes all lengths. Opening checks
-//! every sum and every number that is followed later, in one pass, so that nothing in a file can lead outside it; 1M nodes
-//! cost some tens of milliseconds. Afterwards the memory is the graph's: a private mapping is copied on write, page by page, by
-//! the system, and new nodes live in blocks of their own.
+//! the sums of all but the two large sections, links of level 0 and codes, and every number in them that is followed later, so
+//! that nothing in a file can lead outside it. Blocks of the large ones are looked at when they are first touched
+//! (`unseen`): a damaged one is emptied, and [`HnswGraph::is_sound`] says so from then on. [`HnswGraph::verify`]
+//! looks at everything. Afterwards the memory is the graph's: a private mapping is copied on write, page by page, by the
+//! system, and new nodes live in blocks of their own.
 //!
 //! Writing goes on beside insertions: each node is copied under its lock, and links to nodes at or above the high-water mark
 //! are left out, so the copy is a graph of exactly the nodes below it.
 //!
-//! Version 2 has no calibration: zero points, seven sections and sums. It is read, and measured when links change.
+//! Older versions are read, and all of them is looked at when they are opened: version 3 ends with the calibration, version 2
+//! before it.
 
 mod open;
 mod write;
@@ -35,14 +41,16 @@ use omen_kernels::Metric;
 
 use crate::calibrate::MAX_POINTS;
 use crate::codes::{CENTROIDS, code_bytes};
+use crate::unseen::block_count;
 use crate::{EF_CONSTRUCTION_RANGE, HnswParams, M_RANGE, MAX_NODE, Quantisation};
 
 const MAGIC: [u8; 8] = *b"OMENHNSW";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
+const WITHOUT_BLOCK_SUMS: u32 = 3;
 const WITHOUT_CALIBRATION: u32 = 2;
 /// Fields and their checksum.
 const HEADER_FIELDS: usize = 64;
-const SECTIONS: usize = 8;
+const SECTIONS: usize = 11;
 const ALIGNMENT: usize = 64;
 const WORD: usize = size_of::<u32>();
 
@@ -157,7 +165,8 @@ impl Header {
         let version = fields.u32();
         let sections = match version {
             VERSION => SECTIONS,
-            WITHOUT_CALIBRATION => SECTIONS - 1,
+            WITHOUT_BLOCK_SUMS => SECTIONS - 3,
+            WITHOUT_CALIBRATION => SECTIONS - 4,
             _ => return Err(ImageError::UnsupportedVersion(version)),
         };
         let (m, ef_construction) = (fields.u16(), fields.u16());
@@ -184,7 +193,7 @@ impl Header {
             && dim <= MAX_DIM
             && codec_bytes <= MAX_CODEC_BYTES
             && points as usize <= MAX_POINTS
-            && (points == 0 || sections == SECTIONS);
+            && (points == 0 || version != WITHOUT_CALIBRATION);
         if !sound {
             return Err(corrupt);
         }
@@ -197,11 +206,18 @@ impl Header {
         if self.dim == 0 { 0 } else { code_bytes(self.params.quantisation, self.dim as usize) }
     }
 
+    /// Whether large sections are looked at in blocks.
+    fn has_block_sums(&self) -> bool {
+        self.sections == SECTIONS
+    }
+
     fn layout(&self) -> Layout {
         let (nodes, m) = (self.nodes as usize, self.params.m as usize);
+        let links = 2 * m * WORD;
+        let in_blocks = usize::from(self.has_block_sums());
         let scale = usize::from(self.params.metric == Metric::Cosine) * WORD;
         let lengths = [
-            nodes * 2 * m * WORD,
+            nodes * links,
             nodes * WORD,
             self.blocks as usize * m * WORD,
             nodes * WORD,
@@ -209,6 +225,9 @@ impl Header {
             self.codec_bytes as usize,
             nodes * self.code_bytes(),
             calibration_bytes(self.points as usize),
+            in_blocks * linked_words(nodes) * size_of::<u64>(),
+            in_blocks * block_count(nodes, links) * WORD,
+            in_blocks * block_count(nodes, self.code_bytes()) * WORD,
         ];
         let mut offset = HEADER_FIELDS.next_multiple_of(ALIGNMENT);
         let sections = lengths.map(|len| {
@@ -229,6 +248,11 @@ impl Layout {
 /// Bytes of a calibration with so many points.
 fn calibration_bytes(points: usize) -> usize {
     if points == 0 { 0 } else { (2 + 5 * points) * WORD }
+}
+
+/// Words with a bit for each node.
+fn linked_words(nodes: usize) -> usize {
+    nodes.div_ceil(64)
 }
 
 /// More than any vector type allows.

@@ -1,19 +1,27 @@
-//! Opening a stored graph. Nothing read is believed: sums first, then every number that is followed later.
+//! Opening a stored graph. Nothing read is believed: sums first, then every number that is followed later; of the large
+//! sections both when they are touched.
 
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use super::{ALIGNMENT, HEADER_FIELDS, Header, ImageError, SECTIONS, Section, WORD};
+use super::{ALIGNMENT, HEADER_FIELDS, Header, ImageError, SECTIONS, Section, WORD, linked_words};
 use crate::aim::{Calibration, Point};
 use crate::calibrate::WIDEST;
 use crate::codes::{Bq, CENTROIDS, Codec, Codes, Pq, Rabitq, Sq8};
 use crate::graph::{Counts, HnswGraph, Pools, level_of, lock};
 use crate::memory::{Block, Memory};
 use crate::pool::Pool;
+use crate::review::TRAIN_AT;
+use crate::unseen::Unseen;
 use crate::{HnswParams, Quantisation};
 
+/// Sections that are looked at in blocks: links of level 0 and codes.
+const IN_BLOCKS: [usize; 2] = [0, 6];
+
 impl HnswGraph {
-    /// The graph that [`HnswGraph::write_image`] wrote into exactly these bytes. It lives in them from now on.
+    /// The graph that [`HnswGraph::write_image`] wrote into exactly these bytes. It lives in them from now on. What is large is
+    /// looked at when it is touched, see [`HnswGraph::is_sound`].
     #[expect(clippy::needless_pass_by_value, reason = "the graph takes the memory over")]
     pub fn open(memory: Arc<dyn Memory>) -> Result<Self, ImageError> {
         // SAFETY: `Memory` promises that these bytes are there and nobody else's; the slice ends before they change.
@@ -29,7 +37,9 @@ impl HnswGraph {
         image.check_gaps(layout.trailer)?;
         image.check_numbers()?;
         let codec = image.codec()?;
-        let waiting = if codec.is_none() { image.waiting()? } else { Vec::new() };
+        if codec.is_none() {
+            image.check_waiting()?;
+        }
 
         let Header { params, nodes, entry, blocks, dim, .. } = header;
         let shared = &memory;
@@ -41,24 +51,47 @@ impl HnswGraph {
                 Pool::over(Arc::clone(shared), offset, rows, row_bytes)
             }
         };
+        let damaged: Arc<AtomicBool> = Arc::default();
+        let unseen = |pool: Pool, rows: u32, sums: usize, largest: u32| {
+            let sums: Box<[u32]> = image.words(sums).collect();
+            if sums.is_empty() {
+                return pool;
+            }
+            let row_bytes = pool.row_bytes();
+            pool.with_unseen(Unseen::new(
+                rows as usize,
+                row_bytes,
+                sums,
+                largest,
+                Arc::clone(&damaged),
+            ))
+        };
         let twins = image.words(3).filter(|&word| word != 0).count() as u32;
-        let codes =
-            codec.map(|codec| Codes::new(codec, params.metric, dim as usize, pool(6, nodes)));
+        let code_pool = |bytes| unseen(pool(6, nodes)(bytes), nodes, 10, u32::MAX);
+        let codes = codec.map(|codec| Codes::new(codec, params.metric, dim as usize, code_pool));
         let calibration = image.calibration()?;
         let pools = Pools {
-            base_links: pool(0, nodes)(2 * params.m as usize * WORD),
+            base_links: unseen(pool(0, nodes)(2 * params.m as usize * WORD), nodes, 9, nodes),
             upper_blocks: pool(1, nodes)(WORD),
             upper_links: pool(2, blocks)(params.m as usize * WORD),
             twins: pool(3, nodes)(WORD),
             scales: pool(4, nodes)(layout.sections[4].len / (nodes as usize).max(1)),
         };
         let counts = Counts { nodes, entry, blocks, twins };
-        let graph = Self::from_parts(params, pools, counts, codes, waiting);
+        let mut graph = Self::from_parts(params, pools, counts, codes);
+        graph.set_damage_mark(damaged);
+        graph.set_linked_when_stored(image.linked());
         *lock(&graph.calibration) = calibration.map(Arc::new);
         Ok(graph)
     }
 
-    /// Opens a stored graph from a stream and reads no byte after it.
+    /// Looks at everything that opening left unseen.
+    pub fn verify(&self) -> Result<(), ImageError> {
+        self.look_at_stored();
+        if self.is_sound() { Ok(()) } else { Err(ImageError::Corrupt("links or codes")) }
+    }
+
+    /// Opens a stored graph from a stream, all of it looked at, and reads no byte after it.
     pub fn read_image(input: &mut dyn Read) -> Result<Self, ImageError> {
         let mut header = [0; HEADER_FIELDS];
         input.read_exact(&mut header)?;
@@ -73,7 +106,10 @@ impl HnswGraph {
         let (first, others) = block.bytes_mut().split_at_mut(HEADER_FIELDS);
         first.copy_from_slice(&header);
         others.copy_from_slice(&rest);
-        Self::open(Arc::new(block))
+        let graph = Self::open(Arc::new(block))?;
+        graph.verify()?;
+        graph.forget_linked_when_stored();
+        Ok(graph)
     }
 }
 
@@ -103,6 +139,7 @@ impl Image<'_> {
         let (sums, own) = trailer.split_at(stored);
         let sound = crc32c::crc32c(sums.as_flattened()) == u32::from_le_bytes(own[0])
             && (0..stored)
+                .filter(|at| !(self.header.has_block_sums() && IN_BLOCKS.contains(at)))
                 .all(|at| crc32c::crc32c(self.section(at)) == u32::from_le_bytes(sums[at]));
         if sound { Ok(()) } else { Err(ImageError::Corrupt("checksum")) }
     }
@@ -127,7 +164,7 @@ impl Image<'_> {
     fn check_numbers(&self) -> Result<(), ImageError> {
         let Header { nodes, entry, blocks, .. } = self.header;
         // The largest of each list, without a branch per link.
-        if self.words(0).fold(0, u32::max) > nodes {
+        if !self.header.has_block_sums() && self.words(0).fold(0, u32::max) > nodes {
             return Err(ImageError::Corrupt("link"));
         }
         self.check_chains()?;
@@ -256,14 +293,24 @@ impl Image<'_> {
         }
     }
 
-    /// The nodes that wait for a codec.
-    fn waiting(&self) -> Result<Vec<u32>, ImageError> {
-        let nodes: Vec<u32> = self.words(5).collect();
-        let room = self.header.params.quantisation != Quantisation::None || nodes.is_empty();
+    /// The nodes that waited for a codec, of which older versions kept a list.
+    fn check_waiting(&self) -> Result<(), ImageError> {
+        let count = self.section(5).len() / WORD;
+        let Header { params, nodes, .. } = self.header;
+        let room = count == 0
+            || params.quantisation != Quantisation::None && !self.header.has_block_sums();
         let sound = room
             && self.section(5).len().is_multiple_of(WORD)
-            && nodes.len() < crate::insert::TRAIN_AT
-            && nodes.iter().all(|&node| node < self.header.nodes);
-        if sound { Ok(nodes) } else { Err(ImageError::Corrupt("nodes without a code")) }
+            && count < TRAIN_AT
+            && self.words(5).all(|node| node < nodes);
+        if sound { Ok(()) } else { Err(ImageError::Corrupt("nodes without a code")) }
+    }
+
+    /// The nodes that a search can come to, where the file says so.
+    fn linked(&self) -> Option<Vec<u64>> {
+        let words = self.section(8).as_chunks::<8>().0;
+        let has_all = words.len() == linked_words(self.header.nodes as usize);
+        (self.header.has_block_sums() && has_all)
+            .then(|| words.iter().map(|word| u64::from_le_bytes(*word)).collect())
     }
 }

@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::{ALIGNMENT, HEADER_FIELDS, Header, SECTIONS};
+use super::{ALIGNMENT, HEADER_FIELDS, Header, SECTIONS, linked_words};
 use crate::codes::Codec;
-use crate::graph::{HnswGraph, lock};
+use crate::graph::HnswGraph;
 use crate::sync::Ordering;
+use crate::unseen::block_rows;
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -18,6 +19,46 @@ struct Sections<'a> {
     written: usize,
     sum: u32,
     sums: Vec<u32>,
+    /// Of the section that is being written, if it is one of blocks.
+    blocks: Option<BlockSums>,
+}
+
+/// Sums a stream in blocks.
+struct BlockSums {
+    block_bytes: usize,
+    filled: usize,
+    sum: u32,
+    sums: Vec<u32>,
+}
+
+impl BlockSums {
+    fn of_rows(row_bytes: usize) -> Self {
+        Self { block_bytes: block_rows(row_bytes) * row_bytes, filled: 0, sum: 0, sums: Vec::new() }
+    }
+
+    fn add(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (own, rest) = bytes.split_at(bytes.len().min(self.block_bytes - self.filled));
+            self.sum = crc32c::crc32c_append(self.sum, own);
+            self.filled += own.len();
+            if self.filled == self.block_bytes {
+                self.close();
+            }
+            bytes = rest;
+        }
+    }
+
+    fn close(&mut self) {
+        self.sums.push(std::mem::take(&mut self.sum));
+        self.filled = 0;
+    }
+
+    fn finish(mut self) -> Vec<u32> {
+        if self.filled > 0 {
+            self.close();
+        }
+        self.sums
+    }
 }
 
 impl Sections<'_> {
@@ -32,6 +73,9 @@ impl Sections<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.sum = crc32c::crc32c_append(self.sum, &self.buffer);
+        if let Some(blocks) = &mut self.blocks {
+            blocks.add(&self.buffer);
+        }
         self.written += self.buffer.len();
         self.out.write_all(&self.buffer)?;
         self.buffer.clear();
@@ -45,6 +89,16 @@ impl Sections<'_> {
         self.written += gap;
         self.out.write_all(&[0; ALIGNMENT][..gap])
     }
+
+    /// Ends a section of rows in blocks; their sums.
+    fn end_blocks(&mut self) -> io::Result<Vec<u32>> {
+        self.end()?;
+        Ok(self.blocks.take().map_or_else(Vec::new, BlockSums::finish))
+    }
+
+    fn words(&mut self, words: &[u32]) -> io::Result<()> {
+        words.iter().try_for_each(|&word| self.word(word))
+    }
 }
 
 impl HnswGraph {
@@ -55,15 +109,9 @@ impl HnswGraph {
         assert!(high_water <= self.len(), "only finished nodes are written");
         let raised: Vec<u32> = (0..high_water).filter(|&node| self.has_upper(node)).collect();
         let blocks = 1 + raised.iter().map(|&node| self.level_of(node) as u32).sum::<u32>();
-        // Before the codes: what waits for a codec now either is below the mark without a code, or gets one.
-        let uncoded = lock(&self.uncoded).clone();
+        // All finished nodes have a code in these, whatever codes others make meanwhile.
         let codes = self.codes();
-        let codec: Vec<u8> = if let Some(codes) = codes {
-            codec_bytes(&codes.codec)
-        } else {
-            let waiting = uncoded.into_iter().filter(|&node| node < high_water);
-            waiting.flat_map(u32::to_le_bytes).collect()
-        };
+        let codec = codes.as_ref().map_or_else(Vec::new, |codes| codec_bytes(&codes.codec));
         let calibration = self.calibration();
         let header = Header {
             sections: SECTIONS,
@@ -71,7 +119,7 @@ impl HnswGraph {
             nodes: high_water,
             entry: self.entry_below(high_water, &raised).map_or(0, |node| node + 1),
             blocks,
-            dim: codes.map_or(0, |codes| codes.dim as u32),
+            dim: codes.as_ref().map_or(0, |codes| codes.dim as u32),
             codec_bytes: codec.len() as u64,
             points: calibration.as_ref().map_or(0, |known| known.points.len() as u32),
         };
@@ -83,11 +131,16 @@ impl HnswGraph {
             written: HEADER_FIELDS,
             sum: 0,
             sums: Vec::with_capacity(SECTIONS),
+            blocks: Some(BlockSums::of_rows(self.base_links.row_bytes())),
         };
+        let mut linked = vec![0u64; linked_words(high_water as usize)];
+        let mut mark = |node: u32| linked[node as usize / 64] |= 1 << (node % 64);
         for node in 0..high_water {
-            self.write_node(node, 0, high_water, &mut to)?;
+            if self.write_node(node, 0, high_water, &mut to)? {
+                mark(node);
+            }
         }
-        to.end()?;
+        let link_sums = to.end_blocks()?;
         let mut next_block = 1;
         let mut next_raised = raised.iter().peekable();
         for node in 0..high_water {
@@ -106,7 +159,14 @@ impl HnswGraph {
         for node in 0..high_water {
             let twins = std::iter::successors(self.next_twin(node), |&twin| self.next_twin(twin));
             let twin = twins.into_iter().find(|&twin| twin < high_water);
+            if let Some(twin) = twin {
+                mark(node);
+                mark(twin);
+            }
             to.word(twin.map_or(0, |twin| twin + 1))?;
+        }
+        if let Some(entry) = header.entry.checked_sub(1) {
+            mark(entry);
         }
         to.end()?;
         for node in 0..high_water {
@@ -117,14 +177,15 @@ impl HnswGraph {
         to.end()?;
         to.bytes(&codec)?;
         to.end()?;
-        if let Some(codes) = codes {
+        if let Some(codes) = &codes {
+            to.blocks = Some(BlockSums::of_rows(codes.pool.row_bytes()));
             let none = vec![0; codes.pool.row_bytes()];
             for node in 0..high_water {
                 // A node that was left out has no code.
                 to.bytes(codes.pool.get_bytes(node).unwrap_or(&none))?;
             }
         }
-        to.end()?;
+        let code_sums = to.end_blocks()?;
         if let Some(known) = calibration {
             to.word(known.nodes)?;
             to.word(known.reach.to_bits())?;
@@ -136,6 +197,12 @@ impl HnswGraph {
                 to.word(point.work.to_bits())?;
             }
         }
+        to.end()?;
+        linked.iter().try_for_each(|word| to.bytes(&word.to_le_bytes()))?;
+        to.end()?;
+        to.words(&link_sums)?;
+        to.end()?;
+        to.words(&code_sums)?;
         to.end()?;
         let trailer: Vec<u8> = to.sums.iter().flat_map(|sum| sum.to_le_bytes()).collect();
         out.write_all(&trailer)?;
@@ -154,20 +221,23 @@ impl HnswGraph {
         highest.copied().or_else(|| (0..high_water).find(linked))
     }
 
+    /// True when it has links.
     fn write_node(
         &self,
         node: u32,
         level: u8,
         high_water: u32,
         to: &mut Sections<'_>,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let _writer_of_one_state = self.lock_node(node);
-        let mut free = self.slots(node, level).len();
+        let slots = self.slots(node, level).len();
+        let mut free = slots;
         for link in self.neighbours(node, level).filter(|&link| link < high_water) {
             to.word(link + 1)?;
             free -= 1;
         }
-        (0..free).try_for_each(|_| to.word(0))
+        (0..free).try_for_each(|_| to.word(0))?;
+        Ok(free < slots)
     }
 }
 

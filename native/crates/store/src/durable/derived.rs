@@ -6,7 +6,8 @@
 //! not given again before a file without them is in its place.
 //!
 //! A file is written beside its place, synced and renamed. A file that is missing, damaged or of another definition only
-//! costs the rebuild.
+//! costs the rebuild. Damage that shows only when its links or codes are touched turns the index's searches into exact ones, until
+//! the next start: the file is removed by the next checkpoint that comes by.
 
 use std::sync::Arc;
 
@@ -64,12 +65,26 @@ impl Durable {
                 let is_due =
                     |hnsw: &&HnswIndex| hnsw.image_is_due(all) && hnsw.vectors.check().is_ok();
                 let Some(hnsw) = index.hnsw().filter(is_due) else { continue };
+                let name = index.spec.index_id.to_string();
                 let (version, bytes) = hnsw.image();
-                write_file(&*self.disk, GRAPH_DIR, &index.spec.index_id.to_string(), &bytes)?;
-                hnsw.note_stored(version);
+                // Asked last: writing it looks at all of it.
+                if hnsw.graph.is_sound() {
+                    write_file(&*self.disk, GRAPH_DIR, &name, &bytes)?;
+                    hnsw.note_stored(version);
+                } else {
+                    self.remove_graph(&name)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Removes the file of a graph that turned out damaged: a start without one builds the graph from its rows.
+    fn remove_graph(&self, name: &str) -> Result<()> {
+        match self.disk.remove(&format!("{GRAPH_DIR}/{name}")) {
+            Err(error) if error.kind != DiskErrorKind::NotFound => Err(error.into()),
+            _ => Ok(self.disk.sync_dir(GRAPH_DIR)?),
+        }
     }
 
     /// The stored graph of an index, if there is one that fits `fresh`'s definition and the column.

@@ -262,6 +262,9 @@ impl HnswIndex {
     /// Whether a file of the graph should be written now; `all`: whether it would differ from the one there is.
     pub fn image_is_due(&self, all: bool) -> bool {
         let Some(stored) = *lock(&self.stored) else { return true };
+        if !self.graph.is_sound() {
+            return true;
+        }
         let now = self.image_version();
         let again = now.linked_again - stored.linked_again;
         let linked = u64::from(now.nodes.saturating_sub(stored.nodes)) + again;
@@ -389,7 +392,9 @@ impl HnswIndex {
 
     /// Whether somebody wants to know what recall the graph's searches have, and nobody does.
     pub fn measurement_is_due(&self) -> bool {
-        self.recall_wanted.load(Ordering::Relaxed) && self.graph.is_uncalibrated()
+        self.recall_wanted.load(Ordering::Relaxed)
+            && self.graph.is_uncalibrated()
+            && self.graph.is_sound()
     }
 
     fn link_fresh<V: InWords + ?Sized>(

@@ -232,6 +232,8 @@ impl<V: InWords + ?Sized> Search<'_, V> {
         self.again.sort_unstable();
         let linked = self.hnsw.graph.len();
         let exact = match mode {
+            // What a damaged graph finds is not to be trusted.
+            _ if !self.hnsw.graph.is_sound() => true,
             SearchMode::Exact => true,
             SearchMode::Graph => false,
             SearchMode::Auto => self.exact_is_cheaper(k, aim.filtered.ef, allowed, linked),
@@ -244,7 +246,7 @@ impl<V: InWords + ?Sized> Search<'_, V> {
             let before = self.found.clone();
             let budget = if max_distances == 0 { u64::MAX } else { max_distances };
             if !self.graph(k, &aim, linked, allowed, budget) {
-                // The graph ran dry or out of budget: only looking at everything tells what it missed.
+                // The graph ran dry, out of budget or into damage: only looking at everything tells what it missed.
                 self.found = before;
                 let (private, command) = (self.private, self.command);
                 self.found.retain(|(_, rid)| {
@@ -423,7 +425,8 @@ impl<V: InWords + ?Sized> Search<'_, V> {
         self.stats.recall = f64::from(way.recall);
         self.stats.visited += stats.visited;
         self.stats.distances += stats.distances;
-        let complete = hits.len() >= k && !stats.budget_exceeded;
+        let is_sound = self.hnsw.graph.is_sound();
+        let complete = hits.len() >= k && !stats.budget_exceeded && is_sound;
         for hit in hits {
             if let Some(rid) = self.accept(hit.node) {
                 self.stats.distances -= 1;

@@ -86,12 +86,16 @@ fn crc32c(bytes: &[u8]) -> [u8; 4] {
     (!sum).to_le_bytes()
 }
 
-/// The image as version 2 wrote it: no points, and no section of them with its sum (`hnsw/src/image/mod.rs`).
+/// The image, of floats, as version 2 wrote it: no points, no section of them and none after that (`hnsw/src/image/mod.rs`).
 fn before_calibration(mut image: Vec<u8>) -> Vec<u8> {
-    let points = u32::from_le_bytes(image[56..60].try_into().unwrap()) as usize;
-    let section = (8 + points * 20).next_multiple_of(64);
-    let sums = image.split_off(image.len() - 9 * 4);
-    image.truncate(image.len() - section);
+    let [nodes, points] =
+        [32, 56].map(|at| u32::from_le_bytes(image[at..at + 4].try_into().unwrap()) as usize);
+    let row = 8 * usize::from(u16::from_le_bytes(image[12..14].try_into().unwrap()));
+    let blocks = nodes.div_ceil(1 << (4096 / row).ilog2());
+    let sections = [8 + points * 20, nodes.div_ceil(64) * 8, blocks * 4];
+    let sums = image.split_off(image.len() - 12 * 4);
+    image
+        .truncate(image.len() - sections.map(|len| len.next_multiple_of(64)).iter().sum::<usize>());
     image[8..12].copy_from_slice(&2u32.to_le_bytes());
     image[56..60].fill(0);
     let header = crc32c(&image[..60]);

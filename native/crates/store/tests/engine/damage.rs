@@ -215,6 +215,53 @@ fn a_damaged_vector_is_found_by_who_reads_it() {
     db.shutdown();
 }
 
+/// Damage of a graph's links shows when they are touched. Answers are the right ones then, the file goes with the next checkpoint, and
+/// the start after that has a graph again.
+#[test]
+fn a_damaged_graph_answers_exactly_and_is_built_anew() {
+    let nearest = |db: &Db, mode| {
+        let tx = db.begin(omen_store::Isolation::ReadCommitted);
+        tx.statement();
+        let (mut rids, mut distances) = ([0; 10], [0.0; 10]);
+        let query = VectorQuery { ef: 200, mode, ..closest(&[0.5; 4], 10) };
+        let (count, stats) =
+            tx.handle.vector_search(GRAPH, &query, &mut rids, &mut distances).unwrap();
+        assert_eq!(count, 10);
+        (distances, stats.path)
+    };
+    // Graphs are built in the background.
+    let wait_for_graph = |db: &Db| {
+        while nearest(db, omen_store::SearchMode::Graph).1 != 0 {
+            std::thread::yield_now();
+        }
+    };
+    let (mut files, _) = database(true);
+    let disk = Arc::new(disk_of(&files));
+    let db = try_open(Arc::clone(&disk) as Arc<dyn Disk>).unwrap();
+    wait_for_graph(&db);
+    db.shutdown();
+    files.clear();
+    collect(&*disk, "", &mut files);
+    let (path, bytes) = files.iter_mut().find(|(path, _)| path.starts_with("graph/")).unwrap();
+    let path = path.clone();
+    bytes[64 + 5] ^= 4;
+    let disk = Arc::new(disk_of(&files));
+    let db = try_open(Arc::clone(&disk) as Arc<dyn Disk>).unwrap();
+    let (exact, _) = nearest(&db, omen_store::SearchMode::Exact);
+    for _ in 0..2 {
+        let (found, path) = nearest(&db, omen_store::SearchMode::Graph);
+        assert_eq!(found, exact);
+        assert_ne!(path, 0, "not by the graph alone");
+    }
+    db.shutdown();
+    assert!(!disk.exists(&path).unwrap(), "nobody opens it again");
+    let db = try_open(Arc::clone(&disk) as Arc<dyn Disk>).unwrap();
+    wait_for_graph(&db);
+    assert_eq!(nearest(&db, omen_store::SearchMode::Graph), (exact, 0));
+    db.shutdown();
+    assert!(disk.exists(&path).unwrap());
+}
+
 /// The check sees damage that a server would only meet when it reads there.
 #[test]
 fn the_check_names_damaged_files() {

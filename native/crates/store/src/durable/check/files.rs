@@ -149,7 +149,7 @@ fn check_graphs(disk: &dyn Disk, tick: Tick<'_>) -> CheckedPart {
             let mut block = Block::zeroed(file.len()? as usize);
             file.read_at(0, block.bytes_mut())?;
             let damaged = |_| StoreError::corrupt(format!("\"{GRAPH_DIR}/{name}\" is damaged"));
-            HnswGraph::open(Arc::new(block)).map(|_| ()).map_err(damaged)
+            HnswGraph::open(Arc::new(block)).and_then(|graph| graph.verify()).map_err(damaged)
         };
         part.note(look());
     }
