@@ -131,7 +131,10 @@ pub(crate) fn load(path: &Path, verify: bool) -> Result<Index, Failure> {
         }
     }
     let part = Arc::new(Part::new(&mapping, graph_offset, graph_bytes));
-    let graph = HnswGraph::open(part).map_err(|error| Failure::bad_file(error.to_string()))?;
+    // Nobody asks after each search whether the graph is still to be trusted: all of it is looked at now.
+    let graph = HnswGraph::open(part)
+        .and_then(|graph| graph.verify().map(|()| graph))
+        .map_err(|error| Failure::bad_file(error.to_string()))?;
     let params = *graph.params();
     let settings = Settings::new(
         header.dim,
